@@ -1,0 +1,1 @@
+"""What dev.py needs: environments and interpreters. Standard library only."""
