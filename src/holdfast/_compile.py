@@ -1,0 +1,206 @@
+"""From a pipeline and a function to nested closures: done once, when a function is decorated."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from types import CoroutineType, ModuleType
+from typing import Any
+
+from holdfast import _validate
+from holdfast._drivers import aio, blocking
+from holdfast._runtimes import DEFAULTS
+from holdfast._world import world
+from holdfast.errors import ConfigurationError, Misuse
+from holdfast.shapes import Arguments, Gate, Keywords, Reaction, Site
+from holdfast.strategies.timeout import Timeout
+
+Step = Callable[[Arguments, Keywords], Any]
+CALL = "__call__"  # the method itself is meant, which callable() would not give
+DRIVERS: dict[str, ModuleType] = {"asyncio": aio, "blocking": blocking}
+
+
+def is_strategy(value: Any) -> bool:
+    """Return whether ``value`` has one of the shapes."""
+    if isinstance(value, type):
+        return False
+    return isinstance(value, Timeout | Gate | Reaction) or hasattr(value, "attach")
+
+
+def is_async(fn: Callable[..., Any]) -> bool:
+    """Return whether calling ``fn`` gives a coroutine; looks through partials and callable objects."""
+    fn = unwrapped(fn)
+    return any(map(inspect.iscoroutinefunction, (fn, _called(fn))))
+
+
+def _called(fn: Any) -> Any:
+    """Return the method behind a callable object's ``()``."""
+    return getattr(type(fn), CALL, None)
+
+
+def unwrapped(fn: Any) -> Any:
+    """Return the function that a partial stands for."""
+    while isinstance(fn, partial):
+        fn = fn.func
+    return fn
+
+
+def check_function(fn: Any) -> None:
+    """Refuse what cannot be protected, with the reason and the remedy."""
+    if isinstance(fn, classmethod):
+        raise ConfigurationError(
+            "a pipeline cannot protect a classmethod object: put @classmethod above the pipeline"
+        )
+    if not callable(fn):
+        raise _validate.refuse("fn", fn, "a pipeline protects functions and other callables")
+    plain = unwrapped(fn)
+    candidates = (plain, _called(plain))
+    if any(map(inspect.isgeneratorfunction, candidates)) or any(
+        map(inspect.isasyncgenfunction, candidates)
+    ):
+        raise ConfigurationError(
+            f"a pipeline cannot protect the generator function {plain!r}: calling it runs none of its "
+            "code, so no failure would be seen, and what was yielded cannot be taken back for "
+            "another attempt. Protect the function that it calls for each item, or return a list"
+        )
+
+
+def compiled(
+    name: str, strategies: tuple[Any, ...], colour: str, terminal: Step, runtime: Any, skip: int
+) -> Step:
+    """Nest the layers around ``terminal``, the innermost first."""
+    step = terminal
+    for place in reversed(range(len(strategies))):
+        site = Site(name, skip=skip, enclosing=strategies[:place], inside=strategies[place + 1 :])
+        step = _layer(strategies[place], DRIVERS[colour], step, runtime, site)
+    return step
+
+
+def _layer(strategy: Any, driver: ModuleType, inner: Step, runtime: Any, site: Site) -> Step:
+    attach = getattr(strategy, "attach", None)
+    step: Step
+    if attach is not None:
+        step = attach(driver, inner, runtime, site)
+    elif isinstance(strategy, Timeout):
+        step = runtime.within(strategy, inner, site)
+    elif isinstance(strategy, Gate):
+        step = driver.gated(strategy, inner, runtime, site)
+    else:
+        step = driver.reacting(strategy, inner, runtime, site)
+    return step
+
+
+class Detour:
+    """The slow way round: taken while somebody listens, or while a test holds the clock."""
+
+    __slots__ = ("_colour", "_made", "_name", "_skip", "_strategies", "_terminal")
+
+    def __init__(
+        self, name: str, strategies: tuple[Any, ...], colour: str, terminal: Step, skip: int
+    ) -> None:
+        self._name = name
+        self._strategies = strategies
+        self._colour = colour
+        self._terminal = terminal
+        self._skip = skip
+        self._made: tuple[Any, Step, Step] | None = None
+
+    def __call__(self, args: Arguments, kwargs: Keywords) -> Any:
+        """Run one call in the runtime that is in force now; for async code, return its coroutine."""
+        if world.bypass:
+            return self._terminal(args, kwargs)
+        runtime = world.runtime(self._colour)
+        made = self._made
+        if made is None or made[0] is not runtime:
+            head = compiled(
+                self._name, self._strategies, self._colour, self._terminal, runtime, self._skip
+            )
+            site = Site(self._name, skip=self._skip)
+            made = self._made = (runtime, head, DRIVERS[self._colour].watched(head, runtime, site))
+        step = made[2] if world.listeners else made[1]
+        return step(args, kwargs)
+
+
+def terminal_of(fn: Callable[..., Any], colour: str) -> Step:
+    """Return the innermost step: the user's function itself."""
+    if colour == "asyncio":
+        return lambda args, kwargs: fn(*args, **kwargs)
+
+    def terminal(args: Arguments, kwargs: Keywords) -> Any:
+        result = fn(*args, **kwargs)
+        if type(result) is CoroutineType:
+            result.close()
+            raise Misuse(
+                f"{fn!r} returned a coroutine, which a blocking pipeline cannot protect: make it an "
+                "'async def' function, or use 'await pipeline.acall(...)'"
+            )
+        return result
+
+    return terminal
+
+
+def apply_blocking(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Run ``fn`` for ``pipeline.call``."""
+    result = fn(*args, **kwargs)
+    if type(result) is CoroutineType:
+        result.close()
+        raise Misuse(
+            f"{fn!r} is async, and pipeline.call() is for blocking code: "
+            "use 'await pipeline.acall(...)'"
+        )
+    return result
+
+
+def apply_async(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Run ``fn`` for ``pipeline.acall``: anything that returns something to await will do."""
+    result = fn(*args, **kwargs)
+    if not hasattr(type(result), "__await__"):
+        raise Misuse(
+            f"{fn!r} returned {type(result).__name__!r}, which cannot be awaited, and "
+            "pipeline.acall() is for async code: use pipeline.call(...), in "
+            "asyncio.to_thread(...) if it blocks"
+        )
+    return result
+
+
+def protect(name: str, strategies: tuple[Any, ...], fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function that stands in for ``fn``."""
+    check_function(fn)
+    colour = "asyncio" if is_async(fn) else "blocking"
+    if colour == "blocking":
+        _refuse_async_fallbacks(strategies, fn)
+    return _protected(name, strategies, fn, colour, terminal_of(fn, colour), 0)
+
+
+def applier(name: str, strategies: tuple[Any, ...], colour: str) -> Callable[..., Any]:
+    """Return what stands behind ``pipeline.call`` or ``acall``: it takes the function first."""
+    apply = apply_async if colour == "asyncio" else apply_blocking
+
+    def terminal(args: Arguments, kwargs: Keywords) -> Any:
+        return apply(*args, **kwargs)
+
+    return _protected(name, strategies, apply, colour, terminal, 1)
+
+
+def _protected(
+    name: str,
+    strategies: tuple[Any, ...],
+    fn: Callable[..., Any],
+    colour: str,
+    terminal: Step,
+    skip: int,
+) -> Callable[..., Any]:
+    runtime = DEFAULTS[colour]()
+    head = compiled(name, strategies, colour, terminal, runtime, skip)
+    detour = Detour(name, strategies, colour, terminal, skip)
+    return DRIVERS[colour].entered(fn, head, detour)  # type: ignore[no-any-return]
+
+
+def _refuse_async_fallbacks(strategies: tuple[Any, ...], fn: Callable[..., Any]) -> None:
+    for strategy in strategies:
+        instead = getattr(strategy, "instead", None)
+        if callable(instead) and is_async(instead):
+            raise ConfigurationError(
+                f"the fallback {instead!r} is async, but {fn!r} is not: give it a plain function"
+            )

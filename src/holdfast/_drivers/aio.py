@@ -1,0 +1,142 @@
+"""The asyncio driver.  Its twin is `blocking`: a test strips ``async`` and ``await`` and compares.
+
+Each function here takes a strategy and the step inside it, and returns a step; `Pipeline` nests them
+when a function is decorated.  Per call the closures run, and nothing is looked up or looped over.  A
+step takes the call's arguments as a tuple and a dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from holdfast._drivers.watching import tell_completed
+from holdfast._runtimes.port import AsyncRuntime as Runtime
+from holdfast._runtimes.port import AsyncStep as Step
+from holdfast._world import world
+from holdfast.deadline import Ambient, ambient, restore
+from holdfast.errors import Misuse
+from holdfast.shapes import Again, Arguments, Earlier, Gate, History, Keywords, Reaction, Site, Wait
+
+Function = Callable[..., Any]
+
+
+def gated(gate: Gate, inner: Step, runtime: Runtime, site: Site) -> Step:
+    """Ask the gate, and tell it how the call ended: exactly one of three ways."""
+    enter, succeeded, failed, abandoned = gate.enter, gate.succeeded, gate.failed, gate.abandoned
+    now, timed, skip = runtime.now, gate.timed, site.skip
+
+    async def step(args: Arguments, kwargs: Keywords) -> Any:
+        permit = gate.resting
+        if permit is None:
+            permit = enter(now() if timed else 0.0, args[skip:] if skip else args, kwargs, site)
+            if type(permit) is Wait:
+                permit = await runtime.wait(gate, permit, site)
+        try:
+            result = await inner(args, kwargs)
+        except Exception as error:
+            failed(permit, now(), error)
+            raise
+        except BaseException:
+            abandoned(permit, now())
+            raise
+        if permit is not gate.resting:
+            succeeded(permit, now() if timed else 0.0, result)
+        return result
+
+    return step
+
+
+def reacting(reaction: Reaction, inner: Step, runtime: Runtime, site: Site) -> Step:
+    """Ask the reaction what follows an outcome, and do it."""
+    after_error, after_result = reaction.after_error, reaction.after_result
+    now, timed, judges, credit = runtime.now, reaction.timed, reaction.judges, reaction.credit
+    pipeline, skip = site.pipeline, site.skip
+    if reaction.claims:
+        inner = claimed(inner, site)
+
+    async def step(args: Arguments, kwargs: Keywords) -> Any:
+        started = now() if timed else None
+        history = verdict = None
+        try:
+            while True:
+                try:
+                    result = await inner(args, kwargs)
+                except Exception as error:
+                    if history is None:
+                        history = History(pipeline, now(), started, args[skip:], kwargs)
+                    history.ended(now())
+                    verdict = after_error(error, history)
+                    if verdict is None:
+                        raise
+                else:
+                    if not judges:
+                        if credit is not None:
+                            credit()
+                        return result
+                    if history is None:
+                        history = History(pipeline, now(), started, args[skip:], kwargs)
+                    history.ended(now())
+                    verdict = after_result(result, history)
+                    if verdict is None:
+                        return result
+                if isinstance(verdict, Again):
+                    await runtime.sleep(verdict.delay)
+                    history.resumed(now(), verdict.delay)
+                elif isinstance(verdict, Earlier):
+                    raise verdict.error
+                else:
+                    return await runtime.answer(verdict)
+        finally:
+            # no cycle from an exception's traceback through this frame back to the exception
+            history = verdict = None
+
+    return step
+
+
+def claimed(inner: Step, site: Site) -> Step:
+    """Tell reactions further in that the retrying is done here."""
+    pipeline = site.pipeline
+
+    async def step(args: Arguments, kwargs: Keywords) -> Any:
+        at, seconds, _ = ambient.get()
+        token = ambient.set(Ambient(at, seconds, pipeline))
+        try:
+            return await inner(args, kwargs)
+        finally:
+            restore(token)
+
+    return step
+
+
+def watched(head: Step, runtime: Runtime, site: Site) -> Step:
+    """Tell the listeners how each call ended.  Stands outermost, and only while somebody listens."""
+    now = runtime.now
+
+    async def step(args: Arguments, kwargs: Keywords) -> Any:
+        started = now()
+        try:
+            result = await head(args, kwargs)
+        except BaseException as error:
+            tell_completed(site.pipeline, now(), started, error)
+            raise
+        tell_completed(site.pipeline, now(), started, None)
+        return result
+
+    return step
+
+
+def entered(fn: Function, head: Step, detour: Step) -> Function:
+    """Return the function that stands in for ``fn``; it asks once whether anything is unusual."""
+
+    @wraps(fn)
+    async def protected(*args: Any, **kwargs: Any) -> Any:
+        try:
+            if world.detour:
+                return await detour(args, kwargs)
+            return await head(args, kwargs)
+        except Misuse as misuse:
+            raise TypeError(str(misuse)) from None
+
+    return protected

@@ -1,0 +1,182 @@
+"""The runtime for asyncio: any number of event loops, in any threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+from holdfast._runtimes.limits import (
+    check_turn,
+    converted,
+    exceeded,
+    patience,
+    timed_out,
+    too_short,
+)
+from holdfast._runtimes.wheel import Scope, Wheel, wheel_of
+from holdfast.deadline import Ambient, ambient, restore
+from holdfast.errors import DeadlineExceeded
+from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Ticket, Wait
+from holdfast.strategies.timeout import Timeout
+
+if TYPE_CHECKING:
+    from holdfast._runtimes.port import AsyncStep as Step
+    from holdfast.attempts import Attempt
+    from holdfast.strategies.retry import Retry
+
+Loop = asyncio.AbstractEventLoop
+
+
+class Asyncio:
+    """Waiting is awaited.  One for the process; safe in any loop."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.now = now
+
+    async def sleep(self, delay: float) -> None:
+        """Wait for ``delay`` seconds."""
+        await asyncio.sleep(delay)
+
+    async def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
+        """Wait as the gate asked, and return the permit; leave the queue however it ends."""
+        try:
+            if wait.ticket is None:
+                check_turn(wait, site, self.now())
+                await asyncio.sleep(wait.delay or 0.0)
+                return wait.permit
+            await self._granted(wait.ticket, patience(wait, self.now()))
+        except BaseException:
+            gate.abandoned(wait.permit, self.now())
+            raise
+        if not wait.ticket.granted:
+            error = gate.expired(wait.permit, self.now())
+            if error is not None:
+                raise site.refuse(error, self.now())
+        return wait.permit
+
+    async def _granted(self, ticket: Ticket, limit: float | None) -> None:
+        """Return when the ticket is granted, or after ``limit`` seconds."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        thread = threading.get_ident()
+
+        def done() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def wake() -> bool:
+            try:
+                if threading.get_ident() == thread:
+                    loop.call_soon(done)
+                else:
+                    loop.call_soon_threadsafe(done)
+            except RuntimeError:  # the loop is closed: nobody will come for this permit
+                return False
+            return True
+
+        ticket.wake = wake
+        if ticket.granted:
+            return
+        timer = None if limit is None else loop.call_later(limit, done)
+        try:
+            await future
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
+        """Return a step that gives up on ``inner`` in time, and cancels it exactly once."""
+        now, seconds, pipeline = self.now, timeout.seconds, site.pipeline
+        wheels: dict[Loop, Wheel] = {}
+        get_loop, current_task = asyncio.get_running_loop, asyncio.current_task
+
+        async def step(args: Arguments, kwargs: Keywords) -> Any:
+            loop = get_loop()
+            outer, start = ambient.get(), now()
+            at = start + seconds
+            if outer[0] <= at:
+                return await _until(outer, start, inner, args, kwargs, site, now)
+            task = current_task(loop)
+            if task is None:
+                raise RuntimeError("a Timeout needs a task to cancel: run the call in a task")
+            scope = Scope(task, at, task.cancelling())
+            wheel = wheels.get(loop) or wheel_of(wheels, loop, now)
+            scopes = wheel.scopes
+            scopes[scope] = None
+            if wheel.handle is None:
+                wheel.arm(scope)
+            token = ambient.set((at, seconds, outer[2]))  # type: ignore[arg-type] # see Ambient
+            try:
+                result = await inner(args, kwargs)
+            except BaseException as error:
+                scopes.pop(scope, None)
+                restore(token)
+                _explain(error, scope, pipeline, seconds, now)
+                raise
+            ambient.reset(token)
+            if scope.fired:
+                scope.ours()  # but the function returned all the same
+            else:
+                del scopes[scope]
+            return result
+
+        return step
+
+    async def answer(self, verdict: Instead) -> Any:
+        """Return what the verdict makes, awaited where that is needed."""
+        made = verdict.make(verdict.subject)
+        return await made if isawaitable(made) else made
+
+    def attempts(self, retry: Retry) -> AsyncIterator[Attempt]:
+        """Return the loop over a retry's attempts."""
+        from holdfast.attempts import AsyncAttempts
+
+        return AsyncAttempts(retry, self)
+
+
+def _explain(
+    error: BaseException, scope: Scope, pipeline: str, seconds: float, now: Callable[[], float]
+) -> None:
+    """Raise our timeout if ``error`` is the cancellation that we caused, and nobody else's."""
+    ours = scope.ours()
+    if ours and isinstance(error, asyncio.CancelledError):
+        raise timed_out(pipeline, seconds, now()) from error
+    if isinstance(error, DeadlineExceeded) and error.at == scope.at:
+        raise converted(pipeline, seconds) from error
+
+
+async def _until(
+    outer: Ambient,
+    start: float,
+    inner: Step,
+    args: Arguments,
+    kwargs: Keywords,
+    site: Site,
+    now: Callable[[], float],
+) -> Any:
+    """Run ``inner`` until the caller's deadline, which is sooner than the limit of our own."""
+    if outer[0] <= start:
+        raise too_short(site, outer, start)
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task(loop)
+    if task is None:
+        raise RuntimeError("a Timeout needs a task to cancel: run the call in a task")
+    scope = Scope(task, outer[0], task.cancelling())
+    timer = loop.call_later(outer[0] - start, scope.fire)
+    try:
+        result = await inner(args, kwargs)
+    except asyncio.CancelledError as error:
+        if scope.ours():
+            raise exceeded(site.pipeline, outer, now()) from error
+        raise
+    except BaseException:
+        scope.ours()
+        raise
+    finally:
+        timer.cancel()
+    scope.ours()
+    return result

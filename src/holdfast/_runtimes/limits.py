@@ -1,0 +1,67 @@
+"""What both runtimes say when time is up."""
+
+from __future__ import annotations
+
+import math
+
+from holdfast._world import world
+from holdfast.deadline import Ambient, ambient
+from holdfast.errors import AttemptTimeout, DeadlineExceeded, DeadlineTooShortError, RejectedError
+from holdfast.shapes import Site, Wait
+
+
+def timed_out(
+    pipeline: str, seconds: float, now: float, *, abandoned: bool = False
+) -> AttemptTimeout:
+    """Return the error for a limit of our own that ran out, after telling it."""
+    _tell(pipeline, seconds, now, abandoned=abandoned)
+    return AttemptTimeout(pipeline=pipeline, strategy="timeout", seconds=seconds)
+
+
+def converted(pipeline: str, seconds: float) -> AttemptTimeout:
+    """Return our own error for a deadline that was ours, and that a layer further in ran into."""
+    return AttemptTimeout(pipeline=pipeline, strategy="timeout", seconds=seconds)
+
+
+def exceeded(
+    pipeline: str, outer: Ambient, now: float, *, abandoned: bool = False
+) -> DeadlineExceeded:
+    """Return the error for the caller's deadline, after telling it."""
+    _tell(pipeline, outer[1], now, abandoned=abandoned)
+    return DeadlineExceeded(pipeline=pipeline, strategy="timeout", seconds=outer[1], at=outer[0])
+
+
+def too_short(site: Site, outer: Ambient, now: float) -> RejectedError:
+    """Return the rejection of a call whose deadline has passed already."""
+    error = DeadlineTooShortError(
+        f"nothing was started: the deadline of {outer[1]:.3g} s passed {now - outer[0]:.3g} s ago",
+        strategy="timeout",
+    )
+    return site.refuse(error, now)
+
+
+def patience(wait: Wait, now: float) -> float | None:
+    """Return how long a queueing caller may wait: its gate's limit, and never past its deadline."""
+    at = ambient.get()[0]
+    if at == math.inf:
+        return wait.delay
+    left = max(0.0, at - now)
+    return left if wait.delay is None else min(wait.delay, left)
+
+
+def check_turn(wait: Wait, site: Site, now: float) -> None:
+    """Refuse a turn that lies beyond the deadline."""
+    if wait.delay is not None and now + wait.delay >= ambient.get()[0]:
+        error = DeadlineTooShortError(
+            f"its turn comes in {wait.delay:.3g} s, after the deadline", retry_after=wait.delay
+        )
+        raise site.refuse(error, now)
+
+
+def _tell(pipeline: str, seconds: float, now: float, *, abandoned: bool) -> None:
+    if world.listeners:
+        from holdfast import events
+
+        events.emit(events.TimedOut(
+            pipeline=pipeline, strategy="timeout", at=now, seconds=seconds, abandoned=abandoned
+        ))  # fmt: skip

@@ -1,0 +1,64 @@
+"""The runtime port: what a world must be able to do, so that the strategies need not know it.
+
+`now`, `sleep`, `wait` (for a gate's ticket), `within` (a limit of time), and, for hedges, `race`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from holdfast.attempts import Attempt
+    from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Wait
+    from holdfast.strategies.retry import Retry
+    from holdfast.strategies.timeout import Timeout
+
+AsyncStep = Callable[["Arguments", "Keywords"], Awaitable[Any]]
+BlockingStep = Callable[["Arguments", "Keywords"], Any]
+
+
+class AsyncRuntime(Protocol):
+    """A world in which waiting is awaited."""
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """The clock: seconds since some fixed instant."""
+
+    async def sleep(self, delay: float, /) -> None:
+        """Wait for ``delay`` seconds."""
+
+    async def wait(self, gate: Gate, wait: Wait, site: Site, /) -> Any:
+        """Wait as the gate asked, and return the permit; leave the queue however it ends."""
+
+    def within(self, timeout: Timeout, inner: AsyncStep, site: Site, /) -> AsyncStep:
+        """Return a step that gives up on ``inner`` in time."""
+
+    async def answer(self, verdict: Instead, /) -> Any:
+        """Return what the verdict makes, awaited where that is needed."""
+
+    def attempts(self, retry: Retry, /) -> AsyncIterator[Attempt]:
+        """Return the loop over a retry's attempts."""
+
+
+class BlockingRuntime(Protocol):
+    """A world in which waiting blocks."""
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """The clock: seconds since some fixed instant."""
+
+    def sleep(self, delay: float, /) -> None:
+        """Wait for ``delay`` seconds."""
+
+    def wait(self, gate: Gate, wait: Wait, site: Site, /) -> Any:
+        """Wait as the gate asked, and return the permit; leave the queue however it ends."""
+
+    def within(self, timeout: Timeout, inner: BlockingStep, site: Site, /) -> BlockingStep:
+        """Return a step that gives up on ``inner`` in time."""
+
+    def answer(self, verdict: Instead, /) -> Any:
+        """Return what the verdict makes; refuse what would have to be awaited."""
+
+    def attempts(self, retry: Retry, /) -> Iterator[Attempt]:
+        """Return the loop over a retry's attempts."""

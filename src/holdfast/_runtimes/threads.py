@@ -1,0 +1,195 @@
+"""The runtime for blocking code: real time, real threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+from holdfast._runtimes.limits import (
+    check_turn,
+    converted,
+    exceeded,
+    patience,
+    timed_out,
+    too_short,
+)
+from holdfast._runtimes.pool import Job, WorkerPool, pool
+from holdfast._world import world
+from holdfast.deadline import Ambient, ambient, restore
+from holdfast.errors import ConfigurationError, DeadlineExceeded
+from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Wait
+from holdfast.strategies.bulkhead import Bulkhead
+from holdfast.strategies.timeout import Timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast._runtimes.port import BlockingStep as Step
+    from holdfast.attempts import Attempt
+    from holdfast.strategies.retry import Retry
+
+
+class Threads:
+    """Waiting blocks the thread.  One for the process; safe in any thread."""
+
+    def __init__(
+        self,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        workers: WorkerPool = pool,
+    ) -> None:
+        self.now = now
+        self.sleep = sleep
+        self.workers = workers
+
+    def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
+        """Wait as the gate asked, and return the permit; leave the queue however it ends."""
+        ticket = wait.ticket
+        try:
+            if ticket is None:
+                check_turn(wait, site, self.now())
+                self.sleep(wait.delay or 0.0)
+                return wait.permit
+            signal = threading.Lock()
+            signal.acquire()
+
+            def wake() -> bool:
+                signal.release()
+                return True
+
+            ticket.wake = wake
+            limit = patience(wait, self.now())
+            granted = ticket.granted or signal.acquire(timeout=-1 if limit is None else limit)
+        except BaseException:
+            gate.abandoned(wait.permit, self.now())
+            raise
+        if not granted:
+            error = gate.expired(wait.permit, self.now())
+            if error is not None:
+                raise site.refuse(error, self.now())
+        return wait.permit
+
+    def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
+        """Return a step that gives up on ``inner`` in time."""
+        threaded = [one for one in site.inside if isinstance(one, Timeout) and one.sync == "thread"]
+        if timeout.sync == "cooperative" or threaded:
+            # a thread further in stops waiting in time anyhow, and all of ours in between obeys
+            return self._cooperative(timeout.seconds, inner, site)
+        return self._in_worker(timeout.seconds, inner, site)
+
+    def _cooperative(self, seconds: float, inner: Step, site: Site) -> Step:
+        now, pipeline = self.now, site.pipeline
+
+        def step(args: Arguments, kwargs: Keywords) -> Any:
+            outer, start = ambient.get(), now()
+            at = start + seconds
+            if outer[0] <= start:
+                raise too_short(site, outer, start)
+            token = ambient.set(outer if outer[0] <= at else Ambient(at, seconds, outer[2]))
+            try:
+                return inner(args, kwargs)
+            except DeadlineExceeded as error:
+                if error.at != at:
+                    raise
+                raise converted(pipeline, seconds) from error
+            finally:
+                restore(token)
+
+        return step
+
+    def _in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
+        now, workers, pipeline = self.now, self.workers, site.pipeline
+        holders = tuple(one for one in site.enclosing if isinstance(one, Bulkhead))
+
+        def step(args: Arguments, kwargs: Keywords) -> Any:
+            outer, start = ambient.get(), now()
+            at = start + seconds
+            limited = outer[0] <= at
+            if outer[0] <= start:
+                raise too_short(site, outer, start)
+            for bulkhead in holders:
+                bulkhead.check_room(site)
+            due = outer[0] if limited else at
+            token = ambient.set(outer if limited else Ambient(at, seconds, outer[2]))
+            try:
+                job = Job(inner, args, kwargs, lambda: _ended_late(holders, pipeline, now, due))
+            finally:
+                restore(token)
+            workers.start(job)
+            try:
+                job.done.acquire(timeout=due - start)
+            except BaseException:
+                _abandon(job, workers, holders)
+                raise
+            if _abandon(job, workers, holders):
+                if limited:
+                    raise exceeded(pipeline, outer, now(), abandoned=True)
+                raise timed_out(pipeline, seconds, now(), abandoned=True)
+            return _outcome(job)
+
+        return step
+
+    def answer(self, verdict: Instead) -> Any:
+        """Return what the verdict makes; refuse what would have to be awaited."""
+        made = verdict.make(verdict.subject)
+        if not isawaitable(made):
+            return made
+        close = getattr(made, "close", None)
+        if close is not None:
+            close()
+        raise ConfigurationError(
+            "the fallback of a blocking pipeline returned something to await: give it a plain function"
+        )
+
+    def attempts(self, retry: Retry) -> Iterator[Attempt]:
+        """Return the loop over a retry's attempts."""
+        from holdfast.attempts import BlockingAttempts
+
+        return BlockingAttempts(retry, self)
+
+
+def _abandon(job: Job, workers: WorkerPool, holders: tuple[Bulkhead, ...]) -> bool:
+    """Leave a job alone whose worker has not ended; False if it has, so that its outcome counts.
+
+    The permits are held before the claim, so that a worker that ends right now can't release first.
+    """
+    if not job.claim:
+        return False
+    workers.gave_up()
+    for bulkhead in holders:
+        bulkhead.hold()
+    if job.take():
+        return True
+    for bulkhead in holders:
+        bulkhead.release()
+    workers.took_back()
+    return False
+
+
+def _ended_late(
+    holders: tuple[Bulkhead, ...], pipeline: str, now: Callable[[], float], due: float
+) -> None:
+    for bulkhead in holders:
+        bulkhead.release()
+    if world.listeners:
+        from holdfast import events
+
+        at = now()
+        events.emit(events.AbandonedFinished(
+            pipeline=pipeline, strategy="timeout", at=at, late=at - due
+        ))  # fmt: skip
+
+
+def _outcome(job: Job) -> Any:
+    error = job.error
+    if error is None:
+        return job.result
+    try:
+        raise error
+    finally:
+        # no cycle from the exception's traceback through this frame back to the exception
+        del error
+        job.error = None

@@ -1,0 +1,73 @@
+"""Bad configuration fails where it is written, with the option, the value and the allowed range."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from holdfast.errors import ConfigurationError
+
+
+def refuse(option: str, value: object, allowed: str) -> ConfigurationError:
+    """Return the error for ``option=value``, to be raised by the caller."""
+    return ConfigurationError(f"{option}={value!r} is not allowed: {allowed}")
+
+
+def number(
+    option: str, value: Any, *, low: float, high: float = math.inf, above: bool = False
+) -> float:
+    """Return ``value`` as a float if it lies in [low, high], or in (low, high] with ``above``."""
+    span = f"a number {'greater than' if above else 'of at least'} {low:g}"
+    if high != math.inf:
+        span += f" and at most {high:g}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise refuse(option, value, f"it must be {span}")
+    if not low <= value <= high or (above and value == low) or value == math.inf:
+        raise refuse(option, value, f"it must be {span}")
+    return float(value)
+
+
+def seconds(option: str, value: Any, *, positive: bool = True) -> float:
+    """Return a duration in seconds as a float; zero only where ``positive`` is false."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise refuse(option, value, "it must be a duration in seconds (int or float)")
+    bound = "greater than 0" if positive else "of at least 0"
+    if not 0 <= value < math.inf or (positive and value == 0):
+        raise refuse(option, value, f"it must be a finite duration in seconds, {bound}")
+    return float(value)
+
+
+def optional_seconds(option: str, value: Any, *, positive: bool = True) -> float | None:
+    """Return a duration as `seconds` does, or None."""
+    return None if value is None else seconds(option, value, positive=positive)
+
+
+def count(option: str, value: Any, *, low: int = 1) -> int:
+    """Return a whole number of at least ``low``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise refuse(option, value, f"it must be a whole number of at least {low}")
+    return value
+
+
+def text(option: str, value: Any) -> str:
+    """Return a string that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise refuse(option, value, "it must be a non-empty string")
+    return value
+
+
+def share(option: str, value: Any) -> float:
+    """Return a share in (0, 1]."""
+    return number(option, value, low=0, high=1, above=True)
+
+
+def one_of(option: str, value: Any, allowed: tuple[Any, ...]) -> None:
+    """Check that ``value`` is one of ``allowed``."""
+    if value not in allowed:
+        raise refuse(option, value, "it must be one of " + ", ".join(map(repr, allowed)))
+
+
+def a_callable(option: str, value: Any) -> None:
+    """Check that ``value`` can be called."""
+    if not callable(value):
+        raise refuse(option, value, "it must be callable")

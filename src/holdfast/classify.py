@@ -1,0 +1,157 @@
+"""Which outcomes a strategy cares about: one vocabulary for ``on=`` and ``ignore=`` everywhere.
+
+An exception type, a tuple or union of them, a predicate over the exception, ``on_result(predicate)``
+for results, and any of these joined with ``|``.  `asyncio.CancelledError`, `KeyboardInterrupt`,
+`SystemExit` and `GeneratorExit` are never outcomes, so no condition accepts them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any
+
+from holdfast import _validate
+from holdfast.errors import RejectedError
+
+ErrorPredicate = Callable[[Exception], bool]
+ResultPredicate = Callable[[Any], bool]
+On = Any
+"""``type[Exception] | tuple[...] | ErrorPredicate | Condition``, spelt out in the module's docstring."""
+
+ALLOWED = (
+    "it must be an exception type (derived from Exception), a tuple of them, a predicate over the "
+    "exception, on_result(predicate), or several of these joined with |"
+)
+
+
+class Condition:
+    """A compiled ``on=``: exception types, predicates over exceptions, predicates over results.
+
+    Immutable; safe to share between threads and tasks.
+    """
+
+    __slots__ = ("_hash", "name", "on_errors", "on_results", "types")
+
+    def __init__(
+        self,
+        types: tuple[type[Exception], ...] = (),
+        on_errors: tuple[ErrorPredicate, ...] = (),
+        on_results: tuple[ResultPredicate, ...] = (),
+        name: str | None = None,
+    ) -> None:
+        self.types = types
+        self.on_errors = on_errors
+        self.on_results = on_results
+        self.name = name
+        self._hash = hash((types, on_errors, on_results))
+
+    def matches(self, error: Exception, *, broken: bool = False) -> bool:
+        """Return whether ``error`` is meant; ``broken`` where a predicate itself raises.
+
+        The predicate's own error goes into a note of ``error``, which stays the one that is raised.
+        """
+        if isinstance(error, self.types):
+            return True
+        for predicate in self.on_errors:
+            try:
+                if predicate(error):
+                    return True
+            except Exception as fault:  # noqa: BLE001 - the user's predicate may raise anything
+                add_note(error, f"holdfast: the predicate {spell(predicate)} raised {fault!r}")
+                return broken
+        return False
+
+    def matches_result(self, result: Any) -> bool:
+        """Return whether a result is meant; a predicate that raises, raises to the caller."""
+        return any(predicate(result) for predicate in self.on_results)
+
+    def names_rejection(self, error: Exception) -> bool:
+        """Return whether a type below `RejectedError` was asked for by name, and ``error`` is one."""
+        return any(
+            issubclass(kind, RejectedError) and isinstance(error, kind) for kind in self.types
+        )
+
+    def __or__(self, other: On) -> Condition:
+        more = condition("on", other)
+        name = f"{self!r} | {more!r}"
+        return Condition(
+            self.types + more.types,
+            self.on_errors + more.on_errors,
+            self.on_results + more.on_results,
+            name,
+        )
+
+    def __ror__(self, other: On) -> Condition:
+        return condition("on", other) | self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Condition):
+            return NotImplemented
+        return (self.types, self.on_errors, self.on_results) == (
+            other.types,
+            other.on_errors,
+            other.on_results,
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        if self.name is not None:
+            return self.name
+        kinds = [spell(kind) for kind in self.types]
+        return " | ".join([*kinds, *map(spell, self.on_errors), *map(spell, self.on_results)])
+
+
+def on_result(predicate: ResultPredicate) -> Condition:
+    """Return a condition that is met by results for which ``predicate(result)`` is true.
+
+    Raises:
+        ConfigurationError: if ``predicate`` is not callable.
+    """
+    _validate.a_callable("predicate", predicate)
+    return Condition(on_results=(predicate,), name=f"on_result({spell(predicate)})")
+
+
+def condition(option: str, value: On) -> Condition:
+    """Return the `Condition` that ``option=value`` means; raise `ConfigurationError` otherwise."""
+    if isinstance(value, Condition):
+        return value
+    if isinstance(value, types.UnionType):
+        value = value.__args__
+    if isinstance(value, tuple):
+        return _several(option, value)
+    if isinstance(value, type):
+        if not issubclass(value, Exception):
+            raise _validate.refuse(option, value, ALLOWED)
+        return Condition(types=(value,))
+    if not callable(value) or inspect.iscoroutinefunction(value):
+        raise _validate.refuse(option, value, ALLOWED)
+    return Condition(on_errors=(value,))
+
+
+def _several(option: str, kinds: tuple[Any, ...]) -> Condition:
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise _validate.refuse(option, kinds, ALLOWED)
+    return Condition(types=kinds)
+
+
+def spell(value: Any) -> str:
+    """Return how ``value`` would be written in source code, as far as that can be known."""
+    if isinstance(value, tuple):
+        inner = ", ".join(map(spell, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if isinstance(value, type) or inspect.isroutine(value):
+        return value.__name__ if value.__module__ == "builtins" else value.__qualname__
+    return repr(value)
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Add ``note`` to ``error`` unless it forbids it (frozen exceptions, read-only notes)."""
+    try:
+        error.add_note(note)
+    except Exception:  # noqa: BLE001, S110 - a note is never worth another error
+        pass

@@ -1,0 +1,196 @@
+"""What Holdfast tells: one event object for each decision.
+
+``subscribe(listener)`` calls ``listener(event)`` for each of them, in the thread or task in which it
+happened, never under a lock of ours.  A listener that raises never breaks a call: its error is
+logged to the logger ``holdfast``.  Without a listener no event is built.
+
+All durations are in seconds, and `at` is the instant on the clock in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from holdfast import _validate
+from holdfast._world import world
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something was decided in ``pipeline`` by ``strategy`` at the instant ``at``."""
+
+    pipeline: str
+    strategy: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCompleted(Event):
+    """A call has ended; ``error`` is None where it returned."""
+
+    duration: float
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRejected(Event):
+    """A strategy refused a call before the function ran."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryScheduled(Event):
+    """Attempt number ``attempt`` ended badly; another one follows after ``delay``."""
+
+    attempt: int
+    delay: float
+    error: Exception | None
+    """None where a result, not an exception, is the reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetriesExhausted(Event):
+    """The retry gave up after ``attempts``, for ``reason``; the last outcome stands."""
+
+    attempts: int
+    elapsed: float
+    reason: str
+    error: Exception | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NestedRetry(Event):
+    """A retry is about to repeat what the retry of ``inner`` has already given up on."""
+
+    inner: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerOpened(Event):
+    """The breaker opened for ``open_for``, for ``reason``."""
+
+    reason: str
+    open_for: float
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerHalfOpened(Event):
+    """The breaker lets its probes through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerClosed(Event):
+    """The breaker lets calls pass again, for ``reason``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerOverridden(Event):
+    """A person took control: ``state`` is ``"isolated"`` or ``"disabled"``."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeExpired(Event):
+    """A probe outlived its lease, so its place was given back; ``lease`` is how long it had."""
+
+    lease: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedOut(Event):
+    """An attempt was given up on after ``seconds``."""
+
+    seconds: float
+    abandoned: bool
+    """Whether a worker thread is still busy with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbandonedFinished(Event):
+    """A worker thread that had been given up on has ended after all, ``late`` seconds late."""
+
+    late: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackUsed(Event):
+    """A fallback answered in place of ``error``."""
+
+    error: Exception | None
+    stale_for: float | None = None
+    """The age of the value served, where it is a stale one."""
+
+
+Listener = Callable[[Event], object]
+
+
+class Subscription:
+    """A listener's registration; ``close()`` it, or use it as ``with subscribe(listener): ...``."""
+
+    __slots__ = ("_deliver", "listener", "pipeline")
+
+    def __init__(self, listener: Listener, pipeline: str | None) -> None:
+        self.listener = listener
+        self.pipeline = pipeline
+        self._deliver = self._tell  # one object, so that close() finds it
+        world.listeners = (*world.listeners, self._deliver)
+        world.refresh()
+
+    def _tell(self, event: Event) -> None:
+        if self.pipeline is None or self.pipeline in event.pipeline.split(", "):
+            self.listener(event)
+
+    def close(self) -> None:
+        """End the subscription; a second time does nothing."""
+        deliver = self._deliver
+        world.listeners = tuple(one for one in world.listeners if one is not deliver)
+        world.refresh()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def subscribe(listener: Listener, *, pipeline: str | None = None) -> Subscription:
+    """Call ``listener(event)`` for every event, or for those of one ``pipeline``.
+
+    Thread- and task-safe.  The listener runs where the event happened and should be quick.
+
+    Raises:
+        ConfigurationError: if ``listener`` is not callable.
+    """
+    _validate.a_callable("listener", listener)
+    return Subscription(listener, pipeline)
+
+
+def emit(event: Event) -> None:
+    """Tell every listener; for strategies and drivers, after they have left their locks."""
+    for listener in world.listeners:
+        deliver(listener, event)
+
+
+def deliver(listener: Callable[[Any], object], event: Event) -> None:
+    """Call one listener, whose failure never breaks a call."""
+    try:
+        listener(event)
+    except Exception:
+        import logging
+
+        name = type(event).__name__
+        logging.getLogger("holdfast").exception("the listener %r failed on %s", listener, name)

@@ -1,0 +1,102 @@
+"""The small parts of a circuit breaker: its probes, its open time, its memory of the last failure."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from holdfast import _validate
+from holdfast.errors import ConfigurationError
+from holdfast.strategies.trip import Trip
+from holdfast.strategies.window import CountWindow, TimeWindow, Window
+
+
+class Probe(tuple[int, float]):  # noqa: SLOT001 - a tuple cannot have slots that are not empty
+    """The permit of a trial call: (epoch, start), with a lease.  Equal to itself alone."""
+
+    expires: float
+    """The instant at which its place is given back."""
+
+    def __new__(cls, epoch: int, began: float, expires: float) -> Self:
+        """Make a probe with its lease."""
+        probe = super().__new__(cls, (epoch, began))
+        probe.expires = expires
+        return probe
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+
+def new_trip(
+    failures: int | None,
+    failure_rate: float | None,
+    window: float,
+    min_calls: int,
+    slow: float | None,
+    slow_rate: float | None,
+) -> Trip:
+    """Check the conditions of a breaker and return them."""
+    if failures is not None:
+        _validate.count("failures", failures)
+    if failure_rate is not None:
+        _validate.share("failure_rate", failure_rate)
+    if slow_rate is not None:
+        _validate.share("slow_rate", slow_rate)
+    _validate.count("min_calls", min_calls)
+    _validate.optional_seconds("slow", slow)
+    if (slow is None) != (slow_rate is None):
+        raise ConfigurationError(f"slow={slow!r} and slow_rate={slow_rate!r} need each other")
+    if failures is None and failure_rate is None and slow_rate is None:
+        raise ConfigurationError(
+            "failures=None leaves the breaker without a condition: give failures, failure_rate, or "
+            "slow with slow_rate"
+        )
+    needs_window = failure_rate is not None or slow_rate is not None
+    return Trip(
+        failures,
+        failure_rate,
+        slow_rate,
+        min_calls,
+        _window(window, min_calls, needed=needs_window),
+    )
+
+
+def _window(window: float, min_calls: int, *, needed: bool) -> Window | None:
+    if isinstance(window, int) and not isinstance(window, bool):
+        size = _validate.count("window", window)
+        if needed and size < min_calls:
+            raise _validate.refuse(
+                "min_calls", min_calls, f"a window of {size} calls never holds that many"
+            )
+        return CountWindow(size) if needed else None
+    length = _validate.seconds("window", window)
+    return TimeWindow(length) if needed else None
+
+
+def opening(open_for: float, growth: float, cap: float, failed_trials: int) -> float:
+    """Return how long to stay open after so many trials have failed in a row, in seconds."""
+    lasts = open_for
+    for _ in range(failed_trials):
+        lasts *= growth
+        if lasts >= cap:
+            return cap
+    return lasts
+
+
+def keepsake(error: Exception) -> Exception | None:
+    """Return a copy of ``error`` without traceback, context or notes.
+
+    The breaker shows it as the cause of its rejections for as long as it is open; the original would
+    keep the frames of a finished request, and all that they refer to, alive.
+    """
+    kind = type(error)
+    try:
+        copy = kind.__new__(kind, *error.args)
+        copy.args = error.args
+    except Exception:  # noqa: BLE001 - an exception class may forbid anything
+        return None
+    return copy

@@ -1,0 +1,254 @@
+"""`Bulkhead`: a slow dependency can use up its own compartment, and nothing else.
+
+Free permits lie on a stack; taking one is ``list.pop`` and giving it back ``list.append``, which are
+atomic in CPython with and without the GIL, so the common case takes no lock.  The queue does:
+
+* A caller that finds no permit enters the queue under the lock, then looks for a permit once more.
+* A caller that gives a permit back looks, after that, whether somebody queues.
+
+Whichever comes first, one of the two sees the other, so no wake-up is lost.  With anybody queueing,
+newcomers queue behind them: first come, first served, threads and event loops alike.
+
+Invariants: permits out + free - debt = size.  `debt` counts permits that must vanish when they come
+back: after the size was reduced, or when an abandoned worker thread holds on to its caller's permit
+(`hold`), which can make `in_flight` exceed the size for a while; nobody enters until it is below.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from holdfast import _validate
+from holdfast._world import now as current_instant
+from holdfast.errors import BulkheadFullError
+from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
+from holdfast.strategies._shared import Identity
+
+PERMIT = object()
+
+
+class Bulkhead(Identity):
+    """At most ``size`` calls in flight; up to ``queue`` more wait in arrival order.
+
+    An identity: share one instance between pipelines to share the compartment.  Thread- and
+    task-safe; one instance serves threads and any number of event loops from one queue.
+
+    Args:
+        size: how many calls may be in flight.
+        queue: how many may wait for a permit; 0 rejects at once.
+        max_wait: the longest wait, in seconds; None for as long as the deadline allows.
+        name: for messages; by default the first pipeline's.
+
+    Raises:
+        ConfigurationError: for a value outside its range.
+        BulkheadFullError: (on calls) with no permit and a full queue, or after ``max_wait``.
+    """
+
+    __slots__ = (
+        "_contended",
+        "_debt",
+        "_free",
+        "_held",
+        "_lock",
+        "_queue",
+        "_size",
+        "max_wait",
+        "queue",
+    )
+    kind = "bulkhead"
+    resting = None
+    timed = False
+
+    def __init__(
+        self, size: int, *, queue: int = 0, max_wait: float | None = None, name: str | None = None
+    ) -> None:
+        self._size = _validate.count("size", size)
+        self.queue = _validate.count("queue", queue, low=0)
+        self.max_wait = _validate.optional_seconds("max_wait", max_wait)
+        self._after_fork()
+        super().__init__(name)
+
+    def _after_fork(self) -> None:
+        """Start afresh: whoever held the other permits lives in the parent process."""
+        self._lock = threading.Lock()
+        self._free = [PERMIT] * self._size
+        self._queue: dict[Ticket, None] = {}  # ordered, and O(1) to leave from the middle
+        self._debt = 0
+        self._held = 0
+        self._contended = False
+
+    # -- the gate ------------------------------------------------------------------------------
+
+    def enter(
+        self, now: float, _args: Arguments, _kwargs: Keywords, site: Site = NOWHERE, /
+    ) -> Any:
+        """Return a permit or a place in the queue, or raise `BulkheadFullError`."""
+        if not self._contended:  # a stale read lets a newcomer overtake, never exceeds the size
+            try:
+                return self._free.pop()
+            except IndexError:
+                pass
+        with self._lock:
+            answer = self._enter_locked()
+        if isinstance(answer, BulkheadFullError):
+            raise site.refuse(answer, now)
+        return answer
+
+    def succeeded(self, _permit: Any, _now: float, _result: Any, /) -> None:
+        """Give the permit back."""
+        self._free.append(PERMIT)
+        if self._contended:
+            self._settle()
+
+    def failed(self, permit: Any, _now: float, _error: Exception, /) -> None:
+        """Give the permit back."""
+        self.succeeded(permit, 0.0, None)
+
+    def abandoned(self, permit: Any, _now: float, /) -> None:
+        """Give the permit back, or leave the queue."""
+        if isinstance(permit, Ticket):
+            with self._lock:
+                if not permit.granted:
+                    self._queue.pop(permit, None)
+                    self._note_locked()
+                    return
+        self.succeeded(PERMIT, 0.0, None)
+
+    def expired(self, permit: Any, _now: float, /) -> BulkheadFullError | None:
+        """Leave the queue after a wait that was too long; None if granted meanwhile."""
+        with self._lock:
+            if permit.granted:
+                return None
+            self._queue.pop(permit, None)
+            self._note_locked()
+            return self._refusal(f"no permit came free in time; {self._size} are in flight")
+
+    def _enter_locked(self) -> Any:
+        if not self._queue and self._debt == 0 and self._free:
+            return self._free.pop()
+        if len(self._queue) >= self.queue:
+            waiting = f" and {len(self._queue)} wait" if self.queue else ""
+            raise self._refusal(
+                f"{self._in_flight_locked()} of {self._size} are in flight{waiting}"
+            )
+        ticket = Ticket()
+        self._queue[ticket] = None
+        self._contended = True
+        if self._free and self._debt == 0 and len(self._queue) == 1:
+            # given back between our first look and here, by somebody who saw no queue
+            try:
+                permit = self._free.pop()
+            except IndexError:  # and a newcomer was faster
+                return Wait(ticket, self.max_wait, ticket)
+            del self._queue[ticket]
+            self._note_locked()
+            return permit
+        return Wait(ticket, self.max_wait, ticket)
+
+    def _settle(self) -> None:
+        """Hand free permits to the queue, after the debt is paid.  Wakes outside the lock."""
+        while True:
+            with self._lock:
+                ticket = self._grant_locked()
+            if ticket is None:
+                return
+            if not ticket.wake():  # its event loop is closed; it will never come for its permit
+                self._free.append(PERMIT)
+
+    def _grant_locked(self) -> Ticket | None:
+        try:
+            while self._debt > 0:
+                self._free.pop()
+                self._debt -= 1
+            if self._queue:
+                self._free.pop()
+                ticket = next(iter(self._queue))
+                del self._queue[ticket]
+                ticket.granted = True
+                return ticket
+        except IndexError:
+            pass
+        finally:
+            self._note_locked()
+        return None
+
+    def _note_locked(self) -> None:
+        self._contended = bool(self._queue) or self._debt > 0
+
+    def _refusal(self, why: str) -> BulkheadFullError:
+        return BulkheadFullError(f"{self.title} is full: {why}", strategy=self.title)
+
+    # -- abandoned workers, and people ---------------------------------------------------------
+
+    def hold(self) -> None:
+        """Count an abandoned worker thread as one more call in flight, whatever the size."""
+        with self._lock:
+            self._held += 1
+            self._debt += 1
+            self._contended = True
+        self._settle()
+
+    def release(self) -> None:
+        """End a `hold`: the worker has ended after all."""
+        with self._lock:
+            self._held -= 1
+            if self._debt > 0:
+                self._debt -= 1
+            else:
+                self._free.append(PERMIT)
+            self._note_locked()
+        self._settle()
+
+    def check_room(self, site: Site) -> None:
+        """Refuse a further attempt while abandoned workers have overdrawn the compartment."""
+        if self._held and self._debt > 0:
+            running = f"{self.in_flight} of {self._size} are in flight"
+            error = self._refusal(f"abandoned calls still run, {running}")
+            raise site.refuse(error, current_instant())
+
+    @property
+    def size(self) -> int:
+        """How many calls may be in flight; can be set while it runs."""
+        return self._size
+
+    @size.setter
+    def size(self, size: int) -> None:
+        size = _validate.count("size", size)
+        with self._lock:
+            more, self._size = size - self._size, size
+            if more < 0:
+                self._debt -= more
+            for _ in range(more):
+                if self._debt > 0:
+                    self._debt -= 1
+                else:
+                    self._free.append(PERMIT)
+            self._contended = True
+        self._settle()
+
+    def _in_flight_locked(self) -> int:
+        return max(0, self._size - len(self._free) + self._debt)
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls are inside now, abandoned ones included."""
+        return self._in_flight_locked()
+
+    @property
+    def waiting(self) -> int:
+        """How many callers queue now."""
+        return len(self._queue)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as plain data."""
+        return {
+            "strategy": self.kind, "name": self.name, "size": self._size, "in_flight": self.in_flight,
+            "waiting": self.waiting, "queue": self.queue, "max_wait": self.max_wait,
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return (
+            f"<Bulkhead{name} {self.in_flight} of {self._size} in flight, {self.waiting} waiting>"
+        )

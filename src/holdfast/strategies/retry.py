@@ -1,0 +1,261 @@
+"""`Retry`: make another attempt, later, and not for ever.
+
+A frozen value.  It decides from the `History` of one call that the driver keeps for it: whether the
+outcome is one to retry, whether attempts, time, deadline and budget allow it, and after what delay.
+
+* A rejection by one of our own strategies is not retried unless ``on`` names its class.
+* It never sleeps past the deadline, and never starts what cannot finish: if the delay would end
+  after it, or would leave less than the shortest attempt so far took, the last outcome stands now.
+  (Shrinking the last delay instead, as Failsafe does, starts an attempt whose answer comes too late.)
+* A ``Retry-After`` lengthens a shorter delay, gets jitter added, never subtracted, and is capped.
+* The budget is asked last, so that no token is spent on a retry that won't happen.
+* When it gives up, the last exception of the user's function is raised as it is, with a note.
+* Nested retries multiply (3 layers of 3 are 27 attempts).  An exception that an inner retry gave up
+  on says so, which costs nothing while all is well; ``nested`` tells who is to retry.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from holdfast import _validate
+from holdfast._value import compiled, spelt
+from holdfast._world import world
+from holdfast.classify import Condition, On, add_note, condition
+from holdfast.errors import AttemptTimeout, NestedRetryWarning, RejectedError
+from holdfast.shapes import Again, Earlier, History, Verdict
+from holdfast.strategies import backoff as backoffs
+from holdfast.strategies.budget import RetryBudget
+from holdfast.strategies.retry_after import hint
+
+if TYPE_CHECKING:
+    from holdfast.attempts import Attempt
+    from holdfast.strategies.backoff import Backoff
+
+RETRY_AFTER_CAP = 120.0
+"""The longest server hint that is honoured, in seconds (httpx-retries and openai use the same)."""
+
+RETRY_AFTER_JITTER = 0.1
+MARK = "_holdfast_gave_up"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Retry:
+    """Make up to ``attempts`` attempts, with a growing, jittered delay between them.
+
+    A value: equal, hashable, safe to share between pipelines, threads and tasks.
+
+    Args:
+        attempts: how many in all, the first one included; None for as many as the deadline allows.
+        on: which outcomes to retry: an exception type, a tuple, a predicate, `on_result`, `transient`.
+        backoff: how long to wait; see `holdfast.backoff`, or any function of the attempt's number.
+        max_elapsed: give up when the next attempt would start later than this many seconds after
+            the call did; None for no limit.
+        budget: a `RetryBudget`, possibly shared; None for no budget.
+        respect_retry_after: let a ``Retry-After`` of the dependency lengthen the delay (RFC 9110).
+        before_sleep: called with the `RetryScheduled` event before each delay.
+        nested: who retries when this retry encloses another one: "allow" both (with a warning),
+            only the "inner" one, or only this "outer" one.
+
+    Raises:
+        ConfigurationError: for a value outside its range.
+    """
+
+    attempts: int | None = 5
+    on: On = field(default=Exception, kw_only=True)
+    backoff: Backoff | Callable[[int], float] = field(default=backoffs.Exponential(), kw_only=True)
+    max_elapsed: float | None = field(default=None, kw_only=True)
+    budget: RetryBudget | None = field(default=None, kw_only=True)
+    respect_retry_after: bool = field(default=True, kw_only=True)
+    before_sleep: Callable[[Any], object] | None = field(default=None, kw_only=True)
+    nested: Literal["allow", "inner", "outer"] = field(default="allow", kw_only=True)
+
+    _on: Condition = field(init=False, repr=False, compare=False)
+    _backoff: Backoff = field(init=False, repr=False, compare=False)
+    judges: bool = field(init=False, repr=False, compare=False)
+    credit: Callable[[], None] | None = field(init=False, repr=False, compare=False)
+    timed: bool = field(init=False, repr=False, compare=False)
+    claims: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.attempts is not None:
+            _validate.count("attempts", self.attempts)
+        _validate.optional_seconds("max_elapsed", self.max_elapsed)
+        _validate.one_of("nested", self.nested, ("allow", "inner", "outer"))
+        if self.budget is not None and not isinstance(self.budget, RetryBudget):
+            raise _validate.refuse("budget", self.budget, "it must be a RetryBudget or None")
+        if self.before_sleep is not None:
+            _validate.a_callable("before_sleep", self.before_sleep)
+        on = condition("on", self.on)
+        compiled(self, _on=on, _backoff=backoffs.of(self.backoff))
+        credit = None if self.budget is None else self.budget.deposit
+        compiled(self, judges=bool(on.on_results), credit=credit)
+        compiled(self, timed=self.max_elapsed is not None, claims=self.nested == "outer")
+
+    def after_error(self, error: Exception, history: History, /) -> Verdict:
+        """Decide what follows an exception."""
+        if isinstance(error, RejectedError) and not self._on.names_rejection(error):
+            return self._rejected(error, history)
+        if not self._on.matches(error):
+            if history.attempt > 1:
+                self._give_up(error, history, f"{type(error).__name__} is not retried")
+            return None
+        if isinstance(error, AttemptTimeout):
+            history.attempt_took(error.seconds)
+        name = type(error).__name__
+        history.errors[name] = history.errors.get(name, 0) + 1
+        history.last = error
+        verdict = None if self._leave_to_another(error, history) else self._decide(error, history)
+        if verdict is None:
+            self._give_up(error, history, history.reason)
+        return verdict
+
+    def after_result(self, result: Any, history: History, /) -> Verdict:
+        """Decide what follows a result; a good one earns the budget its credit."""
+        if not self._on.on_results or not self._on.matches_result(result):
+            if self.budget is not None:
+                self.budget.deposit()
+            return None
+        history.errors["result"] = history.errors.get("result", 0) + 1
+        verdict = self._decide(None, history, result)
+        if verdict is None:
+            self._give_up(None, history, history.reason)
+        return verdict
+
+    def _rejected(self, error: RejectedError, history: History) -> Verdict:
+        """Let a rejection stand, unless the function did run: then its own error is the news."""
+        last, history.last = history.last, None
+        if last is None:
+            return None
+        self._give_up(last, history, f"the next attempt was rejected: {error}")
+        return Earlier(last)
+
+    def _leave_to_another(self, error: Exception, history: History) -> bool:
+        if history.enclosing_retry is not None:
+            history.reason = f"the retry of pipeline {history.enclosing_retry!r} has claimed it"
+            return True
+        mark = getattr(error, MARK, None)
+        if mark is None:
+            return False
+        inner, attempts = mark
+        if self.nested == "inner":
+            history.reason = f"the retry of pipeline {inner!r} has made {attempts} attempts already"
+            return True
+        _warn_of_multiplying(error, history, inner, attempts)
+        return False
+
+    def _decide(self, error: Exception | None, history: History, result: Any = None) -> Verdict:
+        """Return the next attempt, or None with the reason in the history."""
+        if self.attempts is not None and history.attempt >= self.attempts:
+            history.reason = f"all {self.attempts} attempts are used up"
+            return None
+        try:
+            delay = self._delay(error if error is not None else result, history)
+        except Exception as fault:  # noqa: BLE001 - the user's backoff may raise anything
+            history.reason = f"the backoff raised {fault!r}"
+            return None
+        if self.max_elapsed is not None and history.elapsed + delay > self.max_elapsed:
+            history.reason = f"max_elapsed={self.max_elapsed:g} s would pass"
+            return None
+        needed = delay + (history.shortest if history.shortest < math.inf else 0.0)
+        if needed >= history.remaining:
+            history.reason = f"the deadline, {history.remaining:.3g} s away, would pass"
+            return None
+        cost = 2.0 if isinstance(error, TimeoutError) else 1.0
+        if self.budget is not None and not self.budget.withdraw(cost):
+            history.reason = "the retry budget is empty"
+            return None
+        self._announce(delay, error, history)
+        return Again(delay)
+
+    def _delay(self, outcome: Any, history: History) -> float:
+        delay = self._backoff.delay(history.attempt, history.previous, history.rng)
+        _validate.seconds("delay", delay, positive=False)
+        asked = hint(outcome) if self.respect_retry_after else None
+        if asked is not None:
+            asked = min(asked, RETRY_AFTER_CAP)
+            delay = max(delay, asked + history.rng.uniform(0.0, RETRY_AFTER_JITTER * asked))
+        return delay
+
+    def _announce(self, delay: float, error: Exception | None, history: History) -> None:
+        if self.before_sleep is None and not world.listeners:
+            return
+        from holdfast import events
+
+        event = events.RetryScheduled(
+            pipeline=history.pipeline, strategy="retry", at=history.now,
+            attempt=history.attempt, delay=delay, error=error,
+        )  # fmt: skip
+        events.emit(event)
+        if self.before_sleep is not None:
+            events.deliver(self.before_sleep, event)
+
+    def _give_up(self, error: Exception | None, history: History, reason: str) -> None:
+        history.reason = reason
+        if error is not None:
+            add_note(error, _note(history))
+            if history.attempt > 1:
+                _mark(error, history)
+        if world.listeners:
+            from holdfast import events
+
+            events.emit(events.RetriesExhausted(
+                pipeline=history.pipeline, strategy="retry", at=history.now, error=error,
+                attempts=history.attempt, elapsed=history.elapsed, reason=reason,
+            ))  # fmt: skip
+
+    def __iter__(self) -> Iterator[Attempt]:
+        """Loop over attempts: ``for attempt in retry: with attempt: ...``."""
+        return world.runtime("blocking").attempts(self)  # type: ignore[no-any-return]
+
+    def __aiter__(self) -> AsyncIterator[Attempt]:
+        """Loop over attempts: ``async for attempt in retry: with attempt: ...``."""
+        return world.runtime("asyncio").attempts(self)  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return spelt(self, "attempts")
+
+
+def _note(history: History) -> str:
+    tally = ", ".join(f"{name} ×{count}" for name, count in history.errors.items())
+    tries = f"{history.attempt} attempt{'s' if history.attempt > 1 else ''}"
+    since = "" if history.started is not None else " after the first failure"
+    span = f" in {history.elapsed:.3g} s{since}" if history.attempt > 1 else ""
+    what = f"pipeline {history.pipeline!r} gave up after {tries}{span} ({tally})"
+    return f"holdfast: {what}: {history.reason}"
+
+
+def _mark(error: Exception, history: History) -> None:
+    try:
+        setattr(error, MARK, (history.pipeline, history.attempt))
+    except Exception:  # noqa: BLE001, S110 - a frozen exception; its nesting stays unknown
+        pass
+
+
+_warned: set[tuple[str, str]] = set()
+
+
+def _warn_of_multiplying(error: Exception, history: History, inner: str, attempts: int) -> None:
+    """Tell, once for each pair of pipelines, that two retries multiply."""
+    if world.listeners:
+        from holdfast import events
+
+        events.emit(events.NestedRetry(
+            pipeline=history.pipeline, strategy="retry", at=history.now, inner=inner, attempts=attempts,
+        ))  # fmt: skip
+    if (history.pipeline, inner) in _warned:
+        return
+    _warned.add((history.pipeline, inner))
+    text = (
+        f"the retry of pipeline {history.pipeline!r} repeats what the retry of {inner!r} has tried "
+        f"{attempts} times: their attempts multiply. Retry in one place, or set nested='inner' or "
+        f"nested='outer' on the retry of {history.pipeline!r}"
+    )
+    try:
+        warnings.warn(text, NestedRetryWarning, stacklevel=2)
+    except NestedRetryWarning:  # warnings are errors here; they must not replace the user's
+        add_note(error, f"holdfast: {text}")

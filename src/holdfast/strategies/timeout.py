@@ -1,0 +1,48 @@
+"""`Timeout`: how long one attempt, or the whole call, may take.
+
+Where it stands decides what it means: outside a `Retry` it is the total, inside it is per attempt.
+The shorter of it and the ambient deadline holds, and what runs inside sees what is left of it through
+`remaining`.
+
+asyncio: the attempt is cancelled exactly once, and a cancellation from outside is told apart from our
+own, as `asyncio.timeout` does.
+
+Sync, honestly: Python cannot interrupt a blocking call.  ``sync="thread"`` runs the attempt in a
+worker of a bounded pool, in the caller's context, and stops waiting; the abandoned worker is counted,
+and keeps a permit of every enclosing bulkhead until it really ends, so a hung dependency cannot leak
+threads without bound.  ``sync="cooperative"`` only sets the deadline: for code that turns `remaining`
+into its own socket timeouts, as our HTTP integrations do; it costs no thread and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from holdfast import _validate
+from holdfast._value import compiled, spelt
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Timeout:
+    """Give up on what is inside after ``seconds``, with `AttemptTimeout`.
+
+    A value: equal, hashable, safe to share between pipelines, threads and tasks.
+
+    Args:
+        seconds: the limit, in seconds; greater than 0.
+        sync: for blocking functions, ``"thread"`` (default) or ``"cooperative"``; see the module.
+
+    Raises:
+        ConfigurationError: for a limit that is not a finite positive number, or another ``sync``.
+    """
+
+    seconds: float
+    sync: Literal["thread", "cooperative"] = field(default="thread", kw_only=True)
+
+    def __post_init__(self) -> None:
+        compiled(self, seconds=_validate.seconds("seconds", self.seconds))
+        _validate.one_of("sync", self.sync, ("thread", "cooperative"))
+
+    def __repr__(self) -> str:
+        return spelt(self, "seconds")
