@@ -17,7 +17,6 @@ from holdfast.shapes import Arguments, Gate, Keywords, Reaction, Site
 from holdfast.strategies.timeout import Timeout
 
 Step = Callable[[Arguments, Keywords], Any]
-CALL = "__call__"  # the method itself is meant, which callable() would not give
 DRIVERS: dict[str, ModuleType] = {"asyncio": aio, "blocking": blocking}
 
 
@@ -28,15 +27,9 @@ def is_strategy(value: Any) -> bool:
     return isinstance(value, Timeout | Gate | Reaction) or hasattr(value, "attach")
 
 
-def is_async(fn: Callable[..., Any]) -> bool:
-    """Return whether calling ``fn`` gives a coroutine; looks through partials and callable objects."""
-    fn = unwrapped(fn)
-    return any(map(inspect.iscoroutinefunction, (fn, _called(fn))))
-
-
 def _called(fn: Any) -> Any:
     """Return the method behind a callable object's ``()``."""
-    return getattr(type(fn), CALL, None)
+    return getattr(type(fn), _validate.CALL, None)
 
 
 def unwrapped(fn: Any) -> Any:
@@ -48,9 +41,10 @@ def unwrapped(fn: Any) -> Any:
 
 def check_function(fn: Any) -> None:
     """Refuse what cannot be protected, with the reason and the remedy."""
-    if isinstance(fn, classmethod):
+    if isinstance(fn, classmethod | staticmethod):
+        kind = type(fn).__name__
         raise ConfigurationError(
-            "a pipeline cannot protect a classmethod object: put @classmethod above the pipeline"
+            f"a pipeline cannot protect a {kind} object: put @{kind} above the pipeline"
         )
     if not callable(fn):
         raise _validate.refuse("fn", fn, "a pipeline protects functions and other callables")
@@ -167,7 +161,7 @@ def apply_async(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 def protect(name: str, strategies: tuple[Any, ...], fn: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function that stands in for ``fn``."""
     check_function(fn)
-    colour = "asyncio" if is_async(fn) else "blocking"
+    colour = "asyncio" if _validate.is_async(fn) else "blocking"
     if colour == "blocking":
         _refuse_async_fallbacks(strategies, fn)
     return _protected(name, strategies, fn, colour, terminal_of(fn, colour), 0)
@@ -200,7 +194,7 @@ def _protected(
 def _refuse_async_fallbacks(strategies: tuple[Any, ...], fn: Callable[..., Any]) -> None:
     for strategy in strategies:
         instead = getattr(strategy, "instead", None)
-        if callable(instead) and is_async(instead):
+        if callable(instead) and _validate.is_async(instead):
             raise ConfigurationError(
                 f"the fallback {instead!r} is async, but {fn!r} is not: give it a plain function"
             )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import sys
+from functools import partial
 from typing import Any
 
 from holdfast.errors import ConfigurationError
@@ -20,7 +23,7 @@ def number(
     span = f"a number {'greater than' if above else 'of at least'} {low:g}"
     if high != math.inf:
         span += f" and at most {high:g}"
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _fits_a_float(value):
         raise refuse(option, value, f"it must be {span}")
     if not low <= value <= high or (above and value == low) or value == math.inf:
         raise refuse(option, value, f"it must be {span}")
@@ -29,7 +32,7 @@ def number(
 
 def seconds(option: str, value: Any, *, positive: bool = True) -> float:
     """Return a duration in seconds as a float; zero only where ``positive`` is false."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _fits_a_float(value):
         raise refuse(option, value, "it must be a duration in seconds (int or float)")
     bound = "greater than 0" if positive else "of at least 0"
     if not 0 <= value < math.inf or (positive and value == 0):
@@ -67,7 +70,26 @@ def one_of(option: str, value: Any, allowed: tuple[Any, ...]) -> None:
         raise refuse(option, value, "it must be one of " + ", ".join(map(repr, allowed)))
 
 
-def a_callable(option: str, value: Any) -> None:
-    """Check that ``value`` can be called."""
-    if not callable(value):
-        raise refuse(option, value, "it must be callable")
+def plain_callable(option: str, value: Any) -> None:
+    """Check that ``value`` can be called, and gives its answer without being awaited."""
+    if not callable(value) or is_async(value):
+        raise refuse(
+            option, value, "it must be a plain function or another callable, not an async one"
+        )
+
+
+def is_async(fn: Any) -> bool:
+    """Return whether calling ``fn`` gives a coroutine; looks through partials and callable objects."""
+    while isinstance(fn, partial):
+        fn = fn.func
+    method = getattr(type(fn), CALL, None)
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(method)
+
+
+CALL = "__call__"  # the method itself is meant, which callable() would not give
+
+
+def _fits_a_float(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, float) or abs(value) <= sys.float_info.max

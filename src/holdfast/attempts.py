@@ -61,6 +61,8 @@ class _Attempts:
         """Take an attempt's end; return whether its exception is dealt with."""
         self._delay = None
         if not isinstance(error, Exception):
+            if self._history is not None:
+                self._history.last = None  # no cycle: its traceback keeps the user's frame
             if error is None and self._retry.credit is not None:
                 self._retry.credit()
             return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import types
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,8 @@ ALLOWED = (
     "exception, on_result(predicate), or several of these joined with |"
 )
 
+UNIONS: tuple[Any, ...] = (types.UnionType, typing.Union)
+
 
 class Condition:
     """A compiled ``on=``: exception types, predicates over exceptions, predicates over results.
@@ -32,7 +35,7 @@ class Condition:
     Immutable; safe to share between threads and tasks.
     """
 
-    __slots__ = ("_hash", "name", "on_errors", "on_results", "types")
+    __slots__ = ("name", "on_errors", "on_results", "types")
 
     def __init__(
         self,
@@ -45,7 +48,6 @@ class Condition:
         self.on_errors = on_errors
         self.on_results = on_results
         self.name = name
-        self._hash = hash((types, on_errors, on_results))
 
     def matches(self, error: Exception, *, broken: bool = False) -> bool:
         """Return whether ``error`` is meant; ``broken`` where a predicate itself raises.
@@ -67,6 +69,11 @@ class Condition:
         """Return whether a result is meant; a predicate that raises, raises to the caller."""
         return any(predicate(result) for predicate in self.on_results)
 
+    @property
+    def tests(self) -> tuple[Callable[[Any], bool], ...]:
+        """All the predicates."""
+        return self.on_errors + self.on_results
+
     def names_rejection(self, error: Exception) -> bool:
         """Return whether a type below `RejectedError` was asked for by name, and ``error`` is one."""
         return any(
@@ -75,12 +82,14 @@ class Condition:
 
     def __or__(self, other: On) -> Condition:
         more = condition("on", other)
-        name = f"{self!r} | {more!r}"
+        name = " | ".join(
+            dict.fromkeys(repr(one) for one in (self, more) if one.types or one.tests)
+        )
         return Condition(
             self.types + more.types,
             self.on_errors + more.on_errors,
             self.on_results + more.on_results,
-            name,
+            name or None,
         )
 
     def __ror__(self, other: On) -> Condition:
@@ -96,13 +105,14 @@ class Condition:
         )
 
     def __hash__(self) -> int:
-        return self._hash
+        return hash((self.types, self.on_errors, self.on_results))
 
     def __repr__(self) -> str:
         if self.name is not None:
             return self.name
         kinds = [spell(kind) for kind in self.types]
-        return " | ".join([*kinds, *map(spell, self.on_errors), *map(spell, self.on_results)])
+        parts = [*kinds, *map(spell, self.on_errors), *map(spell, self.on_results)]
+        return " | ".join(parts) or "()"
 
 
 def on_result(predicate: ResultPredicate) -> Condition:
@@ -111,7 +121,7 @@ def on_result(predicate: ResultPredicate) -> Condition:
     Raises:
         ConfigurationError: if ``predicate`` is not callable.
     """
-    _validate.a_callable("predicate", predicate)
+    _validate.plain_callable("predicate", predicate)
     return Condition(on_results=(predicate,), name=f"on_result({spell(predicate)})")
 
 
@@ -119,15 +129,15 @@ def condition(option: str, value: On) -> Condition:
     """Return the `Condition` that ``option=value`` means; raise `ConfigurationError` otherwise."""
     if isinstance(value, Condition):
         return value
-    if isinstance(value, types.UnionType):
-        value = value.__args__
+    if typing.get_origin(value) in UNIONS:
+        value = typing.get_args(value)
     if isinstance(value, tuple):
         return _several(option, value)
     if isinstance(value, type):
         if not issubclass(value, Exception):
             raise _validate.refuse(option, value, ALLOWED)
         return Condition(types=(value,))
-    if not callable(value) or inspect.iscoroutinefunction(value):
+    if not callable(value) or _validate.is_async(value):
         raise _validate.refuse(option, value, ALLOWED)
     return Condition(on_errors=(value,))
 

@@ -9,6 +9,7 @@ All durations are in seconds, and `at` is the instant on the clock in force.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -131,6 +132,7 @@ class FallbackUsed(Event):
 
 
 Listener = Callable[[Event], object]
+_changing = threading.RLock()
 
 
 class Subscription:
@@ -142,18 +144,21 @@ class Subscription:
         self.listener = listener
         self.pipeline = pipeline
         self._deliver = self._tell  # one object, so that close() finds it
-        world.listeners = (*world.listeners, self._deliver)
-        world.refresh()
+        with _changing:
+            world.listeners = (*world.listeners, self._deliver)
+            world.refresh()
 
     def _tell(self, event: Event) -> None:
-        if self.pipeline is None or self.pipeline in event.pipeline.split(", "):
+        mine, theirs = self.pipeline, event.pipeline
+        if mine is None or mine == theirs or mine in theirs.split(", "):
             self.listener(event)
 
     def close(self) -> None:
         """End the subscription; a second time does nothing."""
         deliver = self._deliver
-        world.listeners = tuple(one for one in world.listeners if one is not deliver)
-        world.refresh()
+        with _changing:
+            world.listeners = tuple(one for one in world.listeners if one is not deliver)
+            world.refresh()
 
     def __enter__(self) -> Self:
         return self
@@ -175,7 +180,7 @@ def subscribe(listener: Listener, *, pipeline: str | None = None) -> Subscriptio
     Raises:
         ConfigurationError: if ``listener`` is not callable.
     """
-    _validate.a_callable("listener", listener)
+    _validate.plain_callable("listener", listener)
     return Subscription(listener, pipeline)
 
 

@@ -13,6 +13,7 @@ from holdfast._runtimes.limits import (
     check_turn,
     converted,
     exceeded,
+    in_context,
     patience,
     timed_out,
     too_short,
@@ -115,7 +116,9 @@ class Asyncio:
             except BaseException as error:
                 scopes.pop(scope, None)
                 restore(token)
-                _explain(error, scope, pipeline, seconds, now)
+                ours = scope.ours()
+                del task, scope  # a task keeps its exception, whose traceback keeps this frame
+                _explain(error, pipeline, now, Ambient(at, seconds, None), ours=ours)
                 raise
             ambient.reset(token)
             if scope.fired:
@@ -128,8 +131,12 @@ class Asyncio:
 
     async def answer(self, verdict: Instead) -> Any:
         """Return what the verdict makes, awaited where that is needed."""
-        made = verdict.make(verdict.subject)
-        return await made if isawaitable(made) else made
+        try:
+            made = verdict.make(verdict.subject)
+            return await made if isawaitable(made) else made
+        except Exception as fault:
+            in_context(fault, verdict.subject)
+            raise
 
     def attempts(self, retry: Retry) -> AsyncIterator[Attempt]:
         """Return the loop over a retry's attempts."""
@@ -139,14 +146,18 @@ class Asyncio:
 
 
 def _explain(
-    error: BaseException, scope: Scope, pipeline: str, seconds: float, now: Callable[[], float]
+    error: BaseException,
+    pipeline: str,
+    now: Callable[[], float],
+    limit: Ambient,
+    *,
+    ours: bool,
 ) -> None:
     """Raise our timeout if ``error`` is the cancellation that we caused, and nobody else's."""
-    ours = scope.ours()
     if ours and isinstance(error, asyncio.CancelledError):
-        raise timed_out(pipeline, seconds, now()) from error
-    if isinstance(error, DeadlineExceeded) and error.at == scope.at:
-        raise converted(pipeline, seconds) from error
+        raise timed_out(pipeline, limit.seconds, now()) from error
+    if isinstance(error, DeadlineExceeded) and error.at == limit.at:
+        raise converted(pipeline, limit.seconds) from error
 
 
 async def _until(
@@ -169,14 +180,13 @@ async def _until(
     timer = loop.call_later(outer[0] - start, scope.fire)
     try:
         result = await inner(args, kwargs)
-    except asyncio.CancelledError as error:
-        if scope.ours():
+    except BaseException as error:
+        ours = scope.ours()
+        timer.cancel()
+        del task, scope, timer  # a task keeps its exception, whose traceback keeps this frame
+        if ours and isinstance(error, asyncio.CancelledError):
             raise exceeded(site.pipeline, outer, now()) from error
         raise
-    except BaseException:
-        scope.ours()
-        raise
-    finally:
-        timer.cancel()
+    timer.cancel()
     scope.ours()
     return result

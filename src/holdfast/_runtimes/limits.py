@@ -58,6 +58,12 @@ def check_turn(wait: Wait, site: Site, now: float) -> None:
         raise site.refuse(error, now)
 
 
+def in_context(fault: Exception, subject: object) -> None:
+    """Have a fallback's own error show the error that it was to replace."""
+    if isinstance(subject, BaseException) and fault is not subject and fault.__context__ is None:
+        fault.__context__ = subject
+
+
 def _tell(pipeline: str, seconds: float, now: float, *, abandoned: bool) -> None:
     if world.listeners:
         from holdfast import events

@@ -97,6 +97,7 @@ class Worker(threading.Thread):
             if wanted:
                 job.done.release()
             else:
+                job.error = None  # no cycle: its traceback keeps this frame, which keeps the job
                 job.late()
             del job
 

@@ -12,6 +12,7 @@ from holdfast._runtimes.limits import (
     check_turn,
     converted,
     exceeded,
+    in_context,
     patience,
     timed_out,
     too_short,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
     from holdfast.attempts import Attempt
     from holdfast.strategies.retry import Retry
+
+LONGEST = threading.TIMEOUT_MAX
 
 
 class Threads:
@@ -62,7 +65,9 @@ class Threads:
 
             ticket.wake = wake
             limit = patience(wait, self.now())
-            granted = ticket.granted or signal.acquire(timeout=-1 if limit is None else limit)
+            granted = ticket.granted or signal.acquire(
+                timeout=-1 if limit is None else min(limit, LONGEST)
+            )
         except BaseException:
             gate.abandoned(wait.permit, self.now())
             raise
@@ -120,7 +125,7 @@ class Threads:
                 restore(token)
             workers.start(job)
             try:
-                job.done.acquire(timeout=due - start)
+                job.done.acquire(timeout=min(due - start, LONGEST))
             except BaseException:
                 _abandon(job, workers, holders)
                 raise
@@ -134,7 +139,11 @@ class Threads:
 
     def answer(self, verdict: Instead) -> Any:
         """Return what the verdict makes; refuse what would have to be awaited."""
-        made = verdict.make(verdict.subject)
+        try:
+            made = verdict.make(verdict.subject)
+        except Exception as fault:
+            in_context(fault, verdict.subject)
+            raise
         if not isawaitable(made):
             return made
         close = getattr(made, "close", None)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from holdfast import _validate
 from holdfast._world import now, renew_after_fork, world
+
+_joining = threading.RLock()
 
 
 class Identity:
@@ -26,11 +29,12 @@ class Identity:
 
     def joined(self, pipeline: str) -> None:
         """Note that a pipeline uses this strategy."""
-        if pipeline not in self._pipelines:
-            self._pipelines = (*self._pipelines, pipeline)
-        if self.name is None:
-            self.name = pipeline
-            self.title = f"{self.kind} {pipeline!r}"
+        with _joining:
+            if pipeline not in self._pipelines:
+                self._pipelines = (*self._pipelines, pipeline)
+            if self.name is None:
+                self.name = pipeline
+                self.title = f"{self.kind} {pipeline!r}"
 
     def _after_fork(self) -> None:
         raise NotImplementedError

@@ -232,7 +232,12 @@ def fibonacci(
 
 def of(value: Backoff | Callable[[int], float]) -> Backoff:
     """Return ``value`` as a `Backoff`: one already, or a function of the attempt's number."""
+    if isinstance(value, type) or value in FACTORIES:
+        raise _validate.refuse("backoff", value, "call it, to make the backoff")
     if isinstance(value, Backoff):
         return value
-    _validate.a_callable("backoff", value)
+    _validate.plain_callable("backoff", value)
     return Custom(value)
+
+
+FACTORIES: tuple[object, ...] = (exponential, constant, linear, fibonacci)

@@ -2,6 +2,10 @@
 
 Everything here runs under the breaker's lock, apart from what the comments of `CircuitBreaker` say.
 Methods return what there is to tell as ``(event, details)`` pairs, to be emitted after the lock.
+
+The lock can be entered again by its own thread: allocating something here may start the garbage
+collector, which may close a coroutine that was forgotten inside this very gate, and so call
+`abandoned`, which then only takes a probe out of a dict.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ class Machine(Identity):
     """States and transitions; `CircuitBreaker` adds the lock, the verdicts and the words."""
 
     __slots__ = (
-        "_epoch", "_failed_trials", "_good", "_last", "_manual", "_on", "_open_cap", "_open_for",
+        "_cause", "_epoch", "_failed_trials", "_good", "_manual", "_on", "_open_cap", "_open_for",
         "_open_growth", "_open_jitter", "_opened_at", "_outstanding", "_passed", "_probe_timeout",
         "_probes", "_quick", "_reason", "_reopen_at", "_rng", "_slow", "_state", "_trip", "resting",
     )  # fmt: skip
@@ -48,7 +52,7 @@ class Machine(Identity):
         self._state, self._reason = CLOSED, ""
         self._manual: str | None = None
         self._epoch = self._failed_trials = self._passed = 0
-        self._last: Exception | None = None
+        self._cause: Exception | None = None
         self._outstanding: dict[Probe, None] = {}
         self._opened_at = self._reopen_at = 0.0
         self._good: list[float] = []
@@ -68,8 +72,10 @@ class Machine(Identity):
                 return None, []
             self._become_locked(HALF_OPEN, self._reason)
             tellings.append(("BreakerHalfOpened", {}))
-        for probe in [one for one in self._outstanding if one.expires <= now]:
-            del self._outstanding[probe]
+        for probe in list(self._outstanding):
+            if probe.expires > now:
+                continue
+            self._outstanding.pop(probe, None)
             tellings.append(("ProbeExpired", {"lease": self._probe_timeout}))
         if len(self._outstanding) + self._passed >= self._probes:
             return None, tellings
@@ -90,15 +96,12 @@ class Machine(Identity):
         if self._state is HALF_OPEN:
             return self._probed_locked(now, error, failed=failed or slow)
         self._count_good_locked()
-        if failed:
-            self._last = error
-            reason = self._trip.failed(now, slow=slow)
-        else:
-            reason = self._trip.succeeded(now, slow=slow)
+        count = self._trip.failed if failed else self._trip.succeeded
+        reason = count(now, slow=slow)
         if reason is None or self._manual is DISABLED:
             self._rest_locked()
             return []
-        return self._open_locked(now, reason)
+        return self._open_locked(now, reason, error)
 
     def _count_good_locked(self) -> None:
         """Move the good outcomes that were noted without the lock into the window."""
@@ -109,9 +112,8 @@ class Machine(Identity):
 
     def _probed_locked(self, now: float, error: Exception | None, *, failed: bool) -> Tellings:
         if failed:
-            self._last = error
             self._failed_trials += 1
-            return self._open_locked(now, "a probe failed")
+            return self._open_locked(now, "a probe failed", error)
         self._passed += 1
         if self._passed < self._probes:
             return []
@@ -119,19 +121,21 @@ class Machine(Identity):
         self._become_locked(CLOSED, "")
         return [("BreakerClosed", {"reason": f"{self._probes} probes succeeded"})]
 
-    def _open_locked(self, now: float, reason: str) -> Tellings:
+    def _open_locked(self, now: float, reason: str, error: Exception | None) -> Tellings:
         plain = opening(self._open_for, self._open_growth, self._open_cap, self._failed_trials)
         lasts = plain * (self._rng or world.rng).uniform(1.0, 1.0 + self._open_jitter)
         self._become_locked(OPEN, reason)
+        self._cause = None  # set outside the lock, where it may be copied
         self._opened_at = now
         self._reopen_at = now + lasts
-        return [("BreakerOpened", {"reason": reason, "open_for": lasts, "error": self._last})]
+        return [("BreakerOpened", {"reason": reason, "open_for": lasts, "error": error})]
 
     def _become_locked(self, state: str, reason: str) -> None:
         self._state = state
         self._reason = reason
         self._epoch += 1
         self._passed = 0
+        self._cause = None if state is CLOSED else self._cause
         self._outstanding.clear()
         self._trip.clear()
         self._good.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from holdfast import _validate
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, HoldfastError
 from holdfast.strategies.trip import Trip
 from holdfast.strategies.window import CountWindow, TimeWindow, Window
 
@@ -87,16 +87,30 @@ def opening(open_for: float, growth: float, cap: float, failed_trials: int) -> f
     return lasts
 
 
-def keepsake(error: Exception) -> Exception | None:
-    """Return a copy of ``error`` without traceback, context or notes.
+FLAT = (str, bytes, int, float, bool, type(None))
 
-    The breaker shows it as the cause of its rejections for as long as it is open; the original would
-    keep the frames of a finished request, and all that they refer to, alive.
+
+def keepsake(error: Exception) -> Exception:
+    """Return a copy of ``error`` that keeps nothing alive: no traceback, no context, flat arguments.
+
+    A breaker shows it as the cause of its rejections for as long as it is open; the original would
+    keep the frames of a finished request, and all that they refer to.  Where the class cannot be
+    copied to the same words, a plain error with those words stands in.
     """
     kind = type(error)
     try:
-        copy = kind.__new__(kind, *error.args)
-        copy.args = error.args
+        words = str(error)
     except Exception:  # noqa: BLE001 - an exception class may forbid anything
-        return None
-    return copy
+        words = "?"
+    try:
+        # an OSError keeps the name of its file apart from its arguments
+        given = error.__reduce__()[1] if isinstance(error, OSError) else error.args
+        args = tuple(one if isinstance(one, FLAT) else repr(one) for one in given)
+        copy = kind.__new__(kind, *args)
+        if not isinstance(error, OSError):
+            copy.args = args
+        if str(copy) == words and repr(copy):
+            return copy
+    except Exception:  # noqa: BLE001, S110 - the same
+        pass
+    return HoldfastError(f"{kind.__name__}: {words}")

@@ -37,11 +37,11 @@ class RetryBudget:
         self.ratio = _validate.share("ratio", ratio)
         self.capacity = _validate.number("capacity", capacity, low=1)
         self._tokens = self.capacity
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         renew_after_fork(self)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def tokens(self) -> float:

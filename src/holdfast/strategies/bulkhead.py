@@ -71,7 +71,7 @@ class Bulkhead(Identity):
 
     def _after_fork(self) -> None:
         """Start afresh: whoever held the other permits lives in the parent process."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._free = [PERMIT] * self._size
         self._queue: dict[Ticket, None] = {}  # ordered, and O(1) to leave from the middle
         self._debt = 0
@@ -125,8 +125,11 @@ class Bulkhead(Identity):
             return self._refusal(f"no permit came free in time; {self._size} are in flight")
 
     def _enter_locked(self) -> Any:
-        if not self._queue and self._debt == 0 and self._free:
-            return self._free.pop()
+        if not self._queue and self._debt == 0:
+            try:
+                return self._free.pop()
+            except IndexError:
+                pass
         if len(self._queue) >= self.queue:
             waiting = f" and {len(self._queue)} wait" if self.queue else ""
             raise self._refusal(
@@ -141,7 +144,7 @@ class Bulkhead(Identity):
                 permit = self._free.pop()
             except IndexError:  # and a newcomer was faster
                 return Wait(ticket, self.max_wait, ticket)
-            del self._queue[ticket]
+            self._queue.pop(ticket, None)
             self._note_locked()
             return permit
         return Wait(ticket, self.max_wait, ticket)
@@ -154,19 +157,22 @@ class Bulkhead(Identity):
             if ticket is None:
                 return
             if not ticket.wake():  # its event loop is closed; it will never come for its permit
-                self._free.append(PERMIT)
+                with self._lock:
+                    ticket.granted = False
+                    self._free.append(PERMIT)
 
     def _grant_locked(self) -> Ticket | None:
         try:
             while self._debt > 0:
                 self._free.pop()
                 self._debt -= 1
-            if self._queue:
-                self._free.pop()
+            while self._queue:
+                permit = self._free.pop()
                 ticket = next(iter(self._queue))
-                del self._queue[ticket]
-                ticket.granted = True
-                return ticket
+                if self._queue.pop(ticket, self) is None:
+                    ticket.granted = True
+                    return ticket
+                self._free.append(permit)
         except IndexError:
             pass
         finally:

@@ -34,7 +34,7 @@ from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
-from holdfast.errors import CircuitOpenError, IsolatedError
+from holdfast.errors import CircuitOpenError, IsolatedError, RejectedError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site
 from holdfast.strategies.breaker_machine import (
     BATCH,
@@ -117,6 +117,10 @@ class CircuitBreaker(Machine):
         self._probe_timeout = self._open_cap if timeout is None else timeout
         self._on = condition("on", on)
         self._ignore: Condition = condition("ignore", ignore)
+        if self._ignore.on_results:
+            raise _validate.refuse("ignore", ignore, "it can name exceptions only, not results")
+        if rng is not None and not isinstance(rng, Random):
+            raise _validate.refuse("rng", rng, "it must be a random.Random or None")
         self._rng = rng
         self._rejected = 0
         self._after_fork()
@@ -124,7 +128,7 @@ class CircuitBreaker(Machine):
 
     def _after_fork(self) -> None:
         """Start afresh in a child process: its dependency may look different from there."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._start()
 
     # -- the gate ------------------------------------------------------------------------------
@@ -157,12 +161,23 @@ class CircuitBreaker(Machine):
                         self._count_good_locked()
                 return
         on = self._on
-        failed = bool(on.on_results) and on.matches_result(result)
+        failed = False
+        if on.on_results:
+            try:
+                failed = on.matches_result(result)
+            except Exception:
+                self.abandoned(permit, now)
+                raise
         self._settle(permit, now, None, failed=failed)
 
     def failed(self, permit: Any, now: float, error: Exception, /) -> None:
-        """Count a call that raised: a failure, a success, or neither."""
-        if self._ignore.matches(error):
+        """Count a call that raised: a failure, a success, or neither.
+
+        A rejection by a strategy further in is no outcome, unless `on` names its class: the
+        function never ran.
+        """
+        rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
+        if rejected or self._ignore.matches(error):
             self.abandoned(permit, now)
         else:
             failed = self._on.matches(error, broken=True)
@@ -178,10 +193,16 @@ class CircuitBreaker(Machine):
         """Nothing queues at a breaker."""
 
     def _settle(self, permit: Any, now: float, error: Exception | None, *, failed: bool) -> None:
-        kept = keepsake(error) if failed and error is not None else None
         with self._lock:
-            tellings = self._settle_locked(permit, now, kept, failed=failed)
-        self._tell_all(tellings, now)
+            tellings = self._settle_locked(permit, now, error, failed=failed)
+            epoch = self._epoch
+        if tellings:
+            if error is not None and tellings[0][0] == "BreakerOpened":
+                cause = keepsake(error)
+                with self._lock:
+                    if epoch == self._epoch:
+                        self._cause = cause
+            self._tell_all(tellings, now)
 
     def _tell_all(self, tellings: Tellings, now: float) -> None:
         for event, details in tellings:
@@ -197,7 +218,7 @@ class CircuitBreaker(Machine):
             "state": manual or self._state,
             "retry_after": self._reopen_at - now if self._state is OPEN else None,
         }  # fmt: skip
-        error.__cause__ = self._last
+        error.__cause__ = self._cause
         if world.listeners:
             site.refuse(error, now)
         return error
@@ -209,7 +230,7 @@ class CircuitBreaker(Machine):
         now = current_instant()
         with self._lock:
             self._manual = None
-            tellings = self._open_locked(now, reason)
+            tellings = self._open_locked(now, reason, None)
         self._tell_all(tellings, now)
 
     def isolate(self) -> None:
@@ -232,7 +253,6 @@ class CircuitBreaker(Machine):
         with self._lock:
             self._manual = None
             self._failed_trials = 0
-            self._last = None
             self._become_locked(CLOSED, "")
         self._tell("BreakerClosed", reason="reset by hand")
 
@@ -260,7 +280,7 @@ class CircuitBreaker(Machine):
                 "failures": None if window is None else window.failures,
                 "slow_calls": None if window is None else window.slow,
                 "probes_in_flight": len(self._outstanding), "probes_passed": self._passed,
-                "reason": self._reason, "last_failure": None if self._last is None else repr(self._last),
+                "reason": self._reason, "cause": None if self._cause is None else repr(self._cause),
                 "retry_after": max(0.0, self._reopen_at - now) if self._state is OPEN else None,
             }  # fmt: skip
 

@@ -127,7 +127,7 @@ class StaleFallback(Identity):
         self.ttl = _validate.seconds("ttl", ttl)
         for option, function in (("key", key), ("mark", mark)):
             if function is not None:
-                _validate.a_callable(option, function)
+                _validate.plain_callable(option, function)
         self._key = key or _same_arguments
         self._mark = mark
         self._on = condition("on", on)
@@ -137,7 +137,7 @@ class StaleFallback(Identity):
         super().__init__(name)
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def after_error(self, error: Exception, history: History, /) -> Verdict:
         """Serve what is kept, if it is fresh enough."""
@@ -186,7 +186,7 @@ class StaleFallback(Identity):
 
 
 def _same_arguments(*args: Any, **kwargs: Any) -> Hashable:
-    return (args, tuple(sorted(kwargs.items()))) if kwargs else args
+    return args, tuple(sorted(kwargs.items()))
 
 
 def tell_fallback(history: History, error: Exception | None, age: float | None = None) -> None:

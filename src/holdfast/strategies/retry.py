@@ -89,7 +89,7 @@ class Retry:
         if self.budget is not None and not isinstance(self.budget, RetryBudget):
             raise _validate.refuse("budget", self.budget, "it must be a RetryBudget or None")
         if self.before_sleep is not None:
-            _validate.a_callable("before_sleep", self.before_sleep)
+            _validate.plain_callable("before_sleep", self.before_sleep)
         on = condition("on", self.on)
         compiled(self, _on=on, _backoff=backoffs.of(self.backoff))
         credit = None if self.budget is None else self.budget.deposit
@@ -131,6 +131,7 @@ class Retry:
         last, history.last = history.last, None
         if last is None:
             return None
+        history.attempt -= 1  # the rejected one was never made
         self._give_up(last, history, f"the next attempt was rejected: {error}")
         return Earlier(last)
 
