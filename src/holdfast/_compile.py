@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from functools import partial
 from types import CoroutineType, ModuleType
 from typing import Any
 
@@ -27,18 +25,6 @@ def is_strategy(value: Any) -> bool:
     return isinstance(value, Timeout | Gate | Reaction) or hasattr(value, "attach")
 
 
-def _called(fn: Any) -> Any:
-    """Return the method behind a callable object's ``()``."""
-    return getattr(type(fn), _validate.CALL, None)
-
-
-def unwrapped(fn: Any) -> Any:
-    """Return the function that a partial stands for."""
-    while isinstance(fn, partial):
-        fn = fn.func
-    return fn
-
-
 def check_function(fn: Any) -> None:
     """Refuse what cannot be protected, with the reason and the remedy."""
     if isinstance(fn, classmethod | staticmethod):
@@ -48,11 +34,8 @@ def check_function(fn: Any) -> None:
         )
     if not callable(fn):
         raise _validate.refuse("fn", fn, "a pipeline protects functions and other callables")
-    plain = unwrapped(fn)
-    candidates = (plain, _called(plain))
-    if any(map(inspect.isgeneratorfunction, candidates)) or any(
-        map(inspect.isasyncgenfunction, candidates)
-    ):
+    if _validate.has_flag(fn, _validate.GENERATOR | _validate.ASYNC_GENERATOR):
+        plain = _validate.unwrapped(fn)
         raise ConfigurationError(
             f"a pipeline cannot protect the generator function {plain!r}: calling it runs none of its "
             "code, so no failure would be seen, and what was yielded cannot be taken back for "

@@ -1,28 +1,73 @@
-"""What the frozen values among the strategies share: a `repr` that is valid Python."""
+"""What the frozen values among the strategies share.
+
+Not `dataclasses`: importing that costs more than all of Holdfast, and an explicit constructor can be
+read.  A value lists its options in ``_options``, in the order of its constructor.
+"""
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
-from typing import Any
+from typing import Any, Self
 
 from holdfast.classify import spell
 
 
-def spelt(value: Any, *positional: str) -> str:
-    """Return the constructor call that makes an equal value, without the options at their default."""
-    parts = []
-    for option in fields(value):
-        if not option.init or not option.repr:
-            continue
-        given = getattr(value, option.name)
-        if option.name in positional:
-            parts.append(spell(given))
-        elif option.default is MISSING or given != option.default:
-            parts.append(f"{option.name}={spell(given)}")
-    return f"{type(value).__name__}({', '.join(parts)})"
+class Value:
+    """Frozen, slotted; equal, hashed and shown by its options; ``repr`` is valid Python."""
+
+    __slots__ = ()
+    _options: tuple[str, ...] = ()
+    _prefix = ""
+
+    def _set(self, **fields: Any) -> None:
+        """Set fields while the value is being made."""
+        for name, content in fields.items():
+            object.__setattr__(self, name, content)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: make another one with replace()")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: make another one with replace()")
+
+    def _given(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self._options)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a value with some options changed."""
+        return type(self)(**(dict(zip(self._options, self._given(), strict=True)) | changes))
+
+    __replace__ = replace
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._given() == other._given()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._given()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remake, (type(self), dict(zip(self._options, self._given(), strict=True)))
+
+    def __repr__(self) -> str:
+        defaults = _defaults(type(self))
+        positional = type(self).__init__.__code__.co_varnames[1:2]
+        parts = []
+        for name, given in zip(self._options, self._given(), strict=True):
+            if name in defaults and given == defaults[name]:
+                continue
+            parts.append(spell(given) if (name,) == positional else f"{name}={spell(given)}")
+        return f"{self._prefix}{type(self).__name__}({', '.join(parts)})"
 
 
-def compiled(value: Any, **derived: Any) -> None:
-    """Set derived fields of a frozen value, while it is being built."""
-    for name, content in derived.items():
-        object.__setattr__(value, name, content)
+def _defaults(kind: type) -> dict[str, Any]:
+    """Return the defaults of a constructor's options."""
+    make: Any = kind.__init__  # type: ignore[misc] # of this very class
+    names = make.__code__.co_varnames[: make.__code__.co_argcount]
+    positional = make.__defaults__ or ()
+    named = dict(zip(reversed(names), reversed(positional), strict=False))
+    return named | (make.__kwdefaults__ or {})
+
+
+def _remake(kind: type[Value], options: dict[str, Any]) -> Value:
+    return kind(**options)

@@ -9,11 +9,13 @@ call must take the slow way round.  That question costs the happy path one attri
 from __future__ import annotations
 
 import os
-import random
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from random import Random
 
 type_of_world = Literal["blocking", "asyncio"]
 
@@ -30,16 +32,29 @@ class Forkable(Protocol):
 class World:
     """The process-wide seams.  Mutated only by `holdfast.events` and `holdfast.testing`."""
 
-    __slots__ = ("bypass", "clock", "detour", "listeners", "overrides", "rng", "runtimes")
+    __slots__ = ("_rng", "bypass", "clock", "detour", "listeners", "overrides", "runtimes")
 
     def __init__(self) -> None:
         self.clock: Clock = time.monotonic
-        self.rng = random.Random()
+        self._rng: Random | None = None
         self.listeners: tuple[Callable[[Any], object], ...] = ()
         self.overrides: dict[str, Any] = {}
         self.runtimes: dict[str, Callable[[], Any]] = {}
         self.bypass = False
         self.detour = False
+
+    @property
+    def rng(self) -> Random:
+        """The source of all jitter; made when first needed, for `random` is slow to import."""
+        if self._rng is None:
+            from random import Random
+
+            self._rng = Random()
+        return self._rng
+
+    @rng.setter
+    def rng(self, rng: Random) -> None:
+        self._rng = rng
 
     def refresh(self) -> None:
         """Recompute whether calls must take the slow way round."""

@@ -7,7 +7,6 @@ for results, and any of these joined with ``|``.  `asyncio.CancelledError`, `Key
 
 from __future__ import annotations
 
-import inspect
 import types
 import typing
 from collections.abc import Callable
@@ -26,6 +25,7 @@ ALLOWED = (
     "exception, on_result(predicate), or several of these joined with |"
 )
 
+ROUTINES = (types.FunctionType, types.MethodType, types.BuiltinFunctionType)
 UNIONS: tuple[Any, ...] = (types.UnionType, typing.Union)
 
 
@@ -154,7 +154,7 @@ def spell(value: Any) -> str:
     if isinstance(value, tuple):
         inner = ", ".join(map(spell, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
-    if isinstance(value, type) or inspect.isroutine(value):
+    if isinstance(value, (type, ROUTINES)):
         return value.__name__ if value.__module__ == "builtins" else value.__qualname__
     return repr(value)
 

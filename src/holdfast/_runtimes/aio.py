@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.limits import (
@@ -133,7 +132,7 @@ class Asyncio:
         """Return what the verdict makes, awaited where that is needed."""
         try:
             made = verdict.make(verdict.subject)
-            return await made if isawaitable(made) else made
+            return await made if hasattr(type(made), "__await__") else made
         except Exception as fault:
             in_context(fault, verdict.subject)
             raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.limits import (
@@ -144,7 +143,7 @@ class Threads:
         except Exception as fault:
             in_context(fault, verdict.subject)
             raise
-        if not isawaitable(made):
+        if not hasattr(type(made), "__await__"):
             return made
         close = getattr(made, "close", None)
         if close is not None:

@@ -15,15 +15,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from random import Random
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from holdfast import _validate
-from holdfast._value import spelt
+from holdfast._value import Value
+
+if TYPE_CHECKING:
+    from random import Random
 
 Jitter = Literal["full", "equal", "proportional", "decorrelated", "smooth"] | None
-JITTERS = ("full", "equal", "proportional", "decorrelated", "smooth", None)
+PLAIN = ("full", "equal", "proportional", None)
+"""The kinds of jitter that look at nothing but the delay."""
 
 
 @runtime_checkable
@@ -34,35 +36,66 @@ class Backoff(Protocol):
         """Return the delay in seconds after failed attempt number ``attempt`` (from 1)."""
 
 
-def _spread(delay: float, jitter: Jitter, amplitude: float, rng: Random) -> float:
-    """Return ``delay`` with jitter of a kind that looks at nothing else."""
-    if jitter == "full":
-        return rng.uniform(0.0, delay)
-    if jitter == "equal":
-        return delay / 2 + rng.uniform(0.0, delay / 2)
-    if jitter == "proportional":
-        return delay + rng.uniform(0.0, amplitude * delay)
-    return delay
+class _Jittered(Value):
+    """A backoff with a jitter of a plain kind."""
+
+    __slots__ = ("amplitude", "jitter")
+    _prefix = "backoff."
+    jitter: Jitter
+    amplitude: float
+
+    def _check_jitter(self, jitter: Jitter, amplitude: float, *more: Jitter) -> None:
+        _validate.one_of("jitter", jitter, (*PLAIN[:-1], *more, None))
+        self._set(jitter=jitter, amplitude=_validate.number("amplitude", amplitude, low=0))
+
+    def _spread(self, delay: float, rng: Random) -> float:
+        if self.jitter == "full":
+            return rng.uniform(0.0, delay)
+        if self.jitter == "equal":
+            return delay / 2 + rng.uniform(0.0, delay / 2)
+        if self.jitter == "proportional":
+            return delay + rng.uniform(0.0, self.amplitude * delay)
+        return delay
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Exponential:
-    """``base * factor ** (attempt - 1)``, at most ``cap``, spread by ``jitter``; see `exponential`."""
+class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponential(base=0.1)
+    """The usual backoff: d = min(cap, base * factor ** (attempt - 1)), then jitter.
 
-    base: float = 1.0
-    factor: float = 2.0
-    cap: float = 30.0
-    jitter: Jitter = "full"
-    amplitude: float = 0.5
+    Args:
+        base: the first delay, in seconds.
+        factor: what each delay is multiplied by.
+        cap: the longest delay, in seconds, before "proportional" jitter.
+        jitter: "full" U(0, d); "equal" d/2 + U(0, d/2); "proportional" d + U(0, amplitude * d);
+            "decorrelated" U(base, min(cap, 3 * previous)); "smooth", Polly's decorrelated V2;
+            None, which lets all clients come back together.
+        amplitude: for "proportional" only.
 
-    def __post_init__(self) -> None:
-        _validate.seconds("base", self.base, positive=False)
-        _validate.number("factor", self.factor, low=1)
-        _validate.seconds("cap", self.cap, positive=False)
-        _validate.one_of("jitter", self.jitter, JITTERS)
-        _validate.number("amplitude", self.amplitude, low=0)
-        if self.cap < self.base:
-            raise _validate.refuse("cap", self.cap, f"it must be at least base={self.base!r}")
+    Raises:
+        ConfigurationError: for a negative or non-finite duration, a factor below 1, a cap below base.
+    """
+
+    __slots__ = ("base", "cap", "factor")
+    _options = ("base", "factor", "cap", "jitter", "amplitude")
+    base: float
+    factor: float
+    cap: float
+
+    def __init__(
+        self,
+        base: float = 1.0,
+        factor: float = 2.0,
+        cap: float = 30.0,
+        jitter: Jitter = "full",
+        amplitude: float = 0.5,
+    ) -> None:
+        self._check_jitter(jitter, amplitude, "decorrelated", "smooth")
+        self._set(
+            base=_validate.seconds("base", base, positive=False),
+            factor=_validate.number("factor", factor, low=1),
+            cap=_validate.seconds("cap", cap, positive=False),
+        )
+        if cap < base:
+            raise _validate.refuse("cap", cap, f"it must be at least base={base!r}")
 
     def delay(self, attempt: int, previous: float | None, rng: Random, /) -> float:
         """Return the delay in seconds after failed attempt number ``attempt``."""
@@ -71,7 +104,7 @@ class Exponential:
             return rng.uniform(self.base, max(self.base, min(self.cap, longest)))
         if self.jitter == "smooth":
             return self._smooth(attempt, rng)
-        return _spread(self._plain(attempt), self.jitter, self.amplitude, rng)
+        return self._spread(self._plain(attempt), rng)
 
     def _plain(self, attempt: int) -> float:
         if self.base == 0:
@@ -95,149 +128,107 @@ class Exponential:
         drawn = max(0.0, step - before) * self.base / 1.4
         return drawn if drawn <= self.cap else rng.uniform(self.cap / 2, self.cap)
 
-    def __repr__(self) -> str:
-        return "backoff." + spelt(self).replace("Exponential", "exponential", 1)
 
+class constant(_Jittered):  # noqa: N801 - reads as a word
+    """Always ``seconds``, spread by "full", "equal" or "proportional" jitter.
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Constant:
-    """The same delay each time, spread by ``jitter``; see `constant`."""
+    Raises:
+        ConfigurationError: for a negative or non-finite duration, or another kind of jitter.
+    """
 
-    seconds: float = 1.0
-    jitter: Jitter = None
-    amplitude: float = 0.5
+    __slots__ = ("seconds",)
+    _options = ("seconds", "jitter", "amplitude")
+    seconds: float
 
-    def __post_init__(self) -> None:
-        _validate.seconds("seconds", self.seconds, positive=False)
-        _validate.one_of("jitter", self.jitter, ("full", "equal", "proportional", None))
-        _validate.number("amplitude", self.amplitude, low=0)
+    def __init__(self, seconds: float = 1.0, jitter: Jitter = None, amplitude: float = 0.5) -> None:
+        self._check_jitter(jitter, amplitude)
+        self._set(seconds=_validate.seconds("seconds", seconds, positive=False))
 
     def delay(self, _attempt: int, _previous: float | None, rng: Random, /) -> float:
         """Return the delay in seconds."""
-        return _spread(self.seconds, self.jitter, self.amplitude, rng)
-
-    def __repr__(self) -> str:
-        return "backoff." + spelt(self, "seconds").replace("Constant", "constant", 1)
+        return self._spread(self.seconds, rng)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Linear:
-    """``base + step * (attempt - 1)``, at most ``cap``, spread by ``jitter``; see `linear`."""
+class linear(_Jittered):  # noqa: N801 - reads as a word
+    """min(cap, base + step * (attempt - 1)) seconds, then "full", "equal" or "proportional" jitter.
 
-    base: float = 1.0
-    step: float = 1.0
-    cap: float = 30.0
-    jitter: Jitter = "full"
-    amplitude: float = 0.5
+    Raises:
+        ConfigurationError: for a negative or non-finite duration, or another kind of jitter.
+    """
 
-    def __post_init__(self) -> None:
-        _validate.seconds("base", self.base, positive=False)
-        _validate.seconds("step", self.step, positive=False)
-        _validate.seconds("cap", self.cap, positive=False)
-        _validate.one_of("jitter", self.jitter, ("full", "equal", "proportional", None))
-        _validate.number("amplitude", self.amplitude, low=0)
+    __slots__ = ("base", "cap", "step")
+    _options = ("base", "step", "cap", "jitter", "amplitude")
+    base: float
+    step: float
+    cap: float
+
+    def __init__(
+        self,
+        base: float = 1.0,
+        step: float = 1.0,
+        cap: float = 30.0,
+        jitter: Jitter = "full",
+        amplitude: float = 0.5,
+    ) -> None:
+        self._check_jitter(jitter, amplitude)
+        self._set(
+            base=_validate.seconds("base", base, positive=False),
+            step=_validate.seconds("step", step, positive=False),
+            cap=_validate.seconds("cap", cap, positive=False),
+        )
 
     def delay(self, attempt: int, _previous: float | None, rng: Random, /) -> float:
         """Return the delay in seconds after failed attempt number ``attempt``."""
-        plain = min(self.cap, self.base + self.step * (attempt - 1))
-        return _spread(plain, self.jitter, self.amplitude, rng)
-
-    def __repr__(self) -> str:
-        return "backoff." + spelt(self).replace("Linear", "linear", 1)
+        return self._spread(min(self.cap, self.base + self.step * (attempt - 1)), rng)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Fibonacci:
-    """``base`` times 1, 1, 2, 3, 5, 8, ..., at most ``cap``, spread by ``jitter``; see `fibonacci`."""
+class fibonacci(_Jittered):  # noqa: N801 - reads as a word
+    """``base`` times 1, 1, 2, 3, 5, 8, ... seconds, at most ``cap``, then jitter as for `linear`.
 
-    base: float = 1.0
-    cap: float = 30.0
-    jitter: Jitter = "full"
-    amplitude: float = 0.5
+    Raises:
+        ConfigurationError: for a negative or non-finite duration, or another kind of jitter.
+    """
 
-    def __post_init__(self) -> None:
-        _validate.seconds("base", self.base, positive=False)
-        _validate.seconds("cap", self.cap, positive=False)
-        _validate.one_of("jitter", self.jitter, ("full", "equal", "proportional", None))
-        _validate.number("amplitude", self.amplitude, low=0)
+    __slots__ = ("base", "cap")
+    _options = ("base", "cap", "jitter", "amplitude")
+    base: float
+    cap: float
+
+    def __init__(
+        self, base: float = 1.0, cap: float = 30.0, jitter: Jitter = "full", amplitude: float = 0.5
+    ) -> None:
+        self._check_jitter(jitter, amplitude)
+        self._set(
+            base=_validate.seconds("base", base, positive=False),
+            cap=_validate.seconds("cap", cap, positive=False),
+        )
 
     def delay(self, attempt: int, _previous: float | None, rng: Random, /) -> float:
         """Return the delay in seconds after failed attempt number ``attempt``."""
         small, large = 0, 1
         for _ in range(min(attempt, 90) - 1):  # the 90th number is past any cap
             small, large = large, small + large
-        return _spread(min(self.cap, self.base * large), self.jitter, self.amplitude, rng)
-
-    def __repr__(self) -> str:
-        return "backoff." + spelt(self).replace("Fibonacci", "fibonacci", 1)
+        return self._spread(min(self.cap, self.base * large), rng)
 
 
-@dataclass(frozen=True, slots=True)
-class Custom:
+class _Custom:
     """A backoff made of a function of the attempt's number."""
 
-    function: Callable[[int], float]
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[[int], float]) -> None:
+        self._function = function
 
     def delay(self, attempt: int, _previous: float | None, _rng: Random, /) -> float:
         """Return what the function says, if it is a duration."""
-        return _validate.seconds("backoff", self.function(attempt), positive=False)
-
-
-def exponential(
-    base: float = 1.0,
-    factor: float = 2.0,
-    cap: float = 30.0,
-    jitter: Jitter = "full",
-    amplitude: float = 0.5,
-) -> Exponential:
-    """Return the usual backoff: d = min(cap, base * factor ** (attempt - 1)), then jitter.
-
-    Args:
-        base: the first delay, in seconds.
-        factor: what each delay is multiplied by.
-        cap: the longest delay, in seconds, before "proportional" jitter.
-        jitter: "full" U(0, d); "equal" d/2 + U(0, d/2); "proportional" d + U(0, amplitude * d);
-            "decorrelated" U(base, min(cap, 3 * previous)); "smooth", Polly's decorrelated V2;
-            None, which lets all clients come back together.
-        amplitude: for "proportional" only.
-
-    Raises:
-        ConfigurationError: for a negative or non-finite duration, a factor below 1, a cap below base.
-    """
-    return Exponential(base, factor, cap, jitter, amplitude)
-
-
-def constant(seconds: float = 1.0, jitter: Jitter = None, amplitude: float = 0.5) -> Constant:
-    """Return a backoff of always ``seconds``, spread by "full", "equal" or "proportional" jitter."""
-    return Constant(seconds, jitter, amplitude)
-
-
-def linear(
-    base: float = 1.0,
-    step: float = 1.0,
-    cap: float = 30.0,
-    jitter: Jitter = "full",
-    amplitude: float = 0.5,
-) -> Linear:
-    """Return a backoff of min(cap, base + step * (attempt - 1)) seconds, then jitter."""
-    return Linear(base, step, cap, jitter, amplitude)
-
-
-def fibonacci(
-    base: float = 1.0, cap: float = 30.0, jitter: Jitter = "full", amplitude: float = 0.5
-) -> Fibonacci:
-    """Return a backoff of base times the Fibonacci numbers, at most ``cap`` seconds, then jitter."""
-    return Fibonacci(base, cap, jitter, amplitude)
+        return _validate.seconds("backoff", self._function(attempt), positive=False)
 
 
 def of(value: Backoff | Callable[[int], float]) -> Backoff:
     """Return ``value`` as a `Backoff`: one already, or a function of the attempt's number."""
-    if isinstance(value, type) or value in FACTORIES:
+    if isinstance(value, type):
         raise _validate.refuse("backoff", value, "call it, to make the backoff")
     if isinstance(value, Backoff):
         return value
     _validate.plain_callable("backoff", value)
-    return Custom(value)
-
-
-FACTORIES: tuple[object, ...] = (exponential, constant, linear, fibonacci)
+    return _Custom(value)

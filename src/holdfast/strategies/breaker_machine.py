@@ -10,14 +10,16 @@ collector, which may close a coroutine that was forgotten inside this very gate,
 
 from __future__ import annotations
 
-from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast._world import world
 from holdfast.classify import Condition
 from holdfast.strategies._shared import Identity
 from holdfast.strategies.breaker_parts import Probe, opening
 from holdfast.strategies.trip import Trip
+
+if TYPE_CHECKING:
+    from random import Random
 
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half-open"
 ISOLATED, DISABLED = "isolated", "disabled"
@@ -47,11 +49,15 @@ class Machine(Identity):
     _slow: float | None
     _rng: Random | None
     _trip: Trip
+    _epoch: int
+    _manual: str | None
+    _state: str
+    _reason: str
+    _passed: int
 
     def _start(self) -> None:
-        self._state, self._reason = CLOSED, ""
-        self._manual: str | None = None
-        self._epoch = self._failed_trials = self._passed = 0
+        """Begin closed, in a new epoch; what a person has ordered stays in force."""
+        self._failed_trials = 0
         self._cause: Exception | None = None
         self._outstanding: dict[Probe, None] = {}
         self._opened_at = self._reopen_at = 0.0

@@ -19,6 +19,9 @@ import threading
 from holdfast import _validate
 from holdfast._world import renew_after_fork
 
+ROUNDING = 1e-9
+"""Ten deposits of 0.1 are a little less than one token."""
+
 
 class RetryBudget:
     """A shared allowance of retries; safe to share between pipelines, threads, tasks and loops.
@@ -66,7 +69,7 @@ class RetryBudget:
         A timeout's double ``cost`` may take the last token alone, so that a bucket of one works.
         """
         with self._lock:
-            if self._tokens < 1.0:
+            if self._tokens < 1.0 - ROUNDING:
                 return False
             self._tokens = max(0.0, self._tokens - cost)
             return True

@@ -70,7 +70,10 @@ class Bulkhead(Identity):
         super().__init__(name)
 
     def _after_fork(self) -> None:
-        """Start afresh: whoever held the other permits lives in the parent process."""
+        """Start afresh: whoever held the permits lives in the parent process.
+
+        (A bare ``os.fork()`` inside a protected call gives its permit back in the child too.)
+        """
         self._lock = threading.RLock()
         self._free = [PERMIT] * self._size
         self._queue: dict[Ticket, None] = {}  # ordered, and O(1) to leave from the middle
@@ -132,7 +135,7 @@ class Bulkhead(Identity):
                 pass
         if len(self._queue) >= self.queue:
             waiting = f" and {len(self._queue)} wait" if self.queue else ""
-            raise self._refusal(
+            return self._refusal(
                 f"{self._in_flight_locked()} of {self._size} are in flight{waiting}"
             )
         ticket = Ticket()

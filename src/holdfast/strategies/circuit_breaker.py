@@ -27,8 +27,7 @@ arrive in the same instant as the transition.
 from __future__ import annotations
 
 import threading
-from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
@@ -47,6 +46,9 @@ from holdfast.strategies.breaker_machine import (
     Tellings,
 )
 from holdfast.strategies.breaker_parts import Probe, keepsake, new_trip
+
+if TYPE_CHECKING:
+    from random import Random
 
 
 class CircuitBreaker(Machine):
@@ -119,10 +121,11 @@ class CircuitBreaker(Machine):
         self._ignore: Condition = condition("ignore", ignore)
         if self._ignore.on_results:
             raise _validate.refuse("ignore", ignore, "it can name exceptions only, not results")
-        if rng is not None and not isinstance(rng, Random):
+        if rng is not None and not callable(getattr(rng, "uniform", None)):
             raise _validate.refuse("rng", rng, "it must be a random.Random or None")
         self._rng = rng
-        self._rejected = 0
+        self._epoch = self._rejected = 0
+        self._manual = None
         self._after_fork()
         super().__init__(name)
 

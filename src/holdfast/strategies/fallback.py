@@ -10,25 +10,19 @@ with the original as its context.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from holdfast import _validate
-from holdfast._value import compiled, spelt
+from holdfast._value import Value
 from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
 from holdfast.shapes import History, Instead, Verdict
 from holdfast.strategies._shared import Identity
 
-if TYPE_CHECKING:
-    from typing import Final
 
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Fallback:
+class Fallback(Value):
     """Answer with ``instead`` where the call ends in an outcome that ``on`` matches.
 
     A value: equal, hashable (if ``instead`` is), safe to share between pipelines, threads and tasks.
@@ -42,18 +36,19 @@ class Fallback:
         ConfigurationError: if ``on`` is no condition.
     """
 
+    __slots__ = ("_on", "instead", "judges", "on")
+    _options = ("instead", "on")
+    timed = False
+    claims = False
+    credit = None
     instead: Any
-    on: On = field(default=Exception, kw_only=True)
+    on: On
+    judges: bool
+    _on: Condition
 
-    _on: Condition = field(init=False, repr=False, compare=False)
-    judges: bool = field(init=False, repr=False, compare=False)
-    timed: bool = field(default=False, init=False, repr=False, compare=False)
-    claims: bool = field(default=False, init=False, repr=False, compare=False)
-    credit: Callable[[], None] | None = field(default=None, init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        on = condition("on", self.on)
-        compiled(self, _on=on, judges=bool(on.on_results))
+    def __init__(self, instead: Any, *, on: On = Exception) -> None:
+        meant = condition("on", on)
+        self._set(instead=instead, on=on, _on=meant, judges=bool(meant.on_results))
 
     def after_error(self, error: Exception, history: History, /) -> Verdict:
         """Replace an exception that is meant."""
@@ -68,7 +63,7 @@ class Fallback:
         tell_fallback(history, told)
         if callable(self.instead):
             return Instead(self.instead, subject)
-        return Instead(lambda _subject: self.instead)
+        return Instead(lambda _subject: self.instead, subject)
 
     @staticmethod
     def stale(
@@ -82,9 +77,6 @@ class Fallback:
     ) -> StaleFallback:
         """Return a fallback that answers with the last good result, see `StaleFallback`."""
         return StaleFallback(ttl, key=key, on=on, max_keys=max_keys, mark=mark, name=name)
-
-    def __repr__(self) -> str:
-        return spelt(self, "instead")
 
 
 class StaleFallback(Identity):
@@ -112,7 +104,7 @@ class StaleFallback(Identity):
     judges = True
     timed = False
     claims = False
-    credit: Final = None
+    credit = None
 
     def __init__(
         self,
@@ -132,7 +124,7 @@ class StaleFallback(Identity):
         self._mark = mark
         self._on = condition("on", on)
         self._max_keys = _validate.count("max_keys", max_keys)
-        self._kept: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
+        self._kept: dict[Hashable, tuple[float, Any]] = {}
         self._after_fork()
         super().__init__(name)
 
@@ -149,10 +141,10 @@ class StaleFallback(Identity):
             return self._serve(None, history)
         key = self._key(*history.args, **history.kwargs)
         with self._lock:
+            self._kept.pop(key, None)  # to the end of the order
             self._kept[key] = (history.now, result)
-            self._kept.move_to_end(key)
             if len(self._kept) > self._max_keys:
-                self._kept.popitem(last=False)
+                del self._kept[next(iter(self._kept))]
         return None
 
     def _serve(self, error: Exception | None, history: History) -> Verdict:
@@ -164,9 +156,9 @@ class StaleFallback(Identity):
         age, result = history.now - kept[0], kept[1]
         tell_fallback(history, error, age)
         if self._mark is None:
-            return Instead(lambda _subject: result)
+            return Instead(lambda _subject: result, error)
         mark = self._mark
-        return Instead(lambda _subject: mark(result, age))
+        return Instead(lambda _subject: mark(result, age), error)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data."""

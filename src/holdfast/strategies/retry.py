@@ -17,13 +17,11 @@ outcome is one to retry, whether attempts, time, deadline and budget allow it, a
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from holdfast import _validate
-from holdfast._value import compiled, spelt
+from holdfast._value import Value
 from holdfast._world import world
 from holdfast.classify import Condition, On, add_note, condition
 from holdfast.errors import AttemptTimeout, NestedRetryWarning, RejectedError
@@ -41,10 +39,11 @@ RETRY_AFTER_CAP = 120.0
 
 RETRY_AFTER_JITTER = 0.1
 MARK = "_holdfast_gave_up"
+EXPONENTIAL = backoffs.exponential()
+Nested = Literal["allow", "inner", "outer"]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Retry:
+class Retry(Value):
     """Make up to ``attempts`` attempts, with a growing, jittered delay between them.
 
     A value: equal, hashable, safe to share between pipelines, threads and tasks.
@@ -65,36 +64,57 @@ class Retry:
         ConfigurationError: for a value outside its range.
     """
 
-    attempts: int | None = 5
-    on: On = field(default=Exception, kw_only=True)
-    backoff: Backoff | Callable[[int], float] = field(default=backoffs.Exponential(), kw_only=True)
-    max_elapsed: float | None = field(default=None, kw_only=True)
-    budget: RetryBudget | None = field(default=None, kw_only=True)
-    respect_retry_after: bool = field(default=True, kw_only=True)
-    before_sleep: Callable[[Any], object] | None = field(default=None, kw_only=True)
-    nested: Literal["allow", "inner", "outer"] = field(default="allow", kw_only=True)
+    __slots__ = (
+        "_backoff", "_on", "attempts", "backoff", "before_sleep", "budget", "claims", "credit",
+        "judges", "max_elapsed", "nested", "on", "respect_retry_after", "timed",
+    )  # fmt: skip
+    _options = (
+        "attempts", "on", "backoff", "max_elapsed", "budget", "respect_retry_after", "before_sleep",
+        "nested",
+    )  # fmt: skip
+    attempts: int | None
+    on: On
+    backoff: Backoff | Callable[[int], float]
+    max_elapsed: float | None
+    budget: RetryBudget | None
+    respect_retry_after: bool
+    before_sleep: Callable[[Any], object] | None
+    nested: Nested
+    judges: bool
+    timed: bool
+    claims: bool
+    credit: Callable[[], None] | None
+    _on: Condition
+    _backoff: Backoff
 
-    _on: Condition = field(init=False, repr=False, compare=False)
-    _backoff: Backoff = field(init=False, repr=False, compare=False)
-    judges: bool = field(init=False, repr=False, compare=False)
-    credit: Callable[[], None] | None = field(init=False, repr=False, compare=False)
-    timed: bool = field(init=False, repr=False, compare=False)
-    claims: bool = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        if self.attempts is not None:
-            _validate.count("attempts", self.attempts)
-        _validate.optional_seconds("max_elapsed", self.max_elapsed)
-        _validate.one_of("nested", self.nested, ("allow", "inner", "outer"))
-        if self.budget is not None and not isinstance(self.budget, RetryBudget):
-            raise _validate.refuse("budget", self.budget, "it must be a RetryBudget or None")
-        if self.before_sleep is not None:
-            _validate.plain_callable("before_sleep", self.before_sleep)
-        on = condition("on", self.on)
-        compiled(self, _on=on, _backoff=backoffs.of(self.backoff))
-        credit = None if self.budget is None else self.budget.deposit
-        compiled(self, judges=bool(on.on_results), credit=credit)
-        compiled(self, timed=self.max_elapsed is not None, claims=self.nested == "outer")
+    def __init__(
+        self,
+        attempts: int | None = 5,
+        *,
+        on: On = Exception,
+        backoff: Backoff | Callable[[int], float] = EXPONENTIAL,
+        max_elapsed: float | None = None,
+        budget: RetryBudget | None = None,
+        respect_retry_after: bool = True,
+        before_sleep: Callable[[Any], object] | None = None,
+        nested: Nested = "allow",
+    ) -> None:
+        if attempts is not None:
+            _validate.count("attempts", attempts)
+        _validate.one_of("nested", nested, ("allow", "inner", "outer"))
+        if budget is not None and not isinstance(budget, RetryBudget):
+            raise _validate.refuse("budget", budget, "it must be a RetryBudget or None")
+        if before_sleep is not None:
+            _validate.plain_callable("before_sleep", before_sleep)
+        limit = _validate.optional_seconds("max_elapsed", max_elapsed)
+        self._set(
+            attempts=attempts, on=on, backoff=backoff, max_elapsed=limit, budget=budget,
+            respect_retry_after=respect_retry_after, before_sleep=before_sleep, nested=nested,
+        )  # fmt: skip
+        meant = condition("on", on)
+        credit = None if budget is None else budget.deposit
+        self._set(_on=meant, _backoff=backoffs.of(backoff), judges=bool(meant.on_results))
+        self._set(credit=credit, timed=limit is not None, claims=nested == "outer")
 
     def after_error(self, error: Exception, history: History, /) -> Verdict:
         """Decide what follows an exception."""
@@ -217,9 +237,6 @@ class Retry:
         """Loop over attempts: ``async for attempt in retry: with attempt: ...``."""
         return world.runtime("asyncio").attempts(self)  # type: ignore[no-any-return]
 
-    def __repr__(self) -> str:
-        return spelt(self, "attempts")
-
 
 def _note(history: History) -> str:
     tally = ", ".join(f"{name} ×{count}" for name, count in history.errors.items())
@@ -256,6 +273,8 @@ def _warn_of_multiplying(error: Exception, history: History, inner: str, attempt
         f"{attempts} times: their attempts multiply. Retry in one place, or set nested='inner' or "
         f"nested='outer' on the retry of {history.pipeline!r}"
     )
+    import warnings
+
     try:
         warnings.warn(text, NestedRetryWarning, stacklevel=2)
     except NestedRetryWarning:  # warnings are errors here; they must not replace the user's

@@ -16,15 +16,15 @@ into its own socket timeouts, as our HTTP integrations do; it costs no thread an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
 
 from holdfast import _validate
-from holdfast._value import compiled, spelt
+from holdfast._value import Value
+
+Sync = Literal["thread", "cooperative"]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Timeout:
+class Timeout(Value):
     """Give up on what is inside after ``seconds``, with `AttemptTimeout`.
 
     A value: equal, hashable, safe to share between pipelines, threads and tasks.
@@ -37,12 +37,10 @@ class Timeout:
         ConfigurationError: for a limit that is not a finite positive number, or another ``sync``.
     """
 
+    __slots__ = _options = ("seconds", "sync")
     seconds: float
-    sync: Literal["thread", "cooperative"] = field(default="thread", kw_only=True)
+    sync: Sync
 
-    def __post_init__(self) -> None:
-        compiled(self, seconds=_validate.seconds("seconds", self.seconds))
-        _validate.one_of("sync", self.sync, ("thread", "cooperative"))
-
-    def __repr__(self) -> str:
-        return spelt(self, "seconds")
+    def __init__(self, seconds: float, *, sync: Sync = "thread") -> None:
+        _validate.one_of("sync", sync, ("thread", "cooperative"))
+        self._set(seconds=_validate.seconds("seconds", seconds), sync=sync)
