@@ -139,11 +139,11 @@ NOWHERE = Site("")
 
 
 class History:
-    """What a reaction may know about one call so far.  Made when the first attempt has ended badly."""
+    """What a reaction may know about one call so far; made when the first attempt has ended."""
 
     __slots__ = (
         "args", "attempt", "attempt_began", "began", "deadline", "enclosing_retry", "errors", "kwargs",
-        "last", "now", "pipeline", "previous", "reason", "rng", "shortest", "started",
+        "last", "now", "pipeline", "previous", "reason", "rng", "shortest", "started", "verdict",
     )  # fmt: skip
 
     def __init__(
@@ -172,6 +172,7 @@ class History:
         self.shortest = math.inf
         """The shortest attempt whose duration is known, in seconds."""
         self.reason = ""
+        self.verdict: Any = None
         outer = ambient.get()
         self.deadline: float = outer[0]
         self.enclosing_retry: str | None = outer[2]
@@ -198,6 +199,17 @@ class History:
         self.now = now
         if self.attempt_began is not None:
             self.attempt_took(now - self.attempt_began)
+
+    def stands(self, verdict: Verdict) -> bool:
+        """Keep a reaction's verdict; return whether it lets the outcome stand."""
+        self.verdict = verdict
+        if verdict is None:
+            self.forget()
+        return verdict is None
+
+    def forget(self) -> None:
+        """Let go of the exceptions: their tracebacks keep the frames that keep this history."""
+        self.verdict = self.last = None
 
     def attempt_took(self, seconds: float) -> None:
         """Remember the duration of one attempt."""

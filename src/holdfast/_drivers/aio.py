@@ -20,6 +20,7 @@ from holdfast.errors import Misuse
 from holdfast.shapes import Again, Arguments, Earlier, Gate, History, Keywords, Reaction, Site, Wait
 
 Function = Callable[..., Any]
+Follow = Callable[[Arguments, Keywords, History], Any]
 
 
 def gated(gate: Gate, inner: Step, runtime: Runtime, site: Site) -> Step:
@@ -50,49 +51,66 @@ def gated(gate: Gate, inner: Step, runtime: Runtime, site: Site) -> Step:
 
 def reacting(reaction: Reaction, inner: Step, runtime: Runtime, site: Site) -> Step:
     """Ask the reaction what follows an outcome, and do it."""
-    after_error, after_result = reaction.after_error, reaction.after_result
     now, timed, judges, credit = runtime.now, reaction.timed, reaction.judges, reaction.credit
     pipeline, skip = site.pipeline, site.skip
     if reaction.claims:
         inner = claimed(inner, site)
+    follow = following(reaction, inner, runtime)
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
         started = now() if timed else None
-        history = verdict = None
+        try:
+            result = await inner(args, kwargs)
+        except Exception as error:
+            history = History(pipeline, now(), started, args[skip:], kwargs)
+            if history.stands(reaction.after_error(error, history)):
+                raise
+        else:
+            if not judges:
+                if credit is not None:
+                    credit()
+                return result
+            history = History(pipeline, now(), started, args[skip:], kwargs)
+            if history.stands(reaction.after_result(result, history)):
+                return result
+        return await follow(args, kwargs, history)
+
+    return step
+
+
+def following(reaction: Reaction, inner: Step, runtime: Runtime) -> Follow:
+    """Return what does a reaction's verdict, for as long as it has one."""
+    now, judges, credit = runtime.now, reaction.judges, reaction.credit
+
+    async def follow(args: Arguments, kwargs: Keywords, history: History) -> Any:
         try:
             while True:
+                verdict = history.verdict
+                if isinstance(verdict, Earlier):
+                    raise verdict.error
+                if not isinstance(verdict, Again):
+                    return await runtime.answer(verdict)
+                await runtime.sleep(verdict.delay)
+                history.resumed(now(), verdict.delay)
                 try:
                     result = await inner(args, kwargs)
                 except Exception as error:
-                    if history is None:
-                        history = History(pipeline, now(), started, args[skip:], kwargs)
                     history.ended(now())
-                    verdict = after_error(error, history)
-                    if verdict is None:
+                    if history.stands(reaction.after_error(error, history)):
                         raise
                 else:
                     if not judges:
                         if credit is not None:
                             credit()
                         return result
-                    if history is None:
-                        history = History(pipeline, now(), started, args[skip:], kwargs)
                     history.ended(now())
-                    verdict = after_result(result, history)
-                    if verdict is None:
+                    if history.stands(reaction.after_result(result, history)):
                         return result
-                if isinstance(verdict, Again):
-                    await runtime.sleep(verdict.delay)
-                    history.resumed(now(), verdict.delay)
-                elif isinstance(verdict, Earlier):
-                    raise verdict.error
-                else:
-                    return await runtime.answer(verdict)
         finally:
-            # no cycle from an exception's traceback through this frame back to the exception
-            history = verdict = None
+            verdict = None
+            history.forget()  # no cycle from an exception's traceback through this frame to it
 
-    return step
+    return follow
 
 
 def claimed(inner: Step, site: Site) -> Step:

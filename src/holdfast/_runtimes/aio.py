@@ -17,7 +17,7 @@ from holdfast._runtimes.limits import (
     timed_out,
     too_short,
 )
-from holdfast._runtimes.wheel import Scope, Wheel, wheel_of
+from holdfast._runtimes.wheel import Wheel, wheel_of
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Ticket, Wait
@@ -98,32 +98,32 @@ class Asyncio:
             loop = get_loop()
             outer, start = ambient.get(), now()
             at = start + seconds
-            if outer[0] <= at:
-                return await _until(outer, start, inner, args, kwargs, site, now)
             task = current_task(loop)
-            if task is None:
-                raise RuntimeError("a Timeout needs a task to cancel: run the call in a task")
-            scope = Scope(task, at, task.cancelling())
             wheel = wheels.get(loop) or wheel_of(wheels, loop, now)
-            scopes = wheel.scopes
-            scopes[scope] = None
+            due = wheel.due
+            if outer[0] <= at or task is None or task in due:
+                task = None  # it keeps its exception, whose traceback keeps this frame
+                limit = outer if outer[0] <= at else Ambient(at, seconds, outer[2])
+                return await _alone(inner, args, kwargs, site, now, limit, ours=limit is not outer)
+            before = task.cancelling()
+            due[task] = at
             if wheel.handle is None:
-                wheel.arm(scope)
+                wheel.arm(at)
             token = ambient.set((at, seconds, outer[2]))  # type: ignore[arg-type] # see Ambient
             try:
                 result = await inner(args, kwargs)
             except BaseException as error:
-                scopes.pop(scope, None)
                 restore(token)
-                ours = scope.ours()
-                del task, scope  # a task keeps its exception, whose traceback keeps this frame
-                _explain(error, pipeline, now, Ambient(at, seconds, None), ours=ours)
+                fired = due.pop(task, None) is None and task.uncancel() <= before
+                task = None  # as above
+                if fired and isinstance(error, asyncio.CancelledError):
+                    raise timed_out(pipeline, seconds, now()) from error
+                if isinstance(error, DeadlineExceeded) and error.at == at:
+                    raise converted(pipeline, seconds) from error
                 raise
             ambient.reset(token)
-            if scope.fired:
-                scope.ours()  # but the function returned all the same
-            else:
-                del scopes[scope]
+            if due.pop(task, None) is None:
+                task.uncancel()  # we did cancel it, but the function returned all the same
             return result
 
         return step
@@ -144,48 +144,47 @@ class Asyncio:
         return AsyncAttempts(retry, self)
 
 
-def _explain(
-    error: BaseException,
-    pipeline: str,
-    now: Callable[[], float],
-    limit: Ambient,
-    *,
-    ours: bool,
-) -> None:
-    """Raise our timeout if ``error`` is the cancellation that we caused, and nobody else's."""
-    if ours and isinstance(error, asyncio.CancelledError):
-        raise timed_out(pipeline, limit.seconds, now()) from error
-    if isinstance(error, DeadlineExceeded) and error.at == limit.at:
-        raise converted(pipeline, limit.seconds) from error
-
-
-async def _until(
-    outer: Ambient,
-    start: float,
+async def _alone(
     inner: Step,
     args: Arguments,
     kwargs: Keywords,
     site: Site,
     now: Callable[[], float],
+    limit: Ambient,
+    *,
+    ours: bool,
 ) -> Any:
-    """Run ``inner`` until the caller's deadline, which is sooner than the limit of our own."""
-    if outer[0] <= start:
-        raise too_short(site, outer, start)
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task(loop)
+    """Run ``inner`` until ``limit`` with a timer of its own.
+
+    For the caller's deadline, which comes at any time, and for a call inside the same call.
+    """
+    start = now()
+    if limit.at <= start:
+        raise too_short(site, limit, start)
+    task = asyncio.current_task()
     if task is None:
         raise RuntimeError("a Timeout needs a task to cancel: run the call in a task")
-    scope = Scope(task, outer[0], task.cancelling())
-    timer = loop.call_later(outer[0] - start, scope.fire)
+    before, fired = task.cancelling(), []
+
+    def fire(task: asyncio.Task[Any] = task) -> None:
+        fired.append(True)
+        task.cancel()
+
+    timer = asyncio.get_running_loop().call_later(limit.at - start, fire)
+    token = ambient.set(limit)
     try:
         result = await inner(args, kwargs)
     except BaseException as error:
-        ours = scope.ours()
+        restore(token)
         timer.cancel()
-        del task, scope, timer  # a task keeps its exception, whose traceback keeps this frame
-        if ours and isinstance(error, asyncio.CancelledError):
-            raise exceeded(site.pipeline, outer, now()) from error
+        alone = bool(fired) and task.uncancel() <= before
+        del task, fire, timer  # a task keeps its exception, whose traceback keeps this frame
+        if alone and isinstance(error, asyncio.CancelledError):
+            say = timed_out(site.pipeline, limit.seconds, now()) if ours else None
+            raise say or exceeded(site.pipeline, limit, now()) from error
         raise
+    restore(token)
     timer.cancel()
-    scope.ours()
+    if fired:
+        task.uncancel()
     return result

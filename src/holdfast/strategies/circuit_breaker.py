@@ -50,6 +50,8 @@ from holdfast.strategies.breaker_parts import Probe, keepsake, new_trip
 if TYPE_CHECKING:
     from random import Random
 
+_new: Any = Exception.__new__  # rejections must be cheap: no constructor in Python
+
 
 class CircuitBreaker(Machine):
     """Reject calls at once while the dependency is down; try again with a few probes.
@@ -142,7 +144,7 @@ class CircuitBreaker(Machine):
         """Return a permit, or raise `CircuitOpenError`."""
         if self._state is CLOSED and self._manual is not ISOLATED:
             return self._epoch if self._slow is None else (self._epoch, now)
-        if self._state is OPEN and now < self._reopen_at:
+        if self._manual is ISOLATED or (self._state is OPEN and now < self._reopen_at):
             raise self._rejection(now, site)
         with self._lock:
             permit, tellings = self._enter_locked(now)
@@ -213,13 +215,12 @@ class CircuitBreaker(Machine):
 
     def _rejection(self, now: float, site: Site) -> CircuitOpenError:
         self._rejected += 1  # outside the lock: a statistic, not a decision
-        manual = self._manual
-        kind = IsolatedError if manual is ISOLATED else CircuitOpenError
-        error = kind.__new__(kind)
+        manual, state = self._manual, self._state
+        error: CircuitOpenError = _new(IsolatedError if manual is ISOLATED else CircuitOpenError)
         error.__dict__ = {
-            "pipeline": site.pipeline, "strategy": self.title, "opened_at": self._opened_at,
-            "state": manual or self._state,
-            "retry_after": self._reopen_at - now if self._state is OPEN else None,
+            "pipeline": site.pipeline, "strategy": self.title, "state": manual or state,
+            "opened_at": self._opened_at,
+            "retry_after": self._reopen_at - now if state is OPEN else None,
         }  # fmt: skip
         error.__cause__ = self._cause
         if world.listeners:

@@ -160,7 +160,7 @@ class Retry(Value):
             history.reason = f"the retry of pipeline {history.enclosing_retry!r} has claimed it"
             return True
         mark = getattr(error, MARK, None)
-        if mark is None:
+        if mark is None or mark[0] == history.pipeline:  # or: its own, on an object raised again
             return False
         inner, attempts = mark
         if self.nested == "inner":
