@@ -24,7 +24,7 @@ class Block:
     __slots__ = ("owner", "permits", "tokens")
 
     def __init__(self, owner: object) -> None:
-        self.owner = owner
+        self.owner: object = owner
         self.permits: list[tuple[Gate, Any]] = []
         self.tokens: list[Any] = []
 

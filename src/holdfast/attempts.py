@@ -31,7 +31,7 @@ class Attempt:
 
     def __init__(self, loop: _Attempts, number: int) -> None:
         self._loop = loop
-        self.number = number
+        self.number: int = number
 
     def __enter__(self) -> Self:
         return self

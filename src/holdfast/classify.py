@@ -44,10 +44,10 @@ class Condition:
         on_results: tuple[ResultPredicate, ...] = (),
         name: str | None = None,
     ) -> None:
-        self.types = types
-        self.on_errors = on_errors
-        self.on_results = on_results
-        self.name = name
+        self.types: tuple[type[Exception], ...] = types
+        self.on_errors: tuple[ErrorPredicate, ...] = on_errors
+        self.on_results: tuple[ResultPredicate, ...] = on_results
+        self.name: str | None = name
 
     def matches(self, error: Exception, *, broken: bool = False) -> bool:
         """Return whether ``error`` is meant; ``broken`` where a predicate itself raises.

@@ -69,7 +69,7 @@ class deadline:  # noqa: N801 - reads as a verb: with deadline(2.0)
     __slots__ = ("_token", "seconds")
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = _validate.seconds("seconds", seconds)
+        self.seconds: float = _validate.seconds("seconds", seconds)
         self._token: Token[Ambient] | None = None
 
     def __enter__(self) -> Self:

@@ -141,8 +141,8 @@ class Subscription:
     __slots__ = ("_deliver", "listener", "pipeline")
 
     def __init__(self, listener: Listener, pipeline: str | None) -> None:
-        self.listener = listener
-        self.pipeline = pipeline
+        self.listener: Listener = listener
+        self.pipeline: str | None = pipeline
         self._deliver = self._tell  # one object, so that close() finds it
         with _changing:
             world.listeners = (*world.listeners, self._deliver)

@@ -33,7 +33,7 @@ class Ticket:
     __slots__ = ("granted", "wake")
 
     def __init__(self) -> None:
-        self.granted = False
+        self.granted: bool = False
         self.wake: Callable[[], bool] = _nobody_waits_yet
 
 
@@ -52,9 +52,9 @@ class Wait:
     def __init__(
         self, permit: Any, delay: float | None = None, ticket: Ticket | None = None
     ) -> None:
-        self.permit = permit
-        self.delay = delay
-        self.ticket = ticket
+        self.permit: Any = permit
+        self.delay: float | None = delay
+        self.ticket: Ticket | None = ticket
 
 
 @final
@@ -64,7 +64,7 @@ class Again:
     __slots__ = ("delay",)
 
     def __init__(self, delay: float) -> None:
-        self.delay = delay
+        self.delay: float = delay
 
 
 @final
@@ -77,8 +77,8 @@ class Instead:
     __slots__ = ("make", "subject")
 
     def __init__(self, make: Callable[[Any], Any], subject: Any = None) -> None:
-        self.make = make
-        self.subject = subject
+        self.make: Callable[[Any], Any] = make
+        self.subject: Any = subject
 
 
 @final
@@ -88,7 +88,7 @@ class Earlier:
     __slots__ = ("error",)
 
     def __init__(self, error: Exception) -> None:
-        self.error = error
+        self.error: Exception = error
 
 
 Verdict = Again | Instead | Earlier | None
@@ -108,12 +108,12 @@ class Site:
         enclosing: tuple[Any, ...] = (),
         inside: tuple[Any, ...] = (),
     ) -> None:
-        self.pipeline = pipeline
-        self.skip = skip
+        self.pipeline: str = pipeline
+        self.skip: int = skip
         """How many leading arguments are ours (``call(fn, ...)`` passes the function itself)."""
-        self.enclosing = enclosing
+        self.enclosing: tuple[Any, ...] = enclosing
         """The strategies outside this one, outermost first."""
-        self.inside = inside
+        self.inside: tuple[Any, ...] = inside
         """The strategies inside this one, outermost first."""
 
     def refuse(self, error: RejectedError, now: float) -> RejectedError:
@@ -146,6 +146,11 @@ class History:
         "last", "now", "pipeline", "previous", "reason", "rng", "shortest", "started", "verdict",
     )  # fmt: skip
 
+    now: float
+    attempt: int
+    attempt_began: float | None
+    shortest: float
+
     def __init__(
         self,
         pipeline: str,
@@ -154,14 +159,14 @@ class History:
         args: Arguments = (),
         kwargs: Keywords | None = None,
     ) -> None:
-        self.pipeline = pipeline
+        self.pipeline: str = pipeline
         self.now = now
-        self.started = started
+        self.started: float | None = started
         """The instant of the call's start, or None where nothing needed it."""
-        self.began = now
+        self.began: float = now
         """The instant of the first outcome; stands in for `started`."""
-        self.args = args
-        self.kwargs = {} if kwargs is None else kwargs
+        self.args: Arguments = args
+        self.kwargs: Keywords = {} if kwargs is None else kwargs
         self.attempt_began = started
         self.attempt = 1
         """The number of the attempt that has just ended, from 1."""
@@ -171,7 +176,7 @@ class History:
         self.last: Exception | None = None
         self.shortest = math.inf
         """The shortest attempt whose duration is known, in seconds."""
-        self.reason = ""
+        self.reason: str = ""
         self.verdict: Any = None
         outer = ambient.get()
         self.deadline: float = outer[0]

@@ -102,5 +102,5 @@ def _code(error: Any) -> int | str | None:
     return None
 
 
-transient = Condition(on_errors=(is_transient,), name="transient")
+transient: Condition = Condition(on_errors=(is_transient,), name="transient")
 """Met by connection errors, timeouts and the like; see the module's docstring."""

@@ -47,14 +47,14 @@ class Job:
     def __init__(
         self, function: Function, args: Any, kwargs: Any, late: Callable[[], None]
     ) -> None:
-        self.function = function
-        self.args = args
-        self.kwargs = kwargs
+        self.function: Function = function
+        self.args: Any = args
+        self.kwargs: Any = kwargs
         self.context: Context = copy_context()
-        self.claim = [True]
-        self.done = threading.Lock()
+        self.claim: list[bool] = [True]
+        self.done: threading.Lock = threading.Lock()
         self.done.acquire()
-        self.late = late
+        self.late: Callable[[], None] = late
         """Called in the worker when it ends although its caller has left."""
         self.result: Any = None
         self.error: BaseException | None = None
@@ -83,7 +83,7 @@ class Worker(threading.Thread):
         super().__init__(name=f"holdfast-worker-{number}", daemon=True)
         self.pool = pool
         self.job: Job | None = None
-        self.wake = threading.Lock()
+        self.wake: threading.Lock = threading.Lock()
         self.wake.acquire()
 
     def run(self) -> None:
@@ -104,6 +104,10 @@ class Worker(threading.Thread):
 
 class WorkerPool:
     """Worker threads, at most ``limit``, started when needed.  Thread-safe."""
+
+    limit: int
+    threads: int
+    abandoned: int
 
     def __init__(self, limit: int = 512) -> None:
         self.limit = limit

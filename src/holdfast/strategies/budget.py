@@ -37,8 +37,8 @@ class RetryBudget:
     __slots__ = ("__weakref__", "_lock", "_tokens", "capacity", "ratio")
 
     def __init__(self, ratio: float = 0.1, capacity: float = 10.0) -> None:
-        self.ratio = _validate.share("ratio", ratio)
-        self.capacity = _validate.number("capacity", capacity, low=1)
+        self.ratio: float = _validate.share("ratio", ratio)
+        self.capacity: float = _validate.number("capacity", capacity, low=1)
         self._tokens = self.capacity
         self._lock = threading.RLock()
         renew_after_fork(self)

@@ -64,8 +64,8 @@ class Bulkhead(Identity):
         self, size: int, *, queue: int = 0, max_wait: float | None = None, name: str | None = None
     ) -> None:
         self._size = _validate.count("size", size)
-        self.queue = _validate.count("queue", queue, low=0)
-        self.max_wait = _validate.optional_seconds("max_wait", max_wait)
+        self.queue: int = _validate.count("queue", queue, low=0)
+        self.max_wait: float | None = _validate.optional_seconds("max_wait", max_wait)
         self._after_fork()
         super().__init__(name)
 

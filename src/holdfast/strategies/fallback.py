@@ -116,7 +116,7 @@ class StaleFallback(Identity):
         mark: Callable[[Any, float], Any] | None = None,
         name: str | None = None,
     ) -> None:
-        self.ttl = _validate.seconds("ttl", ttl)
+        self.ttl: float = _validate.seconds("ttl", ttl)
         for option, function in (("key", key), ("mark", mark)):
             if function is not None:
                 _validate.plain_callable(option, function)

@@ -14,6 +14,8 @@ class Trip:
 
     __slots__ = ("failure_rate", "failures", "min_calls", "slow_rate", "streak", "window")
 
+    streak: int
+
     def __init__(
         self,
         failures: int | None,
@@ -22,11 +24,11 @@ class Trip:
         min_calls: int,
         window: Window | None,
     ) -> None:
-        self.failures = failures
-        self.failure_rate = failure_rate
-        self.slow_rate = slow_rate
-        self.min_calls = min_calls
-        self.window = window
+        self.failures: int | None = failures
+        self.failure_rate: float | None = failure_rate
+        self.slow_rate: float | None = slow_rate
+        self.min_calls: int = min_calls
+        self.window: Window | None = window
         self.streak = 0
 
     @property

@@ -15,8 +15,12 @@ class CountWindow:
 
     __slots__ = ("_next", "_ring", "calls", "failures", "size", "slow")
 
+    calls: int
+    failures: int
+    slow: int
+
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size: int = size
         self.clear()
 
     def clear(self) -> None:
@@ -60,8 +64,12 @@ class TimeWindow:
 
     __slots__ = ("_buckets", "_head", "_width", "calls", "failures", "seconds", "slow")
 
+    calls: int
+    failures: int
+    slow: int
+
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds: float = seconds
         self._width = seconds / BUCKETS
         self.clear()
 
