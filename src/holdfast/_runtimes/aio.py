@@ -159,7 +159,7 @@ async def _alone(
     For the caller's deadline, which comes at any time, and for a call inside the same call.
     """
     start = now()
-    if limit.at <= start:
+    if limit[0] <= start:
         raise too_short(site, limit, start)
     task = asyncio.current_task()
     if task is None:
@@ -170,7 +170,7 @@ async def _alone(
         fired.append(True)
         task.cancel()
 
-    timer = asyncio.get_running_loop().call_later(limit.at - start, fire)
+    timer = asyncio.get_running_loop().call_later(limit[0] - start, fire)
     token = ambient.set(limit)
     try:
         result = await inner(args, kwargs)
@@ -180,8 +180,10 @@ async def _alone(
         alone = bool(fired) and task.uncancel() <= before
         del task, fire, timer  # a task keeps its exception, whose traceback keeps this frame
         if alone and isinstance(error, asyncio.CancelledError):
-            say = timed_out(site.pipeline, limit.seconds, now()) if ours else None
+            say = timed_out(site.pipeline, limit[1], now()) if ours else None
             raise say or exceeded(site.pipeline, limit, now()) from error
+        if ours and isinstance(error, DeadlineExceeded) and error.at == limit[0]:
+            raise converted(site.pipeline, limit[1]) from error
         raise
     restore(token)
     timer.cancel()

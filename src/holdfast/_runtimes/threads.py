@@ -19,7 +19,7 @@ from holdfast._runtimes.limits import (
 from holdfast._runtimes.pool import Job, WorkerPool, pool
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
-from holdfast.errors import ConfigurationError, DeadlineExceeded
+from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Wait
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.timeout import Timeout
@@ -122,7 +122,11 @@ class Threads:
                 job = Job(inner, args, kwargs, lambda: _ended_late(holders, pipeline, now, due))
             finally:
                 restore(token)
-            workers.start(job)
+            try:
+                workers.start(job)
+            except BulkheadFullError as error:
+                site.refuse(error, start)
+                raise
             try:
                 job.done.acquire(timeout=min(due - start, LONGEST))
             except BaseException:

@@ -19,6 +19,8 @@ class Identity:
 
     __slots__ = ("__weakref__", "_pipelines", "name", "title")
     kind = "strategy"
+    name: str | None
+    title: str
 
     def __init__(self, name: str | None) -> None:
         self.name = None if name is None else _validate.text("name", name)
