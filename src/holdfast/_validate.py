@@ -44,10 +44,11 @@ def optional_seconds(option: str, value: Any, *, positive: bool = True) -> float
     return None if value is None else seconds(option, value, positive=positive)
 
 
-def count(option: str, value: Any, *, low: int = 1) -> int:
-    """Return a whole number of at least ``low``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise refuse(option, value, f"it must be a whole number of at least {low}")
+def count(option: str, value: Any, *, low: int = 1, high: int = sys.maxsize) -> int:
+    """Return a whole number of at least ``low`` and at most ``high``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        most = "" if high == sys.maxsize else f" and at most {high:,}"
+        raise refuse(option, value, f"it must be a whole number of at least {low}{most}")
     return value
 
 

@@ -95,17 +95,26 @@ class CircuitOpenError(RejectedError):
 
     state: str = "open"
     opened_at: float = 0.0
+    after: str | None = None
 
     def describe(self) -> str:
         """Return the state, the failure behind it, and when the next probe is due."""
         if self.args:
             return super().describe()
-        text = f"{self.strategy or 'circuit breaker'} is {self.state}"
-        if self.__cause__ is not None:
-            text += f" after {type(self.__cause__).__name__}: {self.__cause__}"
+        text = f"{self.strategy or 'circuit breaker'} is {self.state}{self._after()}"
         if self.retry_after is not None:
             text += f"; next probe in {max(0.0, self.retry_after):.3g} s"
         return text
+
+    def _after(self) -> str:
+        cause = self.__cause__
+        if self.after is None and cause is not None:
+            return f" after {type(cause).__name__}: {cause}"
+        return self.after or ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # pickling loses the cause, and process pools put another one in its place: keep the words
+        return type(self), self.args, {**self.__dict__, "after": self._after()}
 
 
 class IsolatedError(CircuitOpenError):

@@ -153,6 +153,9 @@ class Subscription:
         if mine is None or mine == theirs or mine in theirs.split(", "):
             self.listener(event)
 
+    def __repr__(self) -> str:
+        return f"<Subscription of {self.listener!r}>"
+
     def close(self) -> None:
         """End the subscription; a second time does nothing."""
         deliver = self._deliver

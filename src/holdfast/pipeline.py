@@ -6,10 +6,11 @@ async callers at once, from many threads and event loops, and they share its str
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from holdfast import _validate
 from holdfast._block import Block, Blocks
@@ -19,6 +20,7 @@ from holdfast.errors import CompositionWarning, ConfigurationError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_making = threading.RLock()
 
 
 class Pipeline:
@@ -141,11 +143,10 @@ class Pipeline:
     # -- blocks --------------------------------------------------------------------------------
 
     def _block(self) -> Blocks:
-        blocks = self._blocks
-        if blocks is None:
-            blocks = Blocks(self.name, self.strategies)
-            object.__setattr__(self, "_blocks", blocks)
-        return blocks
+        with _making:  # two threads must not make two of them
+            if self._blocks is None:
+                object.__setattr__(self, "_blocks", Blocks(self.name, self.strategies))
+            return cast("Blocks", self._blocks)
 
     def __enter__(self) -> Block:
         return self._block().enter()

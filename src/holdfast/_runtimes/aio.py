@@ -16,8 +16,9 @@ from holdfast._runtimes.limits import (
     patience,
     timed_out,
     too_short,
+    waited_too_long,
 )
-from holdfast._runtimes.wheel import Wheel, wheel_of
+from holdfast._runtimes.wheel import Wheels, wheel_of
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Ticket, Wait
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncStep as Step
     from holdfast.attempts import Attempt
     from holdfast.strategies.retry import Retry
-
-Loop = asyncio.AbstractEventLoop
 
 
 class Asyncio:
@@ -55,7 +54,7 @@ class Asyncio:
         if not wait.ticket.granted:
             error = gate.expired(wait.permit, self.now())
             if error is not None:
-                raise site.refuse(error, self.now())
+                raise waited_too_long(error, site, self.now())
         return wait.permit
 
     async def _granted(self, ticket: Ticket, limit: float | None) -> None:
@@ -91,7 +90,7 @@ class Asyncio:
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in time, and cancels it exactly once."""
         now, seconds, pipeline = self.now, timeout.seconds, site.pipeline
-        wheels: dict[Loop, Wheel] = {}
+        wheels: Wheels = {}
         get_loop, current_task = asyncio.get_running_loop, asyncio.current_task
 
         async def step(args: Arguments, kwargs: Keywords) -> Any:
@@ -99,7 +98,10 @@ class Asyncio:
             outer, start = ambient.get(), now()
             at = start + seconds
             task = current_task(loop)
-            wheel = wheels.get(loop) or wheel_of(wheels, loop, now)
+            known = wheels.get(id(loop))
+            wheel = None if known is None else known()
+            if wheel is None or wheel.loop is not loop:
+                wheel = wheel_of(wheels, loop, now)
             due = wheel.due
             if outer[0] <= at or task is None or task in due:
                 task = None  # it keeps its exception, whose traceback keeps this frame

@@ -6,8 +6,17 @@ import math
 
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient
-from holdfast.errors import AttemptTimeout, DeadlineExceeded, DeadlineTooShortError, RejectedError
+from holdfast.errors import (
+    AttemptTimeout,
+    DeadlineExceeded,
+    DeadlineTooShortError,
+    HoldfastError,
+    RejectedError,
+)
 from holdfast.shapes import Site, Wait
+
+CLOSE = 1e-6
+"""Timers may fire this much early, in seconds."""
 
 
 def timed_out(
@@ -47,6 +56,14 @@ def patience(wait: Wait, now: float) -> float | None:
         return wait.delay
     left = max(0.0, at - now)
     return left if wait.delay is None else min(wait.delay, left)
+
+
+def waited_too_long(refusal: RejectedError, site: Site, now: float) -> HoldfastError:
+    """Return the error for a wait in a queue that was too long, by whose limit it was."""
+    outer = ambient.get()
+    if outer[0] <= now + CLOSE:
+        return exceeded(site.pipeline, outer, now)
+    return site.refuse(refusal, now)
 
 
 def check_turn(wait: Wait, site: Site, now: float) -> None:

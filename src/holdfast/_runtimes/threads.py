@@ -15,6 +15,7 @@ from holdfast._runtimes.limits import (
     patience,
     timed_out,
     too_short,
+    waited_too_long,
 )
 from holdfast._runtimes.pool import Job, WorkerPool, pool
 from holdfast._world import world
@@ -73,7 +74,7 @@ class Threads:
         if not granted:
             error = gate.expired(wait.permit, self.now())
             if error is not None:
-                raise site.refuse(error, self.now())
+                raise waited_too_long(error, site, self.now())
         return wait.permit
 
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:

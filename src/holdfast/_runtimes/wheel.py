@@ -13,15 +13,20 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, Task, TimerHandle
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 
 class Wheel:
-    """The calls of one loop and one limit, in the order in which they run out."""
+    """The calls of one loop and one limit, in the order in which they run out.
 
-    __slots__ = ("_loop", "_now", "due", "handle")
+    Its timer, which the loop holds, keeps it alive; a loop that is closed lets it go, and with it
+    the tasks that will never run again.
+    """
+
+    __slots__ = ("__weakref__", "_now", "due", "handle", "loop")
 
     def __init__(self, loop: AbstractEventLoop, now: Callable[[], float]) -> None:
-        self._loop = loop
+        self.loop = loop
         self._now = now
         self.handle: TimerHandle | None = None
         self.due: dict[Task[Any], float] = {}
@@ -29,7 +34,7 @@ class Wheel:
 
     def arm(self, at: float) -> None:
         """Look again at the instant ``at``, when the first call is due."""
-        self.handle = self._loop.call_later(max(0.0, at - self._now()), self._turn)
+        self.handle = self.loop.call_later(max(0.0, at - self._now()), self._turn)
 
     def _turn(self) -> None:
         """Cancel what has run out, and wait for the next."""
@@ -45,11 +50,15 @@ class Wheel:
             task.cancel()
 
 
-def wheel_of(
-    wheels: dict[AbstractEventLoop, Wheel], loop: AbstractEventLoop, now: Callable[[], float]
-) -> Wheel:
-    """Make the wheel of a loop, and forget those of loops that are closed."""
-    for old in [one for one in wheels if one.is_closed()]:
-        del wheels[old]
-    wheel = wheels[loop] = Wheel(loop, now)
-    return wheel
+Wheels = dict[int, ref[Wheel]]
+"""The wheels of one limit, by the identity of their loops."""
+
+
+def wheel_of(wheels: Wheels, loop: AbstractEventLoop, now: Callable[[], float]) -> Wheel:
+    """Make the wheel of a loop, and forget those that are gone."""
+    for key, wheel in list(wheels.items()):
+        if wheel() is None:
+            wheels.pop(key, None)
+    made = Wheel(loop, now)
+    wheels[id(loop)] = ref(made)
+    return made

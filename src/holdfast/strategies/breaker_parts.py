@@ -68,7 +68,7 @@ def new_trip(
 
 def _window(window: float, min_calls: int, *, needed: bool) -> Window | None:
     if isinstance(window, int) and not isinstance(window, bool):
-        size = _validate.count("window", window)
+        size = _validate.count("window", window, high=LARGEST_WINDOW)
         if needed and size < min_calls:
             raise _validate.refuse(
                 "min_calls", min_calls, f"a window of {size} calls never holds that many"
@@ -87,6 +87,9 @@ def opening(open_for: float, growth: float, cap: float, failed_trials: int) -> f
             return cap
     return lasts
 
+
+LARGEST_WINDOW = 10_000_000
+"""In calls; a byte each."""
 
 FLAT = (str, bytes, int, float, bool, type(None))
 

@@ -56,7 +56,7 @@ class Trip:
         if self.window is not None:
             self.window.add(now, failed=True, slow=slow)
         if self.failures is not None and self.streak >= self.failures:
-            return f"{self.streak} failures in a row"
+            return f"{self.streak} failures in a row" if self.streak > 1 else "a failure"
         return self._too_many() or (self._too_slow() if slow else None)
 
     def _too_many(self) -> str | None:
