@@ -54,7 +54,10 @@ class HoldfastError(Exception):
         self.__dict__.update(details)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self.args, self.__dict__
+        return type(self), self.args, self._state()
+
+    def _state(self) -> dict[str, Any]:
+        return self.__dict__
 
     def describe(self) -> str:
         """Return the message without the pipeline's name."""
@@ -69,11 +72,38 @@ class RejectedError(HoldfastError):
     """The call was never made: a strategy refused it.
 
     Attributes:
+        pipeline: the name of the pipeline, None where the gate was asked by hand.
+        strategy: the kind of strategy, and its own name where it has one.
         retry_after: seconds after which another try makes sense, or None when nobody knows.
     """
 
-    retry_after: float | None = None
+    __slots__ = ("pipeline", "retry_after", "strategy")  # rejections must be cheap
+    pipeline: str | None
+    strategy: str
+    retry_after: float | None
     default_message = "the call was rejected"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        pipeline: str | None = None,
+        strategy: str = "",
+        retry_after: float | None = None,
+        **details: Any,
+    ) -> None:
+        super().__init__(message, **details)
+        self.pipeline = pipeline
+        self.strategy = strategy
+        self.retry_after = retry_after
+
+    def __setstate__(self, state: dict[str, Any] | None, /) -> None:
+        for name, value in (state or {}).items():
+            setattr(self, name, value)
+
+    def _state(self) -> dict[str, Any]:
+        own = {name: getattr(self, name) for name in RejectedError.__slots__}
+        return {**self.__dict__, **own}
 
     def describe(self) -> str:
         """Return the message, and when to try again."""
@@ -89,13 +119,29 @@ class CircuitOpenError(RejectedError):
     Attributes:
         state: the breaker's state when it refused, ``"open"`` or ``"half-open"``.
         opened_at: the instant at which it opened, on the clock in force, in seconds.
+        after: the words about the failure that opened it, where the error has been pickled.
 
     ``__cause__`` is a copy of the failure that opened it, without its traceback.
     """
 
-    state: str = "open"
-    opened_at: float = 0.0
-    after: str | None = None
+    __slots__ = ("after", "opened_at", "state")
+    state: str
+    opened_at: float
+    after: str | None
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        state: str = "open",
+        opened_at: float = 0.0,
+        after: str | None = None,
+        **details: Any,
+    ) -> None:
+        super().__init__(message, **details)
+        self.state = state
+        self.opened_at = opened_at
+        self.after = after
 
     def describe(self) -> str:
         """Return the state, the failure behind it, and when the next probe is due."""
@@ -112,15 +158,19 @@ class CircuitOpenError(RejectedError):
             return f" after {type(cause).__name__}: {cause}"
         return self.after or ""
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def _state(self) -> dict[str, Any]:
         # pickling loses the cause, and process pools put another one in its place: keep the words
-        return type(self), self.args, {**self.__dict__, "after": self._after()}
+        own = {"state": self.state, "opened_at": self.opened_at, "after": self._after()}
+        return {**super()._state(), **own}
 
 
 class IsolatedError(CircuitOpenError):
     """The circuit breaker is held open by hand, with ``isolate()``."""
 
-    state = "isolated"
+    def __init__(
+        self, message: str | None = None, *, state: str = "isolated", **details: Any
+    ) -> None:
+        super().__init__(message, state=state, **details)
 
     def describe(self) -> str:
         """Return who holds it open, and how to end that."""

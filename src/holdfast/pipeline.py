@@ -6,10 +6,11 @@ async callers at once, from many threads and event loops, and they share its str
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from holdfast import _validate
@@ -21,6 +22,15 @@ from holdfast.errors import CompositionWarning, ConfigurationError
 P = ParamSpec("P")
 R = TypeVar("R")
 _making = threading.RLock()
+
+
+def _users_level() -> int:
+    """Return the stack level of the first frame that is not ours, for a warning from our caller."""
+    level = 1
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what warnings itself uses
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("holdfast."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 class Pipeline:
@@ -70,7 +80,7 @@ class Pipeline:
             if joined is not None:
                 joined(name)
         for finding in findings(strategies):
-            warnings.warn(f"pipeline {name!r}: {finding}", CompositionWarning, stacklevel=2)
+            warnings.warn(f"pipeline {name!r}: {finding}", CompositionWarning, _users_level())
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(

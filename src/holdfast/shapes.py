@@ -134,6 +134,9 @@ class Site:
         return error
 
 
+NO_RESULT = object()
+"""What stands for the result of a block of code, which has none: no condition on results is met."""
+
 NOWHERE = Site("")
 """Stands for the place of a gate that is asked by hand."""
 

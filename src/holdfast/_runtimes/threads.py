@@ -75,6 +75,9 @@ class Threads:
             error = gate.expired(wait.permit, self.now())
             if error is not None:
                 raise waited_too_long(error, site, self.now())
+        if ambient.get()[0] <= self.now():  # granted in the instant in which nobody waits any more
+            gate.abandoned(wait.permit, self.now())
+            raise exceeded(site.pipeline, ambient.get(), self.now())
         return wait.permit
 
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
@@ -137,7 +140,7 @@ class Threads:
                 if limited:
                     raise exceeded(pipeline, outer, now(), abandoned=True)
                 raise timed_out(pipeline, seconds, now(), abandoned=True)
-            return _outcome(job)
+            return _outcome(job, at, lambda: converted(pipeline, seconds))
 
         return step
 
@@ -196,11 +199,13 @@ def _ended_late(
         ))  # fmt: skip
 
 
-def _outcome(job: Job) -> Any:
+def _outcome(job: Job, at: float, ours: Callable[[], Exception]) -> Any:
     error = job.error
     if error is None:
         return job.result
     try:
+        if isinstance(error, DeadlineExceeded) and error.at == at:
+            raise ours() from error
         raise error
     finally:
         # no cycle from the exception's traceback through this frame back to the exception

@@ -34,7 +34,7 @@ from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
 from holdfast.errors import CircuitOpenError, IsolatedError, RejectedError
-from holdfast.shapes import NOWHERE, Arguments, Keywords, Site
+from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
 from holdfast.strategies.breaker_machine import (
     BATCH,
     CLOSED,
@@ -167,7 +167,7 @@ class CircuitBreaker(Machine):
                 return
         on = self._on
         failed = False
-        if on.on_results:
+        if on.on_results and result is not NO_RESULT:
             try:
                 failed = on.matches_result(result)
             except Exception:
@@ -217,11 +217,12 @@ class CircuitBreaker(Machine):
         self._rejected += 1  # outside the lock: a statistic, not a decision
         manual, state = self._manual, self._state
         error: CircuitOpenError = _new(IsolatedError if manual is ISOLATED else CircuitOpenError)
-        error.__dict__ = {
-            "pipeline": site.pipeline, "strategy": self.title, "state": manual or state,
-            "opened_at": self._opened_at,
-            "retry_after": self._reopen_at - now if state is OPEN else None,
-        }  # fmt: skip
+        error.pipeline = site.pipeline
+        error.strategy = self.title
+        error.retry_after = self._reopen_at - now if state is OPEN else None
+        error.state = manual or state
+        error.opened_at = self._opened_at
+        error.after = None
         error.__cause__ = self._cause
         if world.listeners:
             site.refuse(error, now)

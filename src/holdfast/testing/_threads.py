@@ -1,0 +1,136 @@
+"""The runtime for blocking code on a `VirtualClock`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from holdfast._runtimes.limits import (
+    converted,
+    exceeded,
+    patience,
+    timed_out,
+    too_short,
+    waited_too_long,
+)
+from holdfast._runtimes.threads import Threads
+from holdfast._world import world
+from holdfast.deadline import Ambient, ambient, restore
+from holdfast.errors import DeadlineExceeded
+from holdfast.shapes import Arguments, Gate, Keywords, Site, Wait
+from holdfast.strategies.bulkhead import Bulkhead
+from holdfast.testing._agenda import Cut, Scope
+
+if TYPE_CHECKING:
+    from holdfast._runtimes.port import BlockingStep as Step
+    from holdfast.testing.clock import VirtualClock
+
+
+LATE = object()
+
+
+class VirtualThreads(Threads):
+    """`Threads` in which time is a number: no worker threads, no real waiting."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(now=clock.now, sleep=clock.sleep)
+        self.clock = clock
+
+    def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
+        """Wait as the gate asked, and return the permit; leave the queue however it ends."""
+        ticket = wait.ticket
+        if ticket is None:
+            return super().wait(gate, wait, site)
+        wakes: list[Callable[[], Any]] = []
+
+        def wake() -> bool:
+            for one in wakes:
+                one()
+            return True
+
+        limit = patience(wait, self.now())
+        until = math.inf if limit is None else self.now() + limit
+        ticket.wake = wake
+        came_back = False
+        try:
+            self.clock.wait(until, lambda: ticket.granted, wakes)
+            came_back = True
+        finally:
+            if not came_back:
+                gate.abandoned(wait.permit, self.now())
+        if not ticket.granted:
+            error = gate.expired(wait.permit, self.now())
+            if error is not None:
+                raise waited_too_long(error, site, self.now())
+        return wait.permit
+
+    def _in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
+        now = self.now
+        holders = tuple(one for one in site.enclosing if isinstance(one, Bulkhead))
+
+        def step(args: Arguments, kwargs: Keywords) -> Any:
+            outer, start = ambient.get(), now()
+            if outer[0] <= start:
+                raise too_short(site, outer, start)
+            for bulkhead in holders:
+                bulkhead.check_room(site)
+            own = Ambient(start + seconds, seconds, outer[2])
+            limit = outer if outer[0] <= own.at else own
+            token = ambient.set(limit)
+            scope = self.clock.entered_scope(limit.at)
+            try:
+                result = self._until_cut(scope, inner, args, kwargs)
+            finally:
+                self.clock.left_scope(scope)
+                restore(token)
+            if result is not LATE:
+                return result
+            if isinstance(scope.cause, DeadlineExceeded) and scope.cause.at == limit.at:
+                if limit is outer:
+                    raise scope.cause
+                raise converted(site.pipeline, seconds) from scope.cause
+            abandoned = scope.runs_until > scope.due
+            if abandoned:
+                self._run_on(holders, site.pipeline, scope)
+            if limit is outer:
+                raise exceeded(site.pipeline, outer, now(), abandoned=abandoned) from scope.cause
+            raise timed_out(site.pipeline, seconds, now(), abandoned=abandoned) from scope.cause
+
+        return step
+
+    def _until_cut(self, scope: Scope, inner: Step, args: Arguments, kwargs: Keywords) -> Any:
+        """Return what ``inner`` returns, if that is in time, and `LATE` otherwise."""
+        try:
+            result = inner(args, kwargs)
+        except Cut as cut:
+            if cut.scope is not scope:
+                raise
+            scope.runs_until = cut.until
+        except Exception as error:
+            if self.now() < scope.due:
+                raise
+            scope.cause = error
+        else:
+            if self.now() < scope.due:
+                return result
+        return LATE
+
+    def _run_on(self, holders: tuple[Bulkhead, ...], pipeline: str, scope: Scope) -> None:
+        """Do as if a worker thread were still busy with the sleep that was cut."""
+        for bulkhead in holders:
+            bulkhead.hold()
+
+        def ended() -> None:
+            for bulkhead in holders:
+                bulkhead.release()
+            if world.listeners:
+                from holdfast import events
+
+                events.emit(events.AbandonedFinished(
+                    pipeline=pipeline, strategy="timeout", at=scope.runs_until,
+                    late=scope.runs_until - scope.due,
+                ))  # fmt: skip
+
+        if scope.runs_until < math.inf:
+            self.clock.call_at(scope.runs_until, ended)

@@ -1,0 +1,235 @@
+"""`VirtualClock`: blocking code on virtual time, where an hour of outage takes no time at all.
+
+Time stands still while code runs, and moves only when somebody sleeps, waits or calls `advance`: it
+then jumps to the end of the sleep, and what the agenda holds up to there happens on the way, in order.
+
+**Timeouts.**  A function that sleeps past the limit of an enclosing `Timeout` is cut: the clock stops
+exactly at the limit and the sleep raises `Cut`, which is no `Exception`, so that no ``except Exception``
+stops it on its way to the timeout.  A function that swallows it all the same, or that takes the clock
+past its limit with `advance`, has timed out nevertheless: its outcome comes too late to count.
+
+Where this differs from real threads: there, nothing interrupts the function.  An abandoned worker
+runs on, and what is *inside* the timeout sees its true end.  Here the function is unwound, and what
+is inside is told that the call was abandoned, as it is in asyncio.  Bulkheads *outside* the timeout
+behave as they do with real threads: they keep one more permit until the sleep that was cut would have
+ended, which for a sleep of infinite length is never.  The limit of the worker pool is not simulated.
+
+**Threads.**  `together` runs several functions in threads of their own of which only one moves at a
+time, so what happens is the same in each run.  They change places only when they sleep or wait on the
+clock; one that waits for another one's lock or result waits for ever.
+
+Other threads may use the clock too, less predictably: a sleep in a thread that has not entered the
+clock lasts until somebody else moves the time past its end; if nobody does so for ``grace`` real
+seconds, it moves the time itself.  What such a thread does once it is awake takes real time, and the
+time on the clock may move on meanwhile.  A thread that has entered the clock and queues for a permit
+gives them a moment to release one, if they have slept on the clock before.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import math
+import threading
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from holdfast.testing._agenda import Agenda, Cut, Member, Scope, Scopes
+from holdfast.testing._seams import Layer, put_on, take_off
+from holdfast.testing._threads import VirtualThreads
+
+DEADLOCK = "deadlock: nothing will ever happen"
+
+
+class VirtualClock:
+    """Virtual time for blocking code: ``with VirtualClock() as clock: ...``.
+
+    While it is entered, everything in Holdfast that reads a clock, sleeps, waits in a queue or times
+    out does so on this clock.  May be entered again while it is entered.  Thread-safe, within the
+    limits that the module describes.
+
+    Args:
+        start: the first instant, in seconds.
+        grace: after how many real seconds a sleeping thread that did not enter the clock moves the
+            time by itself.
+    """
+
+    def __init__(self, start: float = 1000.0, *, grace: float = 1.0) -> None:
+        self._grace = grace
+        self._agenda = Agenda(start)
+        self._scopes = Scopes()
+        self._drivers: list[int] = []
+        """The threads that have entered the clock, once for each time."""
+        self._layers: list[Layer] = []
+        self._guests: set[threading.Thread] = set()
+        """The other threads that have slept on it."""
+        self._local = threading.local()
+        self._runtime = VirtualThreads(self)
+
+    def __enter__(self) -> Self:
+        layer = Layer(clock=self.now, overrides={"blocking": self._runtime})
+        self._drivers.append(threading.get_ident())
+        self._layers.append(layer)
+        _entered.append(self)
+        put_on(layer)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        take_off(self._layers.pop())
+        _entered.remove(self)
+        me = threading.get_ident()
+        self._drivers.remove(me if me in self._drivers else self._drivers[-1])
+
+    def now(self) -> float:
+        """Return the instant, in seconds."""
+        return self._agenda.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` pass; a function under test takes its time with this.
+
+        Raises:
+            ValueError: for a negative duration.
+            RuntimeError: for an infinite one that no timeout ends.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"sleep length must be non-negative, not {seconds!r}")
+        until = self.now() + seconds
+        scope = self._scopes.next()
+        if scope is not None and until >= scope.due:
+            self._park(scope.due)
+            raise Cut(scope, until)
+        if until == math.inf:
+            raise RuntimeError(f"{DEADLOCK}: an endless sleep, and no timeout around it")
+        self._park(until)
+
+    def advance(self, seconds: float) -> None:
+        """Move the time on by ``seconds`` and cut nobody; for tests, from outside."""
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"seconds={seconds!r} must be a finite duration of at least 0")
+        self._agenda.run_to(self.now() + seconds)
+
+    def together(self, *functions: Callable[[], Any]) -> list[Any]:
+        """Run ``functions`` at the same (virtual) time, each in a thread, and return their results.
+
+        An `Exception` that one raises takes the place of its result.  Each starts in the order given,
+        in a copy of the caller's context, and runs until it sleeps or waits.
+
+        Raises:
+            RuntimeError: if called by one of such functions itself.
+        """
+        if getattr(self._local, "member", None) is not None:
+            raise RuntimeError("together() cannot be nested: give all functions to the outer one")
+        ready: deque[Member] = deque()
+        members = [
+            Member(function, ready, contextvars.copy_context(), self._local)
+            for function in functions
+        ]
+        ready.extend(members)
+        for member in members:
+            member.start()
+        while not all(member.ended for member in members):
+            if ready:
+                ready.popleft().move()
+            elif self._agenda.run_next() is None:
+                next(member for member in members if not member.ended).doom()
+        for member in members:
+            member.join()
+        return [member.outcome for member in members]
+
+    # -- for the runtimes ----------------------------------------------------------------------
+
+    def next_event(self) -> float:
+        """Return the next instant at which something happens by itself, ``inf`` for none."""
+        return self._agenda.next_instant()
+
+    def guests_asleep(self) -> int:
+        """Return how many threads that have not entered the clock sleep on it."""
+        return self._agenda.strangers()
+
+    def call_at(self, instant: float, action: Callable[[], object]) -> None:
+        """Have ``action()`` called when the time reaches ``instant``."""
+        self._agenda.add(instant, action)
+
+    def run_to(self, instant: float) -> None:
+        """Move the time on to ``instant``."""
+        self._agenda.run_to(instant)
+
+    def entered_scope(self, due: float) -> Scope:
+        """Cut this thread's sleeps at ``due`` from here on; leave with `left_scope`."""
+        return self._scopes.push(due)
+
+    def left_scope(self, scope: Scope) -> None:
+        """Take back `entered_scope`."""
+        self._scopes.remove(scope)
+
+    def wait(
+        self, until: float, granted: Callable[[], bool], wakes: list[Callable[[], Any]]
+    ) -> None:
+        """Return when ``granted()``, or at the instant ``until``.
+
+        Whoever grants it calls ``wakes[0]``, which is set before ``granted`` is asked again.
+        """
+        member: Member | None = getattr(self._local, "member", None)
+        if member is not None:
+            wakes.append(member.wake)
+            if not granted():
+                self._park(until)
+            return
+        signal = threading.Event()
+        wakes.append(signal.set)
+        while not granted() and self.now() < until:
+            if self._agenda.next_instant() < until:
+                entry = self._agenda.run_next()
+                if entry is not None and entry.stranger:
+                    signal.wait(self._grace / 10)
+            elif self._others_may_come(until) and signal.wait(self._grace / 10):
+                continue
+            elif until == math.inf:
+                raise RuntimeError(f"{DEADLOCK}: a wait without limit, and nobody to end it")
+            else:
+                self._agenda.run_to(until)
+
+    def _others_may_come(self, until: float) -> bool:
+        """Return whether a thread that runs freely may end a wait."""
+        if until == math.inf:
+            return threading.active_count() > 1
+        self._guests = {guest for guest in self._guests if guest.is_alive()}
+        return bool(self._guests)
+
+    def _park(self, until: float) -> None:
+        """Return when the time has come to ``until``, or a member was woken."""
+        member: Member | None = getattr(self._local, "member", None)
+        if member is not None:
+            entry = None if until == math.inf else self._agenda.add(until, member.wake)
+            member.park()
+            if entry is not None:
+                entry.cancel()
+        elif threading.get_ident() in self._drivers:
+            self._agenda.run_to(until)
+        else:
+            self._follow(until)
+
+    def _follow(self, until: float) -> None:
+        """Sleep in a thread that has not entered the clock, until others have moved the time."""
+        signal = threading.Event()
+        self._guests.add(threading.current_thread())
+        self._agenda.add(until, signal.set, stranger=True)
+        seen = self.now()
+        while not signal.wait(self._grace):
+            if self.now() == seen and self._agenda.next_instant() >= until:
+                self._agenda.run_to(until)
+            seen = self.now()
+
+
+_entered: list[VirtualClock] = []
+
+
+def clock_in_force() -> VirtualClock | None:
+    """Return the clock that was entered last and is not left yet."""
+    return _entered[-1] if _entered else None

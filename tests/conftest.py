@@ -1,0 +1,180 @@
+"""One statement of a test, two worlds: threads and asyncio, both on virtual time.
+
+A test that takes the fixture `world` runs twice.  Its code is plain and blocking; what would be awaited
+in asyncio is written ``async def`` once, and in threads simply run to its end::
+
+    def test_something(world):
+        dependency = world.dependency(Fail(OSError(), takes=1.0), Ok("paid", takes=0.2))
+        pipeline = Pipeline("payments", Retry(3, backoff=backoff.constant(2.0)), Timeout(5.0))
+
+        assert world.call(pipeline, dependency) == "paid"
+        assert dependency.times == [world.start, world.start + 3.0]
+
+In the test itself, blocking:
+
+* ``world.dependency(*script)`` is a `holdfast.testing.Scripted`, of whichever colour is needed.
+* ``world.protect(pipeline, target)`` is the protected function; its target is a dependency or a function
+  of this world.
+* ``world.run(function, *args)`` calls a function of this world, or an ``async def``, and returns its
+  result or raises; ``world.call(pipeline, target, *args)`` does both at once.
+* ``world.together(*functions)`` runs them at the same time and returns what each of them returned or
+  raised; ``world.after(seconds, function)`` makes one of them start later.
+* ``world.now()``, ``world.start``, ``world.elapsed()`` tell the time and ``world.advance(seconds)``
+  lets it pass.
+
+Inside an ``async def``, awaited:
+
+* ``@world.function`` makes a function of this world out of an ``async def``.
+* ``await world.sleep(seconds)`` takes time, ``await world.do(function, *args)`` calls a function of
+  this world.
+* ``async with world.block(pipeline)`` and ``async for attempt in world.attempts(retry)`` are the forms
+  for code that is no function.
+
+All randomness is seeded with 0.  Nothing here really sleeps.
+"""
+
+import asyncio
+import contextvars
+import functools
+import inspect
+from contextlib import asynccontextmanager
+
+import pytest
+
+from holdfast.testing import Scripted, VirtualClock, VirtualLoop, seeded
+
+pytest_plugins = ["holdfast.testing.pytest_plugin"]
+
+
+class World:
+    """What both worlds have in common."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.start = clock.now()
+
+    def now(self):
+        return self.clock.now()
+
+    def elapsed(self):
+        return self.now() - self.start
+
+    def dependency(self, *script):
+        return Scripted(script)
+
+    def protect(self, pipeline, target):
+        return pipeline(self.coloured(target))
+
+    def call(self, pipeline, target, *args, **kwargs):
+        return self.run(self.protect(pipeline, target), *args, **kwargs)
+
+    def coloured(self, target):
+        raise NotImplementedError
+
+    def run(self, function, *args, **kwargs):
+        raise NotImplementedError
+
+    def after(self, seconds, function):
+        async def later():
+            await self.sleep(seconds)
+            return await self.do(function)
+
+        return self.function(later)
+
+
+class Threads(World):
+    """Blocking code on a `VirtualClock`."""
+
+    name = "threads"
+
+    def coloured(self, target):
+        return self.function(target) if inspect.iscoroutinefunction(target) else target
+
+    def function(self, body):
+        @functools.wraps(body)
+        def blocking(*args, **kwargs):
+            coroutine = body(*args, **kwargs)
+            try:
+                coroutine.send(None)
+            except StopIteration as stop:
+                return stop.value
+            raise AssertionError("in threads a body may only await what the world offers")
+
+        return blocking
+
+    def run(self, function, *args, **kwargs):
+        return self.coloured(function)(*args, **kwargs)
+
+    def together(self, *functions):
+        return self.clock.together(*map(self.coloured, functions))
+
+    def advance(self, seconds):
+        self.clock.advance(seconds)
+
+    async def sleep(self, seconds):
+        self.clock.sleep(seconds)
+
+    async def do(self, function, *args, **kwargs):
+        return self.run(function, *args, **kwargs)
+
+    @asynccontextmanager
+    async def block(self, pipeline):
+        with pipeline as block:
+            yield block
+
+    async def attempts(self, retry):
+        for attempt in retry:
+            yield attempt
+
+
+class Asyncio(World):
+    """Async code on a `VirtualLoop`."""
+
+    name = "asyncio"
+
+    def __init__(self, clock, runner):
+        super().__init__(clock)
+        self.runner = runner
+
+    def coloured(self, target):
+        return target.aio if isinstance(target, Scripted) else target
+
+    def function(self, body):
+        return body
+
+    def run(self, function, *args, **kwargs):
+        coroutine = self.coloured(function)(*args, **kwargs)
+        return self.runner.run(coroutine, context=contextvars.copy_context())
+
+    def together(self, *functions):
+        async def all_of_them():
+            calls = [self.coloured(function)() for function in functions]
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+        return self.run(all_of_them)
+
+    def advance(self, seconds):
+        self.run(self.sleep, seconds)
+
+    async def sleep(self, seconds):
+        await asyncio.sleep(seconds)
+
+    async def do(self, function, *args, **kwargs):
+        return await self.coloured(function)(*args, **kwargs)
+
+    def block(self, pipeline):
+        return pipeline
+
+    def attempts(self, retry):
+        return retry
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+def world(request):
+    """A world on virtual time; the module's docstring tells what it can do."""
+    with VirtualClock() as clock, seeded(0):
+        if request.param == "threads":
+            yield Threads(clock)
+        else:
+            with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+                yield Asyncio(clock, runner)

@@ -1,0 +1,148 @@
+"""Every ```python block of the README and of the documentation runs, and prints what it says.
+
+The blocks of a page share one namespace.  They run on virtual time with seeded randomness and without
+a network.  An ```output block holds what the block before it prints; ``...`` in it stands for
+anything.  A function named ``test_*`` is called with the fixtures that it asks for.
+"""
+
+import ast
+import asyncio
+import contextlib
+import doctest
+import inspect
+import io
+import re
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from holdfast.testing import VirtualClock, instant, off, record, run, seeded
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+REASON = re.compile(r"<!-- notest: .+ -->\n\n?\Z")
+NOT_TESTED_AT_MOST = 4
+FIXTURES = {
+    "holdfast_clock": VirtualClock,
+    "holdfast_events": record,
+    "holdfast_instant": instant,
+    "holdfast_off": off,
+    "holdfast_seed": seeded,
+}
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    info: str
+    code: str
+    line: int
+    before: str
+
+
+def blocks(page):
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(
+            found["info"],
+            found["code"],
+            text.count("\n", 0, found.start()) + 1,
+            text[: found.start()],
+        )
+        for found in FENCE.finditer(text)
+    ]
+
+
+def name_of(page):
+    return str(page.relative_to(ROOT))
+
+
+def runs(page):
+    return any(block.info == "python" for block in blocks(page))
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Answer every request of httpx with an empty JSON object."""
+
+    def answer(_transport, request):
+        return httpx.Response(200, json={}, request=request)
+
+    async def later(_transport, request):
+        return httpx.Response(200, json={}, request=request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", later)
+
+
+def execute(code, namespace):
+    """Run a block, which may await at its top level, and then the tests that it defines."""
+    known = set(namespace)
+    compiled = compile(code, namespace["__name__"], "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    outcome = eval(compiled, namespace)
+    if inspect.iscoroutine(outcome):
+        run(outcome)
+    for name in namespace.keys() - known:
+        if name.startswith("test_"):
+            with contextlib.ExitStack() as stack:
+                asked = inspect.signature(namespace[name]).parameters
+                namespace[name](**{one: stack.enter_context(FIXTURES[one]()) for one in asked})
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if runs(page)], ids=name_of)
+def test_the_blocks_of_a_page_run_and_print_what_they_say(page, monkeypatch, no_network):
+    """Each block does what the page says, without waiting and without a network."""
+    namespace = {"__name__": name_of(page)}
+    printed = ""
+    with VirtualClock() as clock, seeded(0):
+        monkeypatch.setattr(time, "sleep", clock.sleep)
+        monkeypatch.setattr(asyncio, "run", run)
+        for block in blocks(page):
+            where = f"{name_of(page)}:{block.line}"
+            if block.info == "python":
+                with contextlib.redirect_stdout(io.StringIO()) as stdout:
+                    try:
+                        execute(block.code, namespace)
+                    except BaseException as error:
+                        error.add_note(f"in the block at {where}")
+                        raise
+                printed = stdout.getvalue()
+            elif block.info == "output":
+                matches = doctest.OutputChecker().check_output(
+                    block.code, printed, doctest.ELLIPSIS
+                )
+                assert matches, f"{where} says\n{block.code}\nbut what is printed is\n{printed}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_marks_its_blocks_in_the_ways_that_are_known(page):
+    """No block escapes by an odd label, by being indented, or without a reason."""
+    known = {"python", "python notest", "output", "mermaid", "console", "text", "toml"}
+    found = blocks(page)
+
+    assert {block.info for block in found} <= known
+    assert not re.search(r"^ +```", page.read_text(encoding="utf-8"), re.MULTILINE)
+    for block in found:
+        if block.info == "python notest":
+            assert REASON.search(block.before), f"{name_of(page)}:{block.line} needs a reason"
+
+
+def test_few_blocks_are_not_run():
+    """A block is exempt only where it can't be helped."""
+    exempt = [block for page in PAGES for block in blocks(page) if block.info == "python notest"]
+
+    assert len(exempt) <= NOT_TESTED_AT_MOST
+
+
+def test_every_printed_output_follows_a_block_that_prints_it():
+    """An output block stands right after the python block that it belongs to."""
+    for page in PAGES:
+        before = ""
+        for block in blocks(page):
+            if block.info == "output":
+                assert before == "python", f"{name_of(page)}:{block.line}"
+            before = block.info

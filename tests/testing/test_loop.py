@@ -1,0 +1,318 @@
+"""`VirtualLoop`: asyncio on virtual time."""
+
+import asyncio
+import socket
+import threading
+import time
+
+import pytest
+
+from holdfast import (
+    AttemptTimeout,
+    Bulkhead,
+    CircuitBreaker,
+    Pipeline,
+    Retry,
+    Timeout,
+    backoff,
+    deadline,
+    remaining,
+)
+from holdfast._world import world as process
+from holdfast.testing import Fail, Hang, Ok, Scripted, VirtualClock, VirtualLoop, run
+
+
+async def elapsed(awaitable):
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    await awaitable
+    return loop.time() - start
+
+
+# -- time ----------------------------------------------------------------------------------------
+
+
+def test_the_time_starts_near_a_thousand():
+    """A fresh loop's time is the clock's first instant, far from zero and from the real clock."""
+
+    async def main():
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) == 1000.0
+
+
+def test_a_sleep_takes_exactly_its_length():
+    """The time jumps from timer to timer, to the exact instant of each."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        seen = []
+        for delay in (0.1, 0.2, 0.3):
+            due = loop.time() + delay
+            await asyncio.sleep(delay)
+            seen.append(loop.time() == due)
+        return seen
+
+    assert run(main()) == [True, True, True]
+
+
+def test_ten_thousand_sleeps_take_no_time():
+    """An hour in 10,000 steps takes less than a second of work."""
+
+    async def main():
+        for _ in range(10_000):
+            await asyncio.sleep(0.36)
+
+    start = time.process_time()
+    assert run(elapsed(main())) == pytest.approx(3600.0)
+    assert time.process_time() - start < 1.0
+
+
+def test_concurrent_tasks_sleep_at_the_same_time():
+    """The longest of several sleeps decides, and the tasks wake in the order of their instants."""
+    order = []
+
+    async def sleeper(delay):
+        await asyncio.sleep(delay)
+        order.append(delay)
+
+    async def main():
+        await asyncio.gather(*map(sleeper, (3.0, 1.0, 2.0)))
+
+    assert run(elapsed(main())) == 3.0
+    assert order == [1.0, 2.0, 3.0]
+
+
+def test_timeouts_of_asyncio_are_virtual():
+    """`asyncio.timeout`, nested ones too, `wait_for` and `call_later` run on the loop's time."""
+
+    async def twice_too_long():
+        async with asyncio.timeout(100.0):
+            try:
+                async with asyncio.timeout(30.0):
+                    await asyncio.Event().wait()
+            except TimeoutError:
+                await asyncio.Event().wait()
+
+    async def main():
+        with pytest.raises(TimeoutError):
+            await twice_too_long()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.Event().wait(), 20.0)
+        event = asyncio.Event()
+        asyncio.get_running_loop().call_later(5.0, event.set)
+        await event.wait()
+
+    assert run(elapsed(main())) == 125.0
+
+
+def test_a_timer_of_days_is_reached():
+    """Delays beyond the longest single wait of asyncio end exactly, too."""
+    assert run(elapsed(asyncio.sleep(10 * 86_400.0))) == 864_000.0
+
+
+def test_one_runner_keeps_its_time():
+    """The time goes on from one run of a loop to the next, and stands still in between."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(asyncio.sleep(5.0))
+        runner.run(asyncio.sleep(5.0))
+        assert runner.get_loop().time() == 1010.0
+
+
+def test_debug_mode_works():
+    """The loop can be debugged like any other."""
+    with asyncio.Runner(loop_factory=VirtualLoop, debug=True) as runner:
+        runner.run(asyncio.sleep(5.0))
+
+
+# -- deadlocks -----------------------------------------------------------------------------------
+
+
+def test_a_loop_with_nothing_to_do_says_so():
+    """Waiting for what nobody will ever do raises at once instead of hanging."""
+
+    async def main():
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(RuntimeError, match="nothing will ever happen"):
+        run(main())
+
+
+def test_after_a_deadlock_the_tasks_are_cancelled():
+    """The runner cleans up after the error as after any other."""
+    seen = []
+
+    async def main():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append("cleaned up")
+
+    with pytest.raises(RuntimeError, match="nothing will ever happen"):
+        run(main())
+    assert seen == ["cleaned up"]
+
+
+# -- Holdfast ------------------------------------------------------------------------------------
+
+
+def test_everything_of_holdfast_is_on_the_loops_time():
+    """Retry, timeout, breaker and bulkhead measure and wait on the loop's time."""
+    pipeline = Pipeline(
+        "p",
+        Retry(4, backoff=backoff.constant(60.0)),
+        CircuitBreaker(),
+        Bulkhead(1),
+        Timeout(10.0),
+    )
+    dependency = Scripted([Fail(ConnectionError("down"), takes=1.0), Hang(), Ok("up", takes=2.0)])
+
+    async def main():
+        result = await pipeline(dependency.aio)()
+        return result, asyncio.get_running_loop().time()
+
+    assert run(main()) == ("up", 1133.0)
+    assert dependency.times == [1000.0, 1061.0, 1131.0]
+
+
+def test_deadlines_are_on_the_loops_time():
+    """`deadline` and `remaining` use the loop's time while it runs."""
+
+    async def main():
+        with deadline(10.0):
+            await asyncio.sleep(4.0)
+            return remaining()
+
+    assert run(main()) == 6.0
+
+
+def test_blocking_code_in_a_coroutine_is_on_the_loops_time():
+    """A blocking pipeline called from the loop sleeps on the same clock."""
+    pipeline = Pipeline("p", Retry(2, backoff=backoff.constant(5.0)))
+
+    async def main():
+        return pipeline.call(
+            Scripted([ConnectionError, Ok("up")])
+        ), asyncio.get_running_loop().time()
+
+    assert run(main()) == ("up", 1005.0)
+
+
+def test_it_leaves_the_process_as_it_was():
+    """After the run the process's own clock and runtimes are in force again."""
+    before = (process.clock, dict(process.overrides), process.detour)
+    run(asyncio.sleep(1.0))
+    assert (process.clock, dict(process.overrides), process.detour) == before
+
+
+def test_a_loop_shares_the_clock_that_is_entered():
+    """Blocking and async code of one test share one time."""
+    breaker = CircuitBreaker(failures=1, open_for=30.0, open_jitter=0.0, probes=1)
+    pipeline = Pipeline("p", breaker)
+    with VirtualClock(start=0.0) as clock:
+        with pytest.raises(ConnectionError, match="down"):
+            pipeline.call(Scripted([ConnectionError("down")]))
+        run(asyncio.sleep(30.0))
+        assert clock.now() == 30.0
+        assert breaker.state == "half-open"
+        assert run(pipeline.acall(Scripted([Ok("up")]).aio)) == "up"
+
+
+def test_a_loop_may_be_given_a_clock():
+    """The clock is an argument where none is entered."""
+    clock = VirtualClock(start=5.0)
+    loop = VirtualLoop(clock)
+    loop.run_until_complete(asyncio.sleep(1.0))
+    loop.close()
+    assert clock.now() == 6.0
+
+
+def test_what_is_on_the_clocks_agenda_happens_on_the_way():
+    """A permit that an abandoned thread gives back wakes a task that queues for it."""
+    bulkhead = Bulkhead(1, queue=1)
+    blocking = Pipeline("blocking", bulkhead, Timeout(2.0))
+
+    async def main():
+        with pytest.raises(AttemptTimeout):
+            blocking.call(lambda: clock.sleep(10.0))
+        return await Pipeline("aio", bulkhead).acall(Scripted([Ok("served")]).aio)
+
+    with VirtualClock(start=0.0) as clock:
+        assert run(main()) == "served"
+        assert clock.now() == 10.0
+
+
+# -- the real world ------------------------------------------------------------------------------
+
+
+@pytest.mark.real_time
+def test_time_stands_still_while_a_thread_works():
+    """A call of `asyncio.to_thread` takes no virtual time, and no timer overtakes it."""
+
+    async def main():
+        async with asyncio.timeout(0.001):
+            await asyncio.to_thread(time.sleep, 0.02)
+
+    assert run(elapsed(main())) == 0.0
+
+
+@pytest.mark.real_time
+def test_blocking_code_in_threads_sleeps_on_the_loops_time():
+    """Protected functions in `asyncio.to_thread` retry and time out in virtual time."""
+    pipeline = Pipeline("p", Retry(3, backoff=backoff.constant(60.0)), Timeout(10.0))
+    dependency = Scripted([ConnectionError, Hang(), Ok("up", takes=1.0)])
+
+    async def main():
+        answers = await asyncio.gather(
+            asyncio.to_thread(pipeline.call, dependency), asyncio.sleep(30.0, "slept")
+        )
+        return answers, asyncio.get_running_loop().time()
+
+    start = time.perf_counter()
+    assert run(main()) == (["up", "slept"], 1131.0)
+    assert time.perf_counter() - start < 0.8
+
+
+@pytest.mark.real_time
+def test_a_thread_may_call_back():
+    """A task that waits for another thread's call is no deadlock."""
+
+    async def main():
+        loop, event = asyncio.get_running_loop(), asyncio.Event()
+        timer = threading.Timer(0.02, loop.call_soon_threadsafe, [event.set])
+        timer.start()
+        await event.wait()
+        timer.join()
+
+    assert run(elapsed(main())) == 0.0
+
+
+@pytest.mark.real_time
+def test_real_sockets_work():
+    """A real conversation on the loopback goes on while the time stands still."""
+
+    async def main():
+        here, there = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=here)
+        there.sendall(b"hello\n")
+        try:
+            async with asyncio.timeout(0.001):
+                return await reader.readline()
+        finally:
+            writer.close()
+            await writer.wait_closed()
+            there.close()
+
+    assert run(main()) == b"hello\n"
+
+
+@pytest.mark.real_time
+def test_a_silent_socket_does_not_stop_the_time():
+    """With a socket on which nothing comes the time goes on after a short real wait."""
+
+    async def main():
+        server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+        async with server:
+            await asyncio.sleep(60.0)
+
+    assert run(elapsed(main())) == 60.0

@@ -1,0 +1,121 @@
+"""`Scripted`: a dependency that does what the script says."""
+
+import pytest
+
+from holdfast import AttemptTimeout, Pipeline, Retry, Timeout, backoff
+from holdfast.testing import Fail, Hang, Ok, Scripted, VirtualClock, run
+
+
+def test_it_plays_one_step_for_each_call(world):
+    """Each call gets the next step, and takes the time that it says."""
+    dependency = world.dependency(Ok("a", takes=0.5), Fail(ConnectionError("down"), takes=1.0))
+
+    assert world.run(dependency) == "a"
+    with pytest.raises(ConnectionError, match="down"):
+        world.run(dependency)
+    assert dependency.times == [world.start, world.start + 0.5]
+    assert world.elapsed() == 1.5
+
+
+def test_the_last_step_is_played_for_ever(world):
+    """After the end of the script its last step is repeated."""
+    dependency = world.dependency(Ok(1), Ok(2))
+    assert [world.run(dependency) for _ in range(4)] == [1, 2, 2, 2]
+
+
+def test_anything_else_is_short_for_a_step(world):
+    """An exception or its class stands for `Fail`, any other object for `Ok`."""
+    dependency = world.dependency("value", KeyError("key"), LookupError)
+    assert world.run(dependency) == "value"
+    with pytest.raises(KeyError, match="key"):
+        world.run(dependency)
+    with pytest.raises(LookupError):
+        world.run(dependency)
+
+
+def test_the_calls_are_kept(world):
+    """What it was called with, and when, can be read afterwards."""
+    dependency = world.dependency(Ok())
+    world.run(dependency, "order", total=5)
+    (call,) = dependency.calls
+    assert (call.at, call.args, call.kwargs) == (world.start, ("order",), {"total": 5})
+
+
+def test_a_hang_ends_with_its_timeout(world):
+    """`Hang` never answers; the timeout around it ends it."""
+    with pytest.raises(AttemptTimeout):
+        world.call(Pipeline("p", Timeout(3.0)), world.dependency(Hang()))
+    assert world.elapsed() == 3.0
+
+
+def test_a_hang_without_a_timeout_is_reported(world):
+    """With nothing that ever ends it, a hang raises instead of hanging."""
+    with pytest.raises(RuntimeError, match="nothing will ever happen"):
+        world.run(world.dependency(Hang()))
+
+
+def test_the_first_exception_is_the_very_object():
+    """The exception object of the script is raised itself the first time."""
+    error = ConnectionError("down")
+    with pytest.raises(ConnectionError, match="down") as caught:
+        Scripted([error])()
+    assert caught.value is error
+
+
+def test_repeated_exceptions_are_fresh():
+    """Each repetition raises a copy, without the notes and the traceback of the one before."""
+    dependency = Scripted([ConnectionError("down")])
+    call = Pipeline("p", Retry(2, backoff=backoff.constant(1.0)))(dependency)
+    caught = []
+    with VirtualClock():
+        for _ in range(2):
+            with pytest.raises(ConnectionError, match="down") as info:
+                call()
+            caught.append(info.value)
+    assert caught[0] is not caught[1]
+    assert [len(error.__notes__) for error in caught] == [1, 1]
+
+
+def test_one_exception_in_several_steps_is_raised_once():
+    """The same object in two steps of a script is raised itself only the first time."""
+    error = ConnectionError("down")
+    dependency = Scripted([error, error])
+    caught = []
+    for _ in range(2):
+        with pytest.raises(ConnectionError) as info:
+            dependency()
+        caught.append(info.value is error)
+    assert caught == [True, False]
+
+
+def test_an_exception_that_cannot_be_copied_is_raised_again():
+    """Where copying fails the same object is raised each time."""
+
+    class Stubborn(Exception):
+        def __reduce_ex__(self, _protocol):
+            raise TypeError("no copies")
+
+    dependency = Scripted([Stubborn()])
+    for _ in range(2):
+        with pytest.raises(Stubborn):
+            dependency()
+
+
+def test_an_empty_script_is_refused():
+    """A script without a step has nothing to play."""
+    with pytest.raises(ValueError, match="at least one step"):
+        Scripted([])
+
+
+def test_one_script_serves_both_colours():
+    """Blocking and async callers of one dependency share its script."""
+    dependency = Scripted([Ok(1), Ok(2)])
+    assert (dependency(), run(dependency.aio())) == (1, 2)
+
+
+@pytest.mark.real_time
+def test_without_a_clock_it_takes_real_time():
+    """Without a virtual clock `takes` is real, and a hang in blocking code is refused."""
+    assert Scripted([Ok("slow", takes=0.001)])() == "slow"
+    with pytest.raises(RuntimeError, match="VirtualClock"):
+        Scripted([Hang()])()
