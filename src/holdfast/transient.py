@@ -64,9 +64,8 @@ def is_transient(error: Exception) -> bool:
     """Return whether ``error`` is likely to pass by itself."""
     if isinstance(error, RejectedError):
         return False
-    names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
-    names |= {_public(name) for name in names}
-    if names & NEVER:
+    names = _names(error)
+    if names & NEVER or _hopeless_cause(error):
         return False
     code = _code(error)
     if code is not None:
@@ -77,6 +76,23 @@ def is_transient(error: Exception) -> bool:
         return True
     reason = getattr(error, "reason", None)  # urllib.error.URLError wraps the error that it met
     return isinstance(reason, Exception) and reason is not error and is_transient(reason)
+
+
+def _names(error: BaseException) -> set[str]:
+    names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
+    return names | {_public(name) for name in names}
+
+
+def _hopeless_cause(error: BaseException) -> bool:
+    """Return whether a client wraps what can't pass, such as a certificate that is not trusted."""
+    cause = error.__cause__
+    for _ in range(4):  # clients wrap at most a few times, and chains may have cycles
+        if cause is None:
+            return False
+        if _names(cause) & NEVER:
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def _public(name: str) -> str:

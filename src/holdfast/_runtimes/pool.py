@@ -56,6 +56,8 @@ class Job:
         self.done.acquire()
         self.late: Callable[[], None] = late
         """Called in the worker when it ends although its caller has left."""
+        self.given = False
+        """Whether a worker has it."""
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -133,6 +135,7 @@ class WorkerPool:
             worker = self._hire()
         worker.job = job
         worker.wake.release()
+        job.given = True
 
     def _hire(self) -> Worker:
         with self._lock:

@@ -128,13 +128,13 @@ class Threads:
                 restore(token)
             try:
                 workers.start(job)
+                job.done.acquire(timeout=min(due - start, LONGEST))
             except BulkheadFullError as error:
                 site.refuse(error, start)
                 raise
-            try:
-                job.done.acquire(timeout=min(due - start, LONGEST))
             except BaseException:
-                _abandon(job, workers, holders)
+                if job.given:
+                    _abandon(job, workers, holders)
                 raise
             if _abandon(job, workers, holders):
                 if limited:
