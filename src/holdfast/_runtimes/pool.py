@@ -33,16 +33,8 @@ class Job:
     """One call on its way through a worker."""
 
     __slots__ = (
-        "args",
-        "claim",
-        "context",
-        "done",
-        "error",
-        "function",
-        "kwargs",
-        "late",
-        "result",
-    )
+        "args", "claim", "context", "done", "error", "function", "given", "kwargs", "late", "result",
+    )  # fmt: skip
 
     def __init__(
         self, function: Function, args: Any, kwargs: Any, late: Callable[[], None]

@@ -1,0 +1,124 @@
+"""One request on its way through a pipeline, with all its attempts, for httpx and httpx2 alike.
+
+It is the one argument of the protected function, and what the body of the response belongs to.  It is
+the same for blocking and async code; the transports do what waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from holdfast._runtimes.limits import exceeded, timed_out
+from holdfast._world import now
+from holdfast.deadline import ambient
+from holdfast.errors import DeadlineTooShortError
+from holdfast.integrations import http
+from holdfast.integrations._hosts import Host
+from holdfast.integrations._httpx_kit import Kit
+from holdfast.integrations._lifetime import SHORTEST, Lasting, Limits
+
+PHASES: Final[Mapping[str, None]] = {"connect": None, "read": None, "write": None, "pool": None}
+
+
+class Exchange:
+    """One request on its way through the pipeline, with all its attempts."""
+
+    __slots__ = (
+        "_asked", "_caller", "_end", "_extensions", "_limits", "_reading", "answer", "horizon", "host",
+        "kit", "repeat", "request", "response",
+    )  # fmt: skip
+
+    host: Host[Any]
+    _limits: Limits
+
+    def __init__(self, kit: Kit, request: Any, connect: float) -> None:
+        self.kit = kit
+        self.request = request
+        replayable = isinstance(request.stream, kit.module.ByteStream)
+        self.repeat = http.may_repeat(request.method, request.headers, replayable=replayable)
+        self.horizon = self._caller = self._end = ambient.get()
+        self.response: Any = None
+        """The response of the last attempt, ..."""
+        self.answer: Any = None
+        """... and the one that the caller gets."""
+        self._extensions = request.extensions
+        asked = {**PHASES, **(request.extensions.get("timeout") or {})}
+        asked["connect"] = connect if asked["connect"] is None else min(connect, asked["connect"])
+        self._asked = asked
+        self._reading = False
+
+    # -- one attempt -----------------------------------------------------------------------------
+
+    def begin(self) -> Any:
+        """Cut the timeouts for one attempt, and return the request."""
+        self._reading = False
+        self._end = ambient.get()
+        if self._end[0] <= now():
+            raise DeadlineTooShortError("nothing was sent: the deadline has passed")
+        self._limits = Limits(self._asked, self._end[0])
+        self.request.extensions = {**self._extensions, "timeout": self._limits}
+        return self.request
+
+    def check(self, error: Exception) -> None:
+        """Raise our own error for a timeout of the client's that is due to the deadline."""
+        if now() >= self._end[0] - SHORTEST:
+            raise self.late() from error
+
+    def received(self, response: Any, body: type) -> Any:
+        """Take a response whose headers are there; return its body, None if that is there, too."""
+        self.response = response
+        if response.is_closed:
+            return None
+        response.stream = body(response.stream, self)
+        return response.stream
+
+    def judged(self, statuses: Collection[int]) -> Any:
+        """Return the response, or raise if its status is a failure; from here on, its body is read."""
+        self._reading = True
+        self._end = self.horizon
+        self._limits.at = self._end[0]
+        response = self.response
+        if response.status_code in statuses:
+            text = f"{response.status_code} {response.reason_phrase}".rstrip()
+            error = self.kit.module.HTTPStatusError
+            raise error(text, request=self.request, response=response)
+        return response
+
+    # -- the body's owner ------------------------------------------------------------------------
+
+    @property
+    def due(self) -> float:
+        """The instant at which the reading must end."""
+        return self._end[0]
+
+    @property
+    def timeouts(self) -> type[Exception]:
+        """The client's own timeouts."""
+        return self.kit.Timeout
+
+    def late(self) -> Exception:
+        """Return the error for what took too long."""
+        name, end = self.host.pipeline.name, self._end
+        if not self._reading:
+            return exceeded(name, end, now())  # the `Timeout` whose limit it was will know it
+        own = end[0] != self._caller[0]
+        return self.kit.both(timed_out(name, end[1], now()) if own else exceeded(name, end, now()))
+
+    # -- the edge --------------------------------------------------------------------------------
+
+    def recovered(self, error: Any) -> Any:
+        """Return the response that an error of `judged` carries; raise any other error."""
+        if self.response is None or error.response is not self.response:
+            raise error
+        return error.response
+
+    def leave(self, release: Callable[[Host[Any]], None]) -> Any:
+        """Put things back; return the response to be closed, if there is one."""
+        self.request.extensions = self._extensions
+        body = getattr(self.answer, "stream", None)
+        if not (isinstance(body, Lasting) and body.when_closed(lambda: release(self.host))):
+            release(self.host)
+        leftover = None if self.response is self.answer else self.response
+        self.response = self.answer = None  # their bodies refer to us: no cycle
+        return leftover

@@ -1,0 +1,225 @@
+"""The transports, for httpx and httpx2 alike: the module is handed in.
+
+An attempt that is answered with one of `statuses` raises ``HTTPStatusError`` inside the pipeline, so
+that each strategy sees a failure; the response comes out again at the outer edge, as httpx returns it.
+So that its connection is free while a retry waits, its body is read at once where it is small.
+
+Invariants: whichever way a request ends, each of its responses but the one that is returned is closed;
+the host is in use, and its bulkhead's permit taken, until the body of that one is closed; the request
+has its own extensions again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, Final, Self
+
+from holdfast import _validate
+from holdfast._compile import protect
+from holdfast.errors import ConfigurationError, HoldfastError
+from holdfast.integrations import http
+from holdfast.integrations._hosts import Host, Hosts
+from holdfast.integrations._httpx_exchange import Exchange
+from holdfast.integrations._httpx_kit import Kit
+from holdfast.integrations._lifetime import fitted
+from holdfast.pipeline import Pipeline
+from holdfast.strategies.bulkhead import Bulkhead
+
+CONNECT: Final = 3.0
+"""Seconds for a connection: the first SYN and two more, which Linux sends after 1 s and 3 s."""
+
+TLS: Final = ("verify", "cert", "trust_env")
+
+Pipelines = Pipeline | Callable[[str], Pipeline] | None
+
+
+class Base:
+    """What the blocking and the async transport share: all but the waiting."""
+
+    _kit: Kit
+    _inner: str
+    """The name of the client's own transport."""
+    _attempt: Callable[[Exchange], Any]
+    """One attempt: the function that the pipelines protect."""
+
+    def __init__(
+        self,
+        pipeline: Pipelines = None,
+        *,
+        transport: Any = None,
+        connect: float = CONNECT,
+        statuses: Collection[int] = http.STATUSES,
+        max_hosts: int = 1_000,
+        **options: Any,
+    ) -> None:
+        if pipeline is not None and not isinstance(pipeline, Pipeline):
+            _validate.plain_callable("pipeline", pipeline)
+        if transport is not None and options:
+            raise ConfigurationError(
+                f"{', '.join(options)}: these options are for the connection pools that are made here, "
+                "and transport= brings one of its own: give them to that one"
+            )
+        self._pipeline = http.standard if pipeline is None else pipeline
+        self._given = transport
+        self._connect = _validate.seconds("connect", connect)
+        self._statuses = frozenset(statuses)
+        self._options = options
+        self._context: Any = None
+        self._hosts: Hosts[Any] = Hosts(self._make, _validate.count("max_hosts", max_hosts))
+
+    def snapshot(self) -> dict[str, dict[str, Any]]:
+        """Return the state of each host's strategies as plain data, by its origin."""
+        return self._hosts.snapshot()
+
+    def __repr__(self) -> str:
+        number = len(self._hosts)
+        return f"<{type(self).__name__} with {number} host{'' if number == 1 else 's'}>"
+
+    def _make(self, key: tuple[bytes, bytes, int | None]) -> Host[Any]:
+        """Make what belongs to one host.  Runs the user's code, under no lock."""
+        origin = http.origin(key[0].decode("ascii"), key[1].decode("ascii"), key[2])
+        given = self._pipeline
+        pipeline = given if isinstance(given, Pipeline) else given(origin)
+        if not isinstance(pipeline, Pipeline):
+            raise _validate.refuse(
+                "pipeline", pipeline, f"for {origin!r} it must return a Pipeline"
+            )
+        inner = self._given or self._pool(pipeline)
+        name, whole = pipeline.name, fitted(pipeline)
+        safe = tuple(one for one in whole if not isinstance(one, http.REPEATING))
+        # not by a new Pipeline, which would warn of the user's order of layers once more
+        repeating, once = (protect(name, layers, self._attempt) for layers in (whole, safe))
+        return Host(origin, pipeline, inner, repeating, once, pipeline is not given)
+
+    def _pool(self, pipeline: Pipeline) -> Any:
+        """Make a connection pool as large as the bulkhead."""
+        options = {name: value for name, value in self._options.items() if name not in TLS}
+        module = self._kit.module
+        sizes = [one.size for one in pipeline.strategies if isinstance(one, Bulkhead)]
+        if sizes and "limits" not in options:
+            size = min(sizes)
+            options["limits"] = module.Limits(max_connections=size, max_keepalive_connections=size)
+        if self._context is None:  # it takes milliseconds to make, so all hosts share one
+            tls_options = {name: self._options[name] for name in TLS if name in self._options}
+            self._context = module.create_ssl_context(**tls_options)
+        return getattr(module, self._inner)(verify=self._context, **options)
+
+    def _begun(self, request: Any) -> tuple[Exchange, list[Host[Any]]]:
+        """Return the exchange for a request, and the hosts to close."""
+        exchange, url = Exchange(self._kit, request, self._connect), request.url
+        exchange.host, gone = self._hosts.use((url.raw_scheme, url.raw_host, url.port))
+        return exchange, [] if self._given else gone
+
+
+class BlockingTransport(Base):
+    """`Transport`, but for the base class that makes it one of httpx or httpx2."""
+
+    _inner = "HTTPTransport"
+
+    def handle_request(self, request: Any) -> Any:
+        """Send a request through the pipeline of its host."""
+        exchange, gone = self._begun(request)
+        try:
+            for host in gone:
+                host.inner.close()
+            call = exchange.host.repeating if exchange.repeat else exchange.host.once
+            try:
+                exchange.answer = call(exchange)
+            except self._kit.module.HTTPStatusError as error:
+                exchange.answer = exchange.recovered(error)
+            except HoldfastError as error:
+                self._kit.both(error)  # it becomes one of httpx's errors, too
+                raise
+            return exchange.answer
+        finally:
+            leftover = exchange.leave(self._hosts.release)
+            if leftover is not None:
+                leftover.close()
+
+    def _attempt(self, exchange: Exchange) -> Any:
+        if exchange.response is not None:
+            exchange.response.close()
+        request = exchange.begin()
+        try:
+            response = exchange.host.inner.handle_request(request)
+        except self._kit.Timeout as error:
+            exchange.check(error)
+            raise
+        body = exchange.received(response, self._kit.body)
+        if body is not None and exchange.repeat and response.status_code in self._statuses:
+            body.drain()
+        return exchange.judged(self._statuses)
+
+    def close(self) -> None:
+        """Close all connections."""
+        gone = self._hosts.clear()
+        for inner in [host.inner for host in gone] if self._given is None else [self._given]:
+            inner.close()
+
+    def __enter__(self) -> Self:
+        if self._given is not None:
+            self._given.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._given is None:
+            self.close()
+        else:
+            self._given.__exit__(*error)
+
+
+class AsyncioTransport(Base):
+    """`AsyncTransport`, but for the base class that makes it one of httpx or httpx2."""
+
+    _inner = "AsyncHTTPTransport"
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send a request through the pipeline of its host."""
+        exchange, gone = self._begun(request)
+        try:
+            for host in gone:
+                await host.inner.aclose()
+            call = exchange.host.repeating if exchange.repeat else exchange.host.once
+            try:
+                exchange.answer = await call(exchange)
+            except self._kit.module.HTTPStatusError as error:
+                exchange.answer = exchange.recovered(error)
+            except HoldfastError as error:
+                self._kit.both(error)  # it becomes one of httpx's errors, too
+                raise
+            return exchange.answer
+        finally:
+            leftover = exchange.leave(self._hosts.release)
+            if leftover is not None:
+                await leftover.aclose()
+
+    async def _attempt(self, exchange: Exchange) -> Any:
+        if exchange.response is not None:
+            await exchange.response.aclose()
+        request = exchange.begin()
+        try:
+            response = await exchange.host.inner.handle_async_request(request)
+        except self._kit.Timeout as error:
+            exchange.check(error)
+            raise
+        body = exchange.received(response, self._kit.async_body)
+        if body is not None and exchange.repeat and response.status_code in self._statuses:
+            await body.drain()
+        return exchange.judged(self._statuses)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        gone = self._hosts.clear()
+        for inner in [host.inner for host in gone] if self._given is None else [self._given]:
+            await inner.aclose()
+
+    async def __aenter__(self) -> Self:
+        if self._given is not None:
+            await self._given.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._given is None:
+            await self.aclose()
+        else:
+            await self._given.__aexit__(*error)

@@ -1,0 +1,89 @@
+"""Transports for httpx: timeouts, retries, a breaker and a bulkhead for each host.
+
+>>> client = httpx.Client(transport=Transport())
+
+Install it with the extra: ``pip install 'holdfast[httpx]'``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from holdfast.integrations import _httpx_transport as implementation
+from holdfast.integrations._extras import needs
+from holdfast.integrations._httpx_kit import Kit
+from holdfast.integrations.http import STATUSES
+from holdfast.pipeline import Pipeline
+
+with needs("httpx"):
+    import httpx
+
+__all__ = ["AsyncTransport", "Transport"]
+
+KIT = Kit(httpx)
+"""Ours: what the implementation needs of this module."""
+
+
+class Transport(implementation.BlockingTransport, httpx.BaseTransport):
+    """For `httpx.Client`; thread-safe.
+
+    Each host (scheme, host and port) has a pipeline and a connection pool of its own, as large as its
+    bulkhead.  Requests that may not be sent twice (see `holdfast.integrations.http.may_repeat`) go
+    through the same pipeline without its `Retry`.  Every timeout that the client asks for is cut to what
+    is left of the deadline; those of the pipeline count as cooperative.
+
+    An answer with one of ``statuses`` is an ``HTTPStatusError`` inside the pipeline, and a plain
+    response for the caller.  Rejections and timeouts of ours are `httpx.TransportError`s and
+    `httpx.TimeoutException`s, too.
+
+    Args:
+        pipeline: one for all hosts together, or a function that makes one for an origin such as
+            ``"https://api.example.com"``; by default `holdfast.integrations.http.standard`.
+        transport: the transport to wrap, for all hosts; by default an `httpx.HTTPTransport` for each.
+        connect: the longest time for making a connection, in seconds.
+        statuses: which answers are failures.
+        max_hosts: above this number, hosts that are idle and healthy are forgotten.
+        options: for each `httpx.HTTPTransport`: ``http2``, ``verify``, ``proxy``, ``limits``, ...
+
+    Raises:
+        ConfigurationError: for a value outside its range.
+    """
+
+    _kit = KIT
+
+    def __init__(
+        self,
+        pipeline: Pipeline | Callable[[str], Pipeline] | None = None,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        connect: float = implementation.CONNECT,
+        statuses: Collection[int] = STATUSES,
+        max_hosts: int = 1_000,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            pipeline, transport=transport, connect=connect, statuses=statuses, max_hosts=max_hosts,
+            **options,
+        )  # fmt: skip
+
+
+class AsyncTransport(implementation.AsyncioTransport, httpx.AsyncBaseTransport):
+    """For `httpx.AsyncClient`; the same as `Transport`, for the tasks of one event loop."""
+
+    _kit = KIT
+
+    def __init__(
+        self,
+        pipeline: Pipeline | Callable[[str], Pipeline] | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        connect: float = implementation.CONNECT,
+        statuses: Collection[int] = STATUSES,
+        max_hosts: int = 1_000,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            pipeline, transport=transport, connect=connect, statuses=statuses, max_hosts=max_hosts,
+            **options,
+        )  # fmt: skip
