@@ -19,7 +19,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets a sentence,
 from tools.environment import ROOT, Environment, pinned_again
 from tools.pythons import installed_pythons
 
-TYPED = [path for path in ("src", "dev.py", "tools", "tests/typing") if (ROOT / path).exists()]
+TYPED = [
+    path for path in ("src", "dev.py", "tools", "tests/typing/api.py") if (ROOT / path).exists()
+]
 CHECKS = {
     "format": ["ruff", "format", "--check", "--output-format", "concise", "."],
     "lint": ["ruff", "check", "--output-format", "concise", "."],

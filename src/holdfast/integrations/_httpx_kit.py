@@ -21,8 +21,8 @@ class Kit:
     def __init__(self, module: ModuleType) -> None:
         self.module: Any = module
         self.Timeout: type[Exception] = module.TimeoutException
-        self.body = type("Body", (BlockingBody, module.SyncByteStream), {})
-        self.async_body = type("AsyncBody", (AsyncBody, module.AsyncByteStream), {})
+        self.body: type[Any] = type("Body", (BlockingBody, module.SyncByteStream), {})
+        self.async_body: type[Any] = type("AsyncBody", (AsyncBody, module.AsyncByteStream), {})
         self._classes: dict[tuple[type, type], type] = {}
 
     def both(self, error: HoldfastError) -> HoldfastError:

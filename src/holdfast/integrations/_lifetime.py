@@ -119,7 +119,7 @@ class Lasting:
     """Something with an end, such as a body, and what is to happen then."""
 
     def __init__(self) -> None:
-        self.open = True
+        self.open: bool = True
         self._afterwards: list[Callable[[], object]] = []
 
     def when_closed(self, action: Callable[[], object]) -> bool:
