@@ -138,6 +138,31 @@ def test_a_slow_failure_counts_as_slow(clock):
     assert breaker.state == "open"
 
 
+@pytest.mark.parametrize("outcome", [succeed, fail])
+def test_a_call_that_takes_exactly_the_limit_is_not_slow(clock, outcome):
+    """Slow is what takes longer, whether it succeeds or fails."""
+    breaker = made(failures=None, slow=1.0, slow_rate=0.5, window=10, min_calls=5)
+    fail(breaker)
+
+    outcome(breaker, took=1.0)
+    assert breaker.snapshot()["slow_calls"] == 0
+
+    outcome(breaker, took=1.001)
+    assert breaker.snapshot()["slow_calls"] == 1
+
+
+@pytest.mark.parametrize("control", ["trip", "isolate", "disable", "reset"])
+def test_calls_of_before_a_transition_are_forgotten(clock, control):
+    """Also those that were good: each state counts from nothing."""
+    breaker = made(failures=None, failure_rate=0.5, window=100)
+    for _ in range(10):
+        succeed(breaker)
+
+    getattr(breaker, control)()
+
+    assert breaker.snapshot()["calls"] == 0
+
+
 @pytest.mark.parametrize("calls", [63, 64, 65, 200])
 @pytest.mark.parametrize("window", [1_000, 10.0])
 def test_good_calls_are_all_counted(clock, calls, window):
@@ -359,15 +384,26 @@ def test_where_no_exception_opened_it_there_is_no_cause(clock, how):
     assert breaker.snapshot()["cause"] is None
 
 
-def test_the_cause_is_forgotten_when_it_closes(clock):
+@pytest.mark.parametrize("control", ["trip", "isolate"])
+def test_the_cause_is_forgotten_when_it_closes(clock, control):
     """A later opening by hand does not blame it."""
     breaker, probe = half_opened()
     assert breaker.snapshot()["cause"] == "ConnectionError('down')"
 
     breaker.succeeded(probe, 6.0, None)
-    breaker.trip()
+    assert breaker.snapshot()["cause"] is None
+    getattr(breaker, control)()
 
     assert rejection(breaker).__cause__ is None
+
+
+def test_a_probe_that_failed_otherwise_is_not_explained_by_the_failure_before(clock):
+    """It opened because of a result; the exception that opened it first is history."""
+    breaker, probe = half_opened(on=Exception | on_result(lambda result: result == "bad"))
+
+    breaker.succeeded(probe, 6.0, "bad")
+
+    assert rejection(breaker, 6.0).__cause__ is None
 
 
 @pytest.mark.parametrize("instant, state", [(0.0, "open"), (4.999, "open"), (5.0, "half-open")])
@@ -504,13 +540,15 @@ def test_a_bad_result_of_a_probe_opens_it_again(clock):
     assert rejection(breaker, 6.0).state == "open"
 
 
-def test_a_slow_probe_opens_it_again(clock):
+@pytest.mark.parametrize("took, state", [(1.0, "closed"), (1.5, "open")])
+def test_a_slow_probe_opens_it_again(clock, took, state):
     """Where slowness is a condition, an answer that comes late is no recovery."""
     breaker, probe = half_opened(slow=1.0, slow_rate=0.5, window=10, min_calls=1)
+    clock.now = 5.0 + took
 
-    breaker.succeeded(probe, 6.5, None)
+    breaker.succeeded(probe, clock.now, None)
 
-    assert rejection(breaker, 6.5).state == "open"
+    assert breaker.state == state
 
 
 def test_a_probe_that_ends_in_an_ignored_exception_gives_its_place_back(clock):

@@ -85,6 +85,19 @@ def test_slow_calls_are_a_reason_even_when_they_succeed():
     ]
 
 
+@pytest.mark.parametrize("slow, reason", [(4, None), (5, "5 of 10 calls were slow")])
+def test_the_share_of_slow_calls_is_reached_exactly(slow, reason):
+    """A share of one half is met by five of ten calls, not by four."""
+    trip = by_slowness(0.5, min_calls=10)
+    for _ in range(10 - slow):
+        trip.succeeded(0.0)
+
+    for _ in range(slow - 1):
+        trip.succeeded(0.0, slow=True)
+
+    assert trip.succeeded(0.0, slow=True) == reason
+
+
 def test_slow_failures_count_as_slow():
     """A failure that took long counts for the share of slow calls as well."""
     trip = by_slowness(1.0)

@@ -1,0 +1,127 @@
+"""Orders that defeat themselves are warned about, each with the reason and the fix."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+from holdfast import (
+    Bulkhead,
+    CircuitBreaker,
+    CompositionWarning,
+    Fallback,
+    Pipeline,
+    Retry,
+    Timeout,
+    standard,
+)
+
+BREAKER_OUTSIDE = (
+    "a circuit breaker stands outside the retry",
+    "sees one outcome for each series of attempts and opens late",
+    "put the breaker inside the retry",
+)
+
+FINDINGS = {
+    "two retries": ((Retry(3), Retry(4)), ("2 retries", "attempts multiply to 12", "keep one")),
+    "three retries": (
+        (Retry(3), Retry(3), Retry(3)),
+        ("3 retries", "attempts multiply to 27", "keep one"),
+    ),
+    "an endless retry around another": (
+        (Retry(None), Retry(3)),
+        ("2 retries", "multiply without bound", "keep one"),
+    ),
+    "a breaker outside a retry": ((CircuitBreaker(), Retry(3)), BREAKER_OUTSIDE),
+    "a breaker outside a retry, with layers between": (
+        (CircuitBreaker(), Bulkhead(1), Retry(3), Timeout(1.0)),
+        BREAKER_OUTSIDE,
+    ),
+    "a fallback inside a retry": (
+        (Retry(3), Fallback(None)),
+        ("a fallback stands inside the retry", "put the fallback outermost"),
+    ),
+    "a stale fallback inside a breaker": (
+        (CircuitBreaker(), Fallback.stale(1.0)),
+        ("a fallback stands inside the circuit breaker", "put the fallback outermost"),
+    ),
+    "an attempt limit above the total": (
+        (Timeout(2.0), Retry(3), Timeout(5.0)),
+        ("the inner timeout of 5 s never fires before the outer one of 2 s", "shorter"),
+    ),
+    "an attempt limit equal to the total": (
+        (Timeout(2.0), Retry(3), Timeout(2.0)),
+        ("the inner timeout of 2 s never fires", "make the inner one, which is per attempt"),
+    ),
+}
+
+GOOD = {
+    "nothing": (),
+    "the recommended order": (
+        Fallback(None),
+        Timeout(9.0),
+        Bulkhead(5),
+        Retry(3),
+        CircuitBreaker(),
+        Timeout(2.0),
+    ),
+    "a breaker alone": (CircuitBreaker(), Bulkhead(5)),
+    "a bulkhead inside the retry": (Retry(3), CircuitBreaker(), Bulkhead(5)),
+    "falling limits": (Timeout(9.0), Timeout(4.0), Timeout(1.0)),
+    "fallbacks outermost": (Fallback.stale(9.0), Fallback(None), Retry(3), CircuitBreaker()),
+}
+
+
+@pytest.mark.parametrize("order", FINDINGS)
+def test_an_order_that_defeats_itself(order):
+    """The warning names the pipeline, says what goes wrong, and what to do."""
+    strategies, expected = FINDINGS[order]
+    with pytest.warns(CompositionWarning) as caught:
+        Pipeline("payments", *strategies)
+    (warning,) = caught
+    text = str(warning.message)
+    assert text.startswith("pipeline 'payments': ")
+    for part in expected:
+        assert part in text
+
+
+@pytest.mark.parametrize("order", GOOD)
+def test_an_order_that_works(order):
+    """Nothing is said about orders that work."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Pipeline("payments", *GOOD[order])
+
+
+def test_the_standard_pipelines_are_in_order():
+    """`standard` builds without a warning, whatever is left out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        standard("p")
+        standard("p", timeout=None)
+        standard("p", attempt_timeout=None, fallback=1)
+        standard("p", attempts=None, breaker=None)
+        standard("p", concurrency=None, sync="cooperative")
+
+
+def test_several_findings_are_several_warnings():
+    """Each of them has a text of its own."""
+    with pytest.warns(CompositionWarning) as caught:
+        Pipeline("p", CircuitBreaker(), Retry(2), Retry(2), Fallback(None))
+    assert len({str(one.message) for one in caught}) == len(caught) == 4
+
+
+def test_the_warning_points_to_the_line_that_builds_the_pipeline():
+    """The file in the warning is the user's, not one of ours."""
+    with pytest.warns(CompositionWarning) as caught:
+        Pipeline("p", CircuitBreaker(), Retry(2))
+    assert Path(caught[0].filename).name == Path(__file__).name
+
+
+def test_a_warning_can_be_silenced_by_its_class():
+    """Somebody who knows better filters `CompositionWarning`, which is a UserWarning."""
+    assert issubclass(CompositionWarning, UserWarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", CompositionWarning)
+        Pipeline("p", CircuitBreaker(), Retry(2))
