@@ -40,7 +40,7 @@ NAMES: Final = frozenset({
     "requests.exceptions.ConnectionError", "requests.exceptions.Timeout",
     "requests.exceptions.ChunkedEncodingError",
     "urllib3.exceptions.ProtocolError", "urllib3.exceptions.TimeoutError",
-    "urllib3.exceptions.NewConnectionError", "urllib3.exceptions.MaxRetryError",
+    "urllib3.exceptions.NewConnectionError",
     "aiohttp.client_exceptions.ClientConnectionError", "aiohttp.client_exceptions.ClientPayloadError",
     "redis.exceptions.ConnectionError", "redis.exceptions.TimeoutError",
     "redis.exceptions.BusyLoadingError", "redis.exceptions.TryAgainError",

@@ -273,3 +273,36 @@ def test_urllib3_is_understood():
     assert transient.matches(exceptions.ProtocolError())
     assert transient.matches(exceptions.ReadTimeoutError(None, "/", ""))
     assert not transient.matches(exceptions.LocationParseError("no"))
+
+
+def test_the_reason_of_urllib3_decides():
+    """It wraps the error that it met last, as `URLError` does."""
+    exceptions = pytest.importorskip("urllib3.exceptions")
+
+    def given_up(reason):
+        return exceptions.MaxRetryError(None, "/", reason)
+
+    wrong = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    assert transient.matches(given_up(exceptions.ProtocolError()))
+    assert not transient.matches(given_up(exceptions.ResponseError("too many redirects")))
+    assert not transient.matches(given_up(exceptions.SSLError(wrong)))
+
+
+@pytest.mark.parametrize("depth, expected", [(1, False), (3, False), (9, True)])
+def test_a_wrong_certificate_is_found_behind_the_errors_that_wrap_it(depth, expected):
+    """A client raises its own error from it; a chain of causes is followed for a few steps."""
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    for _ in range(depth):
+        outer = ConnectionError("wrapped")
+        outer.__cause__ = error
+        error = outer
+
+    assert transient.matches(error) is expected
+
+
+def test_another_cause_does_not_matter():
+    """The error that was raised is what counts."""
+    error = ConnectionError()
+    error.__cause__ = ValueError()
+
+    assert transient.matches(error)

@@ -85,7 +85,9 @@ def test_attempts_count_the_first_one(attempts):
     assert [type(verdict) is Again for verdict in verdicts[:attempts]] == (
         [True] * (attempts - 1) + [False]
     )
-    assert past.reason == f"all {attempts} attempts are used up"
+    assert past.reason == (
+        "its only attempt is used up" if attempts == 1 else f"all {attempts} attempts are used up"
+    )
 
 
 def test_without_a_number_it_goes_on():
@@ -485,7 +487,7 @@ def test_the_note_after_one_attempt_has_no_duration():
     assert error.__notes__ == [
         (
             "holdfast: pipeline 'payments' gave up after 1 attempt (ConnectionError ×1): "
-            "all 1 attempts are used up"
+            "its only attempt is used up"
         )
     ]
 

@@ -172,7 +172,12 @@ class Retry(Value):
     def _decide(self, error: Exception | None, history: History, result: Any = None) -> Verdict:
         """Return the next attempt, or None with the reason in the history."""
         if self.attempts is not None and history.attempt >= self.attempts:
-            history.reason = f"all {self.attempts} attempts are used up"
+            few = self.attempts == 1
+            history.reason = (
+                "its only attempt is used up"
+                if few
+                else f"all {self.attempts} attempts are used up"
+            )
             return None
         try:
             delay = self._delay(error if error is not None else result, history)
