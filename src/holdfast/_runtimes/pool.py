@@ -48,7 +48,7 @@ class Job:
         self.done.acquire()
         self.late: Callable[[], None] = late
         """Called in the worker when it ends although its caller has left."""
-        self.given = False
+        self.given: bool = False
         """Whether a worker has it."""
         self.result: Any = None
         self.error: BaseException | None = None
