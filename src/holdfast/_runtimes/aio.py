@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from holdfast._runtimes.limits import (
     check_turn,
@@ -18,7 +19,7 @@ from holdfast._runtimes.limits import (
     too_short,
     waited_too_long,
 )
-from holdfast._runtimes.wheel import Wheels, wheel_of
+from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Ticket, Wait
@@ -93,15 +94,18 @@ class Asyncio:
         wheels: Wheels = {}
         get_loop, current_task = asyncio.get_running_loop, asyncio.current_task
 
+        latest: Callable[[], Wheel | None] = lambda: None  # noqa: E731 - a reference to none yet
+
         async def step(args: Arguments, kwargs: Keywords) -> Any:
+            nonlocal latest
             loop = get_loop()
             outer, start = ambient.get(), now()
             at = start + seconds
             task = current_task(loop)
-            known = wheels.get(id(loop))
-            wheel = None if known is None else known()
+            wheel = latest()
             if wheel is None or wheel.loop is not loop:
                 wheel = wheel_of(wheels, loop, now)
+                latest = ref(wheel)
             due = wheel.due
             if outer[0] <= at or task is None or task in due:
                 task = None  # it keeps its exception, whose traceback keeps this frame

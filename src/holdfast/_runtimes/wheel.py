@@ -55,7 +55,11 @@ Wheels = dict[int, ref[Wheel]]
 
 
 def wheel_of(wheels: Wheels, loop: AbstractEventLoop, now: Callable[[], float]) -> Wheel:
-    """Make the wheel of a loop, and forget those that are gone."""
+    """Return the wheel of a loop, a new one if need be, and forget those that are gone."""
+    known = wheels.get(id(loop))
+    there = None if known is None else known()
+    if there is not None and there.loop is loop:
+        return there
     for key, wheel in list(wheels.items()):
         if wheel() is None:
             wheels.pop(key, None)
