@@ -111,10 +111,18 @@ def test_several_findings_are_several_warnings():
     assert len({str(one.message) for one in caught}) == len(caught) == 4
 
 
-def test_the_warning_points_to_the_line_that_builds_the_pipeline():
+BUILDERS = {
+    "Pipeline": lambda: Pipeline("p", CircuitBreaker(), Retry(2)),
+    "with_": lambda: Pipeline("p", CircuitBreaker()).with_(Retry(2)),
+    "standard": lambda: standard("p", timeout=1.0, attempt_timeout=2.0),
+}
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_the_warning_points_to_the_line_that_builds_the_pipeline(builder):
     """The file in the warning is the user's, not one of ours."""
     with pytest.warns(CompositionWarning) as caught:
-        Pipeline("p", CircuitBreaker(), Retry(2))
+        BUILDERS[builder]()
     assert Path(caught[0].filename).name == Path(__file__).name
 
 

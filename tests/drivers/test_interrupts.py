@@ -187,36 +187,59 @@ def test_an_exit_in_a_worker_is_raised_in_the_caller(balanced, interrupt):
     balanced(pipeline)
 
 
+@pytest.fixture
+def interrupt_when():
+    """Return a function that interrupts this thread, once a condition has come true."""
+
+    def interrupted(signum, frame):
+        raise KeyboardInterrupt
+
+    main = threading.get_ident()
+
+    def when(condition):
+        def watch():
+            until(condition)
+            time.sleep(0.05)  # until the caller really waits
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+        threading.Thread(target=watch, daemon=True).start()
+
+    before = signal.signal(signal.SIGUSR1, interrupted)
+    yield when
+    signal.signal(signal.SIGUSR1, before)
+
+
 @pytest.mark.real_time
-def test_a_caller_interrupted_while_its_worker_works(balanced):
+def test_a_caller_interrupted_while_its_worker_works(balanced, interrupt_when):
     """Ctrl-C ends the wait; the worker is counted, and holds the permit until it ends."""
     bulkhead = Bulkhead(1)
     release = threading.Event()
     begun = threading.Event()
 
-    def interrupted(signum, frame):
-        raise KeyboardInterrupt
-
     def works():
         begun.set()
         release.wait(10.0)
 
-    def interrupt_when_begun():
-        begun.wait(10.0)
-        time.sleep(0.05)  # until the caller waits for its worker
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
-
-    before = signal.signal(signal.SIGUSR1, interrupted)
-    try:
-        threading.Thread(target=interrupt_when_begun).start()
-        with pytest.raises(KeyboardInterrupt):
-            Pipeline("p", bulkhead, Timeout(10.0))(works)()
-        assert bulkhead.in_flight == 1
-        assert worker_pool().snapshot()["abandoned"] == 1
-    finally:
-        release.set()
-        signal.signal(signal.SIGUSR1, before)
+    interrupt_when(begun.is_set)
+    with pytest.raises(KeyboardInterrupt):
+        Pipeline("p", bulkhead, Timeout(10.0))(works)()
+    assert bulkhead.in_flight == 1
+    assert worker_pool().snapshot()["abandoned"] == 1
+    release.set()
     until(lambda: bulkhead.in_flight == 0 and worker_pool().snapshot()["abandoned"] == 0)
+    balanced(bulkhead)
+
+
+@pytest.mark.real_time
+def test_a_thread_interrupted_while_it_queues(balanced, interrupt_when):
+    """Ctrl-C in a real wait for a permit leaves the queue to those behind."""
+    bulkhead = Bulkhead(1, queue=2)
+    permit = bulkhead.enter(0.0, (), {})
+    interrupt_when(lambda: bulkhead.waiting == 1)
+    with pytest.raises(KeyboardInterrupt):
+        Pipeline("p", bulkhead)(lambda: 1)()
+    assert (bulkhead.in_flight, bulkhead.waiting) == (1, 0)
+    bulkhead.succeeded(permit, 0.0, None)
     balanced(bulkhead)
 
 

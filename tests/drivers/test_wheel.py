@@ -258,6 +258,24 @@ def test_closed_loops_are_forgotten():
     assert sum(loop() is not None for loop in loops) <= 2
 
 
+def test_nothing_is_kept_for_loops_that_are_gone():
+    """Not even an empty reference for each of them (asyncio itself keeps one in some versions)."""
+
+    def growth(function):
+        asyncio.run(function(0))
+        before = references()
+        for _ in range(50):
+            asyncio.run(function(0))
+        return references() - before
+
+    def references():
+        gc.collect()
+        return sum(type(one) is weakref.ref for one in gc.get_objects())
+
+    protected = Pipeline("p", Timeout(1.0))(asyncio.sleep)
+    assert growth(protected) - growth(asyncio.sleep) < 25
+
+
 @pytest.mark.real_time
 def test_real_time_is_no_different():
     """On a real loop a call ends within milliseconds of its limit, and not before it."""

@@ -26,8 +26,8 @@ COLLECT_INSIDE = """
         gate.trip()
         return gate, Pipeline("p", gate)
 
-    def a_waiter():
-        gate = Bulkhead(1, queue=9)
+    def a_holder():
+        gate = Bulkhead(2, queue=9)
         gate.enter(0.0, (), {})
         return gate, Pipeline("p", gate)
 
@@ -45,12 +45,14 @@ COLLECT_INSIDE = """
         loop.close()
         return [task]
 
-    for make in (a_probe, a_waiter):
+    for make in (a_probe, a_holder):
         for threshold in range(1, 40):
             gc.collect()
             gc.disable()
             gate, pipeline = make()
             left = garbage(pipeline(forever))
+            if make is a_holder:
+                first = gate.enter(0.0, (), {})  # somebody queues already
             left.append(left)
             gc.collect(0)  # moves it to the next generation, which the next collection looks at
             enter, arguments, keywords, now = gate.enter, (), {}, 1e9
@@ -61,6 +63,9 @@ COLLECT_INSIDE = """
             gc.disable()
             gc.set_threshold(700, 10, 10)
             gc.collect()
+            if make is a_holder:
+                assert first.ticket.granted
+                assert (gate.in_flight, gate.waiting) == (2, 1)
     print("no deadlock")
 """
 

@@ -258,6 +258,23 @@ def test_blocks_of_one_pipeline_entered_together(together, balanced):
 
 
 @pytest.mark.usefixtures("eager_switching")
+def test_blocks_left_by_other_threads(together, balanced):
+    """Blocks that one thread has entered and sixteen others leave are each left once."""
+    bulkhead = Bulkhead(THREADS * 100)
+    pipeline = Pipeline("p", bulkhead)
+    for _ in range(THREADS * 100):
+        pipeline.__enter__()
+
+    def leave():
+        for _ in range(100):
+            pipeline.__exit__(None, None, None)
+        return "left"
+
+    assert together([leave] * THREADS) == ["left"] * THREADS
+    balanced(bulkhead)
+
+
+@pytest.mark.usefixtures("eager_switching")
 def test_each_thread_sees_its_own_deadline(together):
     """Deadlines of callers that run side by side are not mixed up, in worker threads either."""
     left = Pipeline("p", Timeout(1e6))(remaining)

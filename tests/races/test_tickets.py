@@ -122,6 +122,37 @@ def colour_of_wait(request):
     return lambda pipeline: asyncio.run(pipeline.acall(asyncio.sleep, 0))
 
 
+def test_a_permit_that_comes_back_just_before_the_queue_is_entered(monkeypatch):
+    """Whoever gave it back saw no queue, so the newcomer looks once more, and takes it."""
+    bulkhead = Bulkhead(1, queue=1)
+    permit = bulkhead.enter(0.0, (), {})
+
+    class Late(Ticket):
+        def __init__(self):
+            super().__init__()
+            bulkhead.succeeded(permit, 0.0, None)
+
+    monkeypatch.setattr("holdfast.strategies.bulkhead.Ticket", Late)
+    assert not isinstance(bulkhead.enter(0.0, (), {}), Wait)
+    assert (bulkhead.in_flight, bulkhead.waiting) == (1, 0)
+
+
+def test_a_newcomer_does_not_overtake_while_permits_are_handed_out():
+    """With a permit free, but somebody queueing for it, a newcomer goes to the end of the queue."""
+    bulkhead = Bulkhead(1, queue=3)
+    bulkhead.enter(0.0, (), {})
+    first, second = (bulkhead.enter(0.0, (), {}) for _ in range(2))
+    newcomers = []
+
+    def wake():
+        newcomers.append(bulkhead.enter(0.0, (), {}))
+        return True
+
+    first.ticket.wake = wake
+    bulkhead.size = 3
+    assert [one.ticket.granted for one in (first, second, *newcomers)] == [True, True, False]
+
+
 @pytest.mark.real_time
 @pytest.mark.usefixtures("eager_switching")
 def test_permits_given_back_while_waiters_arrive(together, balanced):
