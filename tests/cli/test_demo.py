@@ -27,7 +27,12 @@ def start(tmp_path):
     def start(*arguments, **options):
         command = [sys.executable, "-m", "holdfast.cli", "demo", "--speed", "5", *arguments]
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **options)
+        # a background job ignores Ctrl-C, and would have its children ignore it
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **options)
+        finally:
+            signal.signal(signal.SIGINT, before)
         started.append(process)
         return process
 
