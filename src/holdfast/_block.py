@@ -63,7 +63,8 @@ class Blocks:
         self._site = Site(name)
         self._strategies = strategies
         self._lock = threading.Lock()
-        self._entered: list[Block] = []
+        self._entered: dict[object, list[Block]] = {}
+        """By owner, the oldest first."""
 
     def enter(self) -> Block:
         """Take a permit of every gate, waiting where one says so."""
@@ -99,9 +100,11 @@ class Blocks:
         """Give back what this thread's, or this task's, newest block holds."""
         owner = _owner()
         with self._lock:
-            own = [block for block in self._entered if block.owner == owner]
-            block = own[-1] if own else self._entered[0]
-            self._entered.remove(block)
+            key = owner if owner in self._entered else next(iter(self._entered))
+            own = self._entered[key]
+            block = own.pop()
+            if not own:
+                del self._entered[key]
         block.leave(error, world.clock())
 
     def _asked(self) -> tuple[Any, ...]:
@@ -124,7 +127,7 @@ class Blocks:
 
     def _kept(self, block: Block) -> Block:
         with self._lock:
-            self._entered.append(block)
+            self._entered.setdefault(block.owner, []).append(block)
         return block
 
 
