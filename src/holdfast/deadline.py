@@ -12,24 +12,39 @@ import math
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from holdfast import _validate
 from holdfast._world import now
 
 
-class Ambient(NamedTuple):
-    """What a call inherits from its callers.
+class Ambient(tuple[float, float, "str | None"]):
+    """What a call inherits from its callers: (at, seconds, retrying).
 
-    A plain tuple at run time: drivers build it as ``(at, seconds, retrying)``.
+    A plain tuple will do where it is made for each call; read it by index there.  (No `NamedTuple`:
+    making the class takes a millisecond.)
     """
 
-    at: float
-    """The instant of the deadline, ``inf`` for none."""
-    seconds: float
-    """How long it was when it was set."""
-    retrying: str | None
-    """The pipeline whose retry has claimed the retrying for itself (``nested="outer"``)."""
+    __slots__ = ()
+
+    def __new__(cls, at: float, seconds: float, retrying: str | None) -> Self:
+        """Make one of its three parts."""
+        return super().__new__(cls, (at, seconds, retrying))
+
+    @property
+    def at(self) -> float:
+        """The instant of the deadline, ``inf`` for none."""
+        return self[0]
+
+    @property
+    def seconds(self) -> float:
+        """How long it was when it was set."""
+        return self[1]
+
+    @property
+    def retrying(self) -> str | None:
+        """The pipeline whose retry has claimed the retrying for itself (``nested="outer"``)."""
+        return self[2]
 
 
 NOTHING = Ambient(math.inf, math.inf, None)

@@ -11,13 +11,15 @@ import threading
 import warnings
 from collections.abc import Awaitable, Callable
 from types import FrameType, TracebackType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from holdfast import _validate
-from holdfast._block import Block, Blocks
 from holdfast._compile import applier, is_strategy, protect
 from holdfast.composition import findings
 from holdfast.errors import CompositionWarning, ConfigurationError
+
+if TYPE_CHECKING:
+    from holdfast._block import Block, Blocks
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -155,6 +157,8 @@ class Pipeline:
     def _block(self) -> Blocks:
         with _making:  # two threads must not make two of them
             if self._blocks is None:
+                from holdfast._block import Blocks
+
                 object.__setattr__(self, "_blocks", Blocks(self.name, self.strategies))
             return cast("Blocks", self._blocks)
 
