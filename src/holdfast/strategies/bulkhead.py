@@ -46,18 +46,10 @@ class Bulkhead(Identity):
     """
 
     __slots__ = (
-        "_contended",
-        "_debt",
-        "_free",
-        "_held",
-        "_lock",
-        "_queue",
-        "_size",
-        "max_wait",
-        "queue",
-    )
+        "_contended", "_debt", "_free", "_held", "_lock", "_queue", "_size", "max_wait", "queue",
+        "resting",
+    )  # fmt: skip
     kind = "bulkhead"
-    resting = None
     timed = False
 
     def __init__(
@@ -66,6 +58,7 @@ class Bulkhead(Identity):
         self._size = _validate.count("size", size)
         self.queue: int = _validate.count("queue", queue, low=0)
         self.max_wait: float | None = _validate.optional_seconds("max_wait", max_wait)
+        self.resting: Any = None  # never; in a slot, where reading it is quick
         self._after_fork()
         super().__init__(name)
 
