@@ -12,12 +12,10 @@ import os
 import time
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from random import Random
-
-type_of_world = Literal["blocking", "asyncio"]
 
 Clock = Callable[[], float]
 """Seconds since some fixed instant; monotonic."""

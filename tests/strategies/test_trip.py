@@ -157,16 +157,3 @@ def test_clear_forgets_the_row_and_the_window():
 
     assert trip.failed(0.0) is None
     assert by_streak(2).clear() is None
-
-
-def test_it_rests_while_a_success_would_change_nothing():
-    """Without a window and without a failure since the last success, there is nothing to count."""
-    trip = by_streak(3)
-    assert trip.at_rest
-
-    trip.failed(0.0)
-    assert not trip.at_rest
-
-    trip.succeeded(0.0)
-    assert trip.at_rest
-    assert not by_rate(0.5).at_rest

@@ -31,11 +31,6 @@ class Trip:
         self.window: Window | None = window
         self.streak = 0
 
-    @property
-    def at_rest(self) -> bool:
-        """Whether a success would change nothing."""
-        return self.streak == 0 and self.window is None
-
     def clear(self) -> None:
         """Forget everything, as each change of state does."""
         self.streak = 0
