@@ -146,7 +146,8 @@ class History:
 
     __slots__ = (
         "args", "attempt", "attempt_began", "began", "deadline", "enclosing_retry", "errors", "kwargs",
-        "last", "now", "pipeline", "previous", "reason", "rng", "shortest", "started", "verdict",
+        "last", "now", "pipeline", "previous", "reason", "result", "rng", "shortest",
+        "started", "verdict",
     )  # fmt: skip
 
     now: float
@@ -177,6 +178,9 @@ class History:
         """The delay before that attempt, in seconds."""
         self.errors: dict[str, int] = {}
         self.last: Exception | None = None
+        """The outcome of the attempt before, if it was an exception, ..."""
+        self.result: tuple[Any] | None = None
+        """... or a result that a condition met."""
         self.shortest = math.inf
         """The shortest attempt whose duration is known, in seconds."""
         self.reason: str = ""
@@ -217,7 +221,7 @@ class History:
 
     def forget(self) -> None:
         """Let go of the exceptions: their tracebacks keep the frames that keep this history."""
-        self.verdict = self.last = None
+        self.verdict = self.last = self.result = None
 
     def attempt_took(self, seconds: float) -> None:
         """Remember the duration of one attempt."""

@@ -14,6 +14,7 @@ from holdfast import (
     RetryBudget,
     Timeout,
     backoff,
+    on_result,
 )
 from holdfast.events import BreakerOpened, CallRejected, RetriesExhausted, RetryScheduled
 from holdfast.testing import Fail, Ok, record
@@ -174,3 +175,30 @@ def test_the_last_rejection_reaches_the_fallback(world):
     dependency = world.dependency(down())
     assert [world.call(pipeline, dependency) for _ in range(2)] == ["instead"] * 2
     assert seen == [ConnectionError, CircuitOpenError]
+
+
+def test_a_bad_result_is_returned_when_the_next_attempt_is_rejected(world):
+    """The function did run: its last result is the answer, as when the attempts are used up."""
+    bad = on_result(lambda result: result == "bad")
+    dependency = world.dependency(Ok("bad"))
+    pipeline = Pipeline("p", Retry(5, on=bad, backoff=PAUSE), CircuitBreaker(failures=2, on=bad))
+    with record() as events:
+        assert world.call(pipeline, dependency) == "bad"
+
+    assert len(dependency.times) == 2
+    (given_up,) = events.of(RetriesExhausted)
+    assert (given_up.attempts, given_up.error) == (2, None)
+    assert "rejected" in given_up.reason
+
+
+def test_an_error_after_a_bad_result_is_the_last_outcome(world):
+    """Of several outcomes the last one counts, whatever its kind."""
+    bad = on_result(lambda result: result == "bad")
+    dependency = world.dependency(Ok("bad"), down(), Ok("never"))
+    both = ConnectionError | bad
+    pipeline = Pipeline("p", Retry(5, on=both, backoff=PAUSE), CircuitBreaker(failures=2, on=both))
+
+    with pytest.raises(ConnectionError, match="down"):
+        world.call(pipeline, dependency)
+
+    assert len(dependency.times) == 2

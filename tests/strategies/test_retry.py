@@ -23,7 +23,7 @@ from holdfast import (
 from holdfast import events as told
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient
-from holdfast.shapes import Again, Earlier, History, Reaction
+from holdfast.shapes import Again, Earlier, History, Instead, Reaction
 
 DOWN = ConnectionError("down")
 SECOND = backoff.constant(1.0)
@@ -254,12 +254,16 @@ def test_when_a_later_attempt_is_rejected_the_functions_own_error_is_raised():
     ]
 
 
-def test_after_bad_results_alone_a_rejection_stands(heard):
-    """There is no earlier exception to raise."""
+def test_after_a_bad_result_a_rejection_lets_that_result_stand(heard):
+    """The function did run, and its result is what the call ends with when attempts run out, too."""
     retry, past = Retry(on=on_result(bool), backoff=SECOND), history()
     past.resumed(1.0, retry.after_result("bad", past).delay)
 
-    assert retry.after_error(CircuitOpenError(), past) is None
+    verdict = retry.after_error(CircuitOpenError(), past)
+
+    assert type(verdict) is Instead
+    assert verdict.make(verdict.subject) == "bad"
+    assert past.attempt == 1
 
 
 # -- time -------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from holdfast._value import Value
 from holdfast._world import world
 from holdfast.classify import Condition, On, add_note, condition
 from holdfast.errors import AttemptTimeout, NestedRetryWarning, RejectedError
-from holdfast.shapes import Again, Earlier, History, Verdict
+from holdfast.shapes import Again, Earlier, History, Instead, Verdict
 from holdfast.strategies import backoff as backoffs
 from holdfast.strategies.budget import RetryBudget
 from holdfast.strategies.retry_after import hint
@@ -128,7 +128,7 @@ class Retry(Value):
             history.attempt_took(error.seconds)
         name = type(error).__name__
         history.errors[name] = history.errors.get(name, 0) + 1
-        history.last = error
+        history.last, history.result = error, None
         verdict = None if self._leave_to_another(error, history) else self._decide(error, history)
         if verdict is None:
             self._give_up(error, history, history.reason)
@@ -141,19 +141,23 @@ class Retry(Value):
                 self.budget.deposit()
             return None
         history.errors["result"] = history.errors.get("result", 0) + 1
+        history.last, history.result = None, (result,)
         verdict = self._decide(None, history, result)
         if verdict is None:
             self._give_up(None, history, history.reason)
         return verdict
 
     def _rejected(self, error: RejectedError, history: History) -> Verdict:
-        """Let a rejection stand, unless the function did run: then its own error is the news."""
-        last, history.last = history.last, None
-        if last is None:
+        """Let a rejection stand, unless the function did run: then its own outcome is the news."""
+        last, bad = history.last, history.result
+        history.last = history.result = None
+        if last is None and bad is None:
             return None
         history.attempt -= 1  # the rejected one was never made
         self._give_up(last, history, f"the next attempt was rejected: {error}")
-        return Earlier(last)
+        if last is not None:
+            return Earlier(last)
+        return Instead(lambda result: result[0], bad)
 
     def _leave_to_another(self, error: Exception, history: History) -> bool:
         if history.enclosing_retry is not None:
@@ -172,12 +176,10 @@ class Retry(Value):
     def _decide(self, error: Exception | None, history: History, result: Any = None) -> Verdict:
         """Return the next attempt, or None with the reason in the history."""
         if self.attempts is not None and history.attempt >= self.attempts:
-            few = self.attempts == 1
-            history.reason = (
-                "its only attempt is used up"
-                if few
-                else f"all {self.attempts} attempts are used up"
+            all_of_them = (
+                "its only attempt is" if self.attempts == 1 else f"all {self.attempts} attempts are"
             )
+            history.reason = f"{all_of_them} used up"
             return None
         try:
             delay = self._delay(error if error is not None else result, history)

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 )
 
 from holdfast import AttemptTimeout, CircuitOpenError, Retry, RetryBudget, on_result
-from holdfast.shapes import Again, Earlier, History
+from holdfast.shapes import Again, Earlier, History, Instead
 
 
 class Busy(ConnectionError):
@@ -78,7 +78,7 @@ class RetryMachine(RuleBasedStateMachine):
         self.deadline = self.now + patience
         self.made = 1
         self.shortest = math.inf
-        self.died_of = []
+        self.ended_in = []
         self.history = History("payments", self.now, self.started)
         self.history.deadline = self.deadline
         self.history.rng = Lowest()
@@ -121,7 +121,7 @@ class RetryMachine(RuleBasedStateMachine):
     def fail(self, quarters, asked):
         self.take(quarters)
         error = Busy(asked)
-        self.died_of.append(error)
+        self.ended_in.append(error)
         verdict = self.retry.after_error(error, self.history)
         history = self.history
         self.compare(verdict, self.expected_delay(asked, 1.0))
@@ -133,7 +133,7 @@ class RetryMachine(RuleBasedStateMachine):
     def time_out(self, quarters):
         self.take(quarters)
         error = AttemptTimeout(seconds=quarters / 4)
-        self.died_of.append(error)
+        self.ended_in.append(error)
         verdict = self.retry.after_error(error, self.history)
         self.compare(verdict, self.expected_delay(0.0, 2.0))
 
@@ -141,6 +141,7 @@ class RetryMachine(RuleBasedStateMachine):
     @rule(quarters=st.integers(0, 16))
     def return_something_bad(self, quarters):
         self.take(quarters)
+        self.ended_in.append("bad")
         verdict = self.retry.after_result("bad", self.history)
         self.compare(verdict, self.expected_delay(0.0, 1.0))
 
@@ -165,11 +166,14 @@ class RetryMachine(RuleBasedStateMachine):
     def be_rejected(self):
         self.take(0)
         verdict = self.retry.after_error(CircuitOpenError(), self.history)
-        if self.died_of:
-            assert type(verdict) is Earlier
-            assert verdict.error is self.died_of[-1]
-        else:
+        if not self.ended_in:
             assert verdict is None
+        elif self.ended_in[-1] == "bad":
+            assert type(verdict) is Instead
+            assert verdict.make(verdict.subject) == "bad"
+        else:
+            assert type(verdict) is Earlier
+            assert verdict.error is self.ended_in[-1]
         self.history = None
 
     def check_note(self, error, history):
