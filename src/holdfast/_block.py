@@ -14,7 +14,7 @@ from typing import Any
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import ConfigurationError
-from holdfast.shapes import NO_RESULT, Gate, Site, Wait
+from holdfast.shapes import NO_RESULT, Gate, Instead, Site, Wait
 from holdfast.strategies.timeout import Timeout
 
 
@@ -27,6 +27,13 @@ class Block:
         self.owner: object = owner
         self.permits: list[tuple[Gate, Any]] = []
         self.tokens: list[Any] = []
+
+    def hold(self, gate: Gate, permit: Any) -> None:
+        """Keep a permit that was waited for; an answer in place of the block can only be an error."""
+        if type(permit) is Instead:
+            permit.make(permit.subject)
+        else:
+            self.permits.append((gate, permit))
 
     def leave(self, error: BaseException | None, now: float) -> None:
         """Give everything back, the innermost first."""
@@ -74,7 +81,7 @@ class Blocks:
             for strategy in self._asked():
                 answer = self._ask(strategy, block, runtime.now())
                 if isinstance(answer, Wait):
-                    block.permits.append((strategy, runtime.wait(strategy, answer, self._site)))
+                    block.hold(strategy, runtime.wait(strategy, answer, self._site))
         except BaseException:
             self._undo(block, runtime.now())
             raise
@@ -88,9 +95,7 @@ class Blocks:
             for strategy in self._asked():
                 answer = self._ask(strategy, block, runtime.now())
                 if isinstance(answer, Wait):
-                    block.permits.append(
-                        (strategy, await runtime.wait(strategy, answer, self._site))
-                    )
+                    block.hold(strategy, await runtime.wait(strategy, answer, self._site))
         except BaseException:
             self._undo(block, runtime.now())
             raise

@@ -49,7 +49,13 @@ def compiled(
     """Nest the layers around ``terminal``, the innermost first."""
     step = terminal
     for place in reversed(range(len(strategies))):
-        site = Site(name, skip=skip, enclosing=strategies[:place], inside=strategies[place + 1 :])
+        site = Site(
+            name,
+            skip=skip,
+            enclosing=strategies[:place],
+            inside=strategies[place + 1 :],
+            background=runtime.background,
+        )
         step = _layer(strategies[place], DRIVERS[colour], step, runtime, site)
     return step
 

@@ -80,6 +80,11 @@ def renew_after_fork(thing: Forkable) -> None:
     _forkable.add(thing)
 
 
+def spare_after_fork(thing: Forkable) -> None:
+    """Leave ``thing`` alone in child processes: its owner starts afresh there, without it."""
+    _forkable.discard(thing)
+
+
 def _renew_all() -> None:
     for thing in list(_forkable):
         thing._after_fork()  # noqa: SLF001 - the protocol above

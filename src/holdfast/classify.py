@@ -155,7 +155,11 @@ def spell(value: Any) -> str:
         inner = ", ".join(map(spell, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, (type, ROUTINES)):
-        return value.__name__ if value.__module__ == "builtins" else value.__qualname__
+        return (
+            value.__name__
+            if value.__module__ == "builtins"
+            else value.__qualname__.split("<locals>.")[-1]
+        )
     return repr(value)
 
 

@@ -117,7 +117,7 @@ class CircuitOpenError(RejectedError):
     """The circuit breaker is open, or half-open with all its probes in flight.
 
     Attributes:
-        state: the breaker's state when it refused, ``"open"`` or ``"half-open"``.
+        state: the breaker's state when it refused: ``"open"``, ``"half-open"`` or ``"ramping"``.
         opened_at: the instant at which it opened, on the clock in force, in seconds.
         after: the words about the failure that opened it, where the error has been pickled.
 
@@ -149,7 +149,8 @@ class CircuitOpenError(RejectedError):
             return super().describe()
         text = f"{self.strategy or 'circuit breaker'} is {self.state}{self._after()}"
         if self.retry_after is not None:
-            text += f"; next probe in {max(0.0, self.retry_after):.3g} s"
+            what = "all calls pass" if self.state == "ramping" else "next probe"
+            text += f"; {what} in {max(0.0, self.retry_after):.3g} s"
         return text
 
     def _after(self) -> str:

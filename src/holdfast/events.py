@@ -38,9 +38,16 @@ class CallCompleted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRejected(Event):
-    """A strategy refused a call before the function ran."""
+    """A strategy refused a call before the function ran, or would have: it is in shadow mode."""
 
     error: Exception
+    enforced: bool = True
+    """False where shadow mode let the call pass all the same."""
+
+    @property
+    def detected(self) -> bool:
+        """Always true; stands beside `enforced` in metrics."""
+        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +90,13 @@ class BreakerOpened(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerHalfOpened(Event):
     """The breaker lets its probes through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerRamping(Event):
+    """The probes have succeeded: a growing share of the calls passes, after ``ramp`` seconds all."""
+
+    ramp: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +143,65 @@ class FallbackUsed(Event):
     error: Exception | None
     stale_for: float | None = None
     """The age of the value served, where it is a stale one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeStarted(Event):
+    """Attempt number ``attempt`` was started beside those under way, after ``delay`` seconds."""
+
+    attempt: int
+    delay: float
+    error: Exception | None = None
+    """The failure that made it start at once; None where the delay had passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeWon(Event):
+    """A hedge, not the first attempt, answered first: number ``attempt``, after ``duration``."""
+
+    attempt: int
+    duration: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeoutChanged(Event):
+    """An adaptive timeout has moved, both in seconds."""
+
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitChanged(Event):
+    """An adaptive concurrency limit has moved."""
+
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultInjected(Event):
+    """Chaos has made a call slow by ``delay`` seconds, fail, or return what it did not."""
+
+    delay: float = 0.0
+    error: BaseException | None = None
+    replaced: bool = False
+    """Whether a result was put in place of the function's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCoalesced(Event):
+    """A call shares the attempt that another one has begun; ``sharing`` callers wait for it now."""
+
+    sharing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyDropped(Event):
+    """A keyed strategy has let go of the strategy of ``key``, for ``reason``."""
+
+    key: object
+    reason: str
 
 
 Listener = Callable[[Event], object]

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
+Background = Callable[[Callable[[], Any], Callable[["BaseException | None"], None]], None]
 
 
 class Ticket:
     """A place in a queue.  Whoever waits on it sets `wake`, then looks at `granted` once more.
 
     That order, against the granter's (set `granted`, then call `wake`), loses no wake-up whichever
-    runs first.  `wake` returns False when nobody can be woken any more (a closed event loop); the
+    runs first.  Who is woken without a grant asks the gate's `expired` at once (it was evicted).
+    `wake` returns False when nobody can be woken any more (a closed event loop); the
     granter then takes the permit back and offers it to the next.
     """
 
@@ -45,6 +47,8 @@ class Wait:
     """The answer of a gate that neither admits nor rejects: wait, then hold `permit`.
 
     With a `ticket`, until it is granted, at most `delay` seconds; without one, for `delay` seconds.
+    A permit that is an `Instead` answers after the wait, in place of what is inside: the gate hears
+    no more of that call.
     """
 
     __slots__ = ("delay", "permit", "ticket")
@@ -98,7 +102,7 @@ Verdict = Again | Instead | Earlier | None
 class Site:
     """Where a layer stands: its pipeline, what is around it and inside it, and whose arguments come."""
 
-    __slots__ = ("enclosing", "inside", "pipeline", "skip")
+    __slots__ = ("background", "enclosing", "inside", "pipeline", "skip")
 
     def __init__(
         self,
@@ -107,6 +111,7 @@ class Site:
         skip: int = 0,
         enclosing: tuple[Any, ...] = (),
         inside: tuple[Any, ...] = (),
+        background: Background | None = None,
     ) -> None:
         self.pipeline: str = pipeline
         self.skip: int = skip
@@ -115,11 +120,14 @@ class Site:
         """The strategies outside this one, outermost first."""
         self.inside: tuple[Any, ...] = inside
         """The strategies inside this one, outermost first."""
+        self.background: Background = background or _in_a_thread
+        """``background(fn, done)`` runs ``fn()`` elsewhere, then calls ``done(error or None)``."""
 
-    def refuse(self, error: RejectedError, now: float) -> RejectedError:
+    def refuse(self, error: RejectedError, now: float, *, enforced: bool = True) -> RejectedError:
         """Complete a rejection with the pipeline's name, tell it, and return it to be raised.
 
-        For gates: ``raise site.refuse(BulkheadFullError(...), now)``, outside of their locks.
+        For gates: ``raise site.refuse(BulkheadFullError(...), now)``, outside of their locks; in
+        shadow mode it is only told, with ``enforced=False``.
         """
         if error.pipeline is None:
             error.pipeline = self.pipeline
@@ -128,10 +136,15 @@ class Site:
 
             events.emit(
                 events.CallRejected(
-                    pipeline=self.pipeline, strategy=error.strategy, at=now, error=error
+                    pipeline=self.pipeline, strategy=error.strategy, at=now, error=error,
+                    enforced=enforced,
                 )
-            )
+            )  # fmt: skip
         return error
+
+
+def _in_a_thread(fn: Callable[[], Any], done: Callable[[BaseException | None], None]) -> None:
+    world.runtime("blocking").background(fn, done)
 
 
 NO_RESULT = object()

@@ -158,7 +158,7 @@ def test_the_pool_is_bounded(pool, gate):
     assert calls == []
     assert caught.value.pipeline == "payments"
     text = str(caught.value)
-    assert "all 4 worker threads are busy, 4 of them with calls that timed out long ago" in text
+    assert "all 4 worker threads are busy, 4 of them with calls that nobody waits for" in text
     assert "sync='cooperative'" in text
 
 

@@ -528,6 +528,9 @@ def test_the_snapshot_is_plain_data():
         "waiting": 1,
         "queue": 5,
         "max_wait": 1.5,
+        "shadow": False,
+        "detected": 0,
+        "enforced": 0,
     }
 
 
@@ -566,3 +569,80 @@ def test_a_permit_from_before_a_fork_does_not_widen_the_compartment():
 
     enter(bulkhead)
     refused(bulkhead)
+
+
+# -- shadow -----------------------------------------------------------------------------------
+
+
+def test_in_shadow_a_call_above_the_size_passes_and_is_told(heard):
+    """It is counted as detected, not as enforced, and as one more in flight."""
+    bulkhead = Bulkhead(1, shadow=True)
+    permits = [enter(bulkhead) for _ in range(3)]
+
+    assert bulkhead.in_flight == 3
+    assert (bulkhead.detected, bulkhead.enforced) == (2, 0)
+    assert [(type(event), event.enforced) for event in heard] == [(told.CallRejected, False)] * 2
+    for permit in permits:
+        bulkhead.succeeded(permit, 0.0, None)
+    assert bulkhead.in_flight == 0
+
+
+def test_in_shadow_nobody_waits():
+    """Who would have had to queue passes at once."""
+    bulkhead = Bulkhead(1, queue=10, shadow=True)
+
+    answers = [enter(bulkhead) for _ in range(3)]
+
+    assert not any(isinstance(answer, Wait) for answer in answers)
+    assert (bulkhead.in_flight, bulkhead.waiting, bulkhead.detected) == (3, 0, 2)
+
+
+def test_after_shadow_the_size_holds_once_those_above_it_have_left():
+    """Switched off while three are inside, it admits nobody before two of them are gone."""
+    bulkhead = Bulkhead(1, shadow=True)
+    permits = [enter(bulkhead) for _ in range(3)]
+    bulkhead.shadow = False
+
+    for permit in permits[:2]:
+        refused(bulkhead)
+        bulkhead.succeeded(permit, 0.0, None)
+    refused(bulkhead)
+    bulkhead.succeeded(permits[2], 0.0, None)
+
+    assert enter(bulkhead) is not None
+    assert (bulkhead.in_flight, bulkhead.enforced) == (1, 3)
+
+
+@pytest.mark.parametrize("end", ["succeeded", "failed", "abandoned"])
+def test_a_waiter_whose_time_is_up_passes_when_shadow_was_switched_on(heard, end):
+    """It is told as not enforced, and its permit balances however the call ends."""
+    bulkhead = Bulkhead(1, queue=1, max_wait=2.0, name="reports")
+    holder = enter(bulkhead)
+    wait = enter(bulkhead)
+    bulkhead.shadow = True
+
+    assert bulkhead.expired(wait.permit, 2.0) is None
+
+    assert (bulkhead.in_flight, bulkhead.waiting) == (2, 0)
+    assert (bulkhead.detected, bulkhead.enforced) == (1, 0)
+    assert [(event.at, event.enforced) for event in heard] == [(2.0, False)]
+    outcome = {"succeeded": [None], "failed": [ValueError()], "abandoned": []}[end]
+    getattr(bulkhead, end)(wait.permit, 3.0, *outcome)
+    assert bulkhead.in_flight == 1
+    bulkhead.succeeded(holder, 4.0, None)
+    assert bulkhead.in_flight == 0
+    assert [enter(bulkhead) is not None for _ in range(2)] == [True, True]
+    assert bulkhead.detected == 2
+
+
+def test_waiters_keep_their_turn_when_shadow_is_switched_on():
+    """A permit that comes back goes to the one who waits."""
+    bulkhead = Bulkhead(1, queue=1)
+    holder = enter(bulkhead)
+    wait = enter(bulkhead)
+    bulkhead.shadow = True
+
+    bulkhead.succeeded(holder, 1.0, None)
+
+    assert wait.ticket.granted
+    assert (bulkhead.in_flight, bulkhead.detected) == (1, 0)

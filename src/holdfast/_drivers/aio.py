@@ -17,7 +17,18 @@ from holdfast._runtimes.port import AsyncStep as Step
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import Misuse
-from holdfast.shapes import Again, Arguments, Earlier, Gate, History, Keywords, Reaction, Site, Wait
+from holdfast.shapes import (
+    Again,
+    Arguments,
+    Earlier,
+    Gate,
+    History,
+    Instead,
+    Keywords,
+    Reaction,
+    Site,
+    Wait,
+)
 
 Function = Callable[..., Any]
 Follow = Callable[[Arguments, Keywords, History], Any]
@@ -34,6 +45,8 @@ def gated(gate: Gate, inner: Step, runtime: Runtime, site: Site) -> Step:
             permit = enter(now() if timed else 0.0, args[skip:] if skip else args, kwargs, site)
             if type(permit) is Wait:
                 permit = await runtime.wait(gate, permit, site)
+                if type(permit) is Instead:
+                    return await runtime.answer(permit)
         try:
             result = await inner(args, kwargs)
         except Exception as error:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from holdfast import _validate
 from holdfast._runtimes.limits import (
     check_turn,
     converted,
@@ -19,6 +20,7 @@ from holdfast._runtimes.limits import (
     too_short,
     waited_too_long,
 )
+from holdfast._runtimes.pool import in_worker
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
@@ -28,7 +30,19 @@ from holdfast.strategies.timeout import Timeout
 if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncStep as Step
     from holdfast.attempts import Attempt
+    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
+    from holdfast.strategies.coalesce import Coalesce
+    from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
+
+_errands: set[asyncio.Task[None]] = set()
+"""What runs in the background: a loop keeps its tasks by weak references only."""
+
+
+def _forget(task: asyncio.Task[None]) -> None:
+    _errands.discard(task)
+    if not task.cancelled():
+        task.exception()  # `done` was told; nobody else will ask
 
 
 class Asyncio:
@@ -45,7 +59,7 @@ class Asyncio:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
         try:
             if wait.ticket is None:
-                check_turn(wait, site, self.now())
+                check_turn(gate, wait, site, self.now())
                 await asyncio.sleep(wait.delay or 0.0)
                 return wait.permit
             await self._granted(wait.ticket, patience(wait, self.now()))
@@ -110,7 +124,7 @@ class Asyncio:
             if outer[0] <= at or task is None or task in due:
                 task = None  # it keeps its exception, whose traceback keeps this frame
                 limit = outer if outer[0] <= at else Ambient(at, seconds, outer[2])
-                return await _alone(inner, args, kwargs, site, now, limit, ours=limit is not outer)
+                return await alone(inner, args, kwargs, site, now, limit, ours=limit is not outer)
             before = task.cancelling()
             due[task] = at
             if wheel.handle is None:
@@ -134,6 +148,44 @@ class Asyncio:
 
         return step
 
+    def adaptive(self, timeout: AdaptiveTimeout, inner: Step, site: Site) -> Step:
+        """Return a step that gives up on ``inner`` in a time that is learnt from its durations."""
+        from holdfast._runtimes.adaptive_aio import adapted
+
+        return adapted(self, timeout, inner, site)
+
+    def race(self, hedge: Hedge, inner: Step, site: Site) -> Step:
+        """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
+        from holdfast._runtimes.race_aio import raced
+
+        return raced(self, hedge, inner, site)
+
+    def share(self, coalesce: Coalesce, inner: Step, site: Site) -> Step:
+        """Return a step in which concurrent calls of one key share one run of ``inner``."""
+        from holdfast._runtimes.share_aio import shared
+
+        return shared(self, coalesce, inner, site)
+
+    def background(
+        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None]
+    ) -> None:
+        """Run ``fn()`` in a task where it is async, in a worker where it may block; tell its end."""
+        if not _validate.is_async(fn):
+            in_worker(fn, done)
+            return
+
+        async def run() -> None:
+            try:
+                await fn()
+            except BaseException as error:
+                done(error)
+                raise
+            done(None)
+
+        task = asyncio.get_running_loop().create_task(run(), name="holdfast-background")
+        _errands.add(task)
+        task.add_done_callback(_forget)
+
     async def answer(self, verdict: Instead) -> Any:
         """Return what the verdict makes, awaited where that is needed."""
         try:
@@ -150,7 +202,16 @@ class Asyncio:
         return AsyncAttempts(retry, self)
 
 
-async def _alone(
+def run_alone(made: Awaitable[Any]) -> Any:
+    """Run something to await in a loop of its own, for a thread that has none."""
+
+    async def run() -> Any:
+        return await made
+
+    return asyncio.run(run())
+
+
+async def alone(
     inner: Step,
     args: Arguments,
     kwargs: Keywords,

@@ -13,7 +13,7 @@ from holdfast.errors import (
     HoldfastError,
     RejectedError,
 )
-from holdfast.shapes import Site, Wait
+from holdfast.shapes import Gate, Site, Wait
 
 CLOSE = 1e-6
 """Timers may fire this much early, in seconds."""
@@ -66,13 +66,14 @@ def waited_too_long(refusal: RejectedError, site: Site, now: float) -> HoldfastE
     return site.refuse(refusal, now)
 
 
-def check_turn(wait: Wait, site: Site, now: float) -> None:
+def check_turn(gate: Gate, wait: Wait, site: Site, now: float) -> None:
     """Refuse a turn that lies beyond the deadline."""
     if wait.delay is not None and now + wait.delay >= ambient.get()[0]:
-        error = DeadlineTooShortError(
-            f"its turn comes in {wait.delay:.3g} s, after the deadline", retry_after=wait.delay
+        words = f"its turn comes in {wait.delay:.3g} s, after the deadline"
+        strategy = getattr(gate, "title", "")
+        raise site.refuse(
+            DeadlineTooShortError(words, strategy=strategy, retry_after=wait.delay), now
         )
-        raise site.refuse(error, now)
 
 
 def in_context(fault: Exception, subject: object) -> None:

@@ -1,6 +1,7 @@
 """The runtime port: what a world must be able to do, so that the strategies need not know it.
 
-`now`, `sleep`, `wait` (for a gate's ticket), `within` (a limit of time), and, for hedges, `race`.
+`now`, `sleep`, `wait` (for a gate's ticket), `within` and `adaptive` (a limit of time), `race` (for
+hedges), `share` (one attempt for several callers) and `background` (for health checks).
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from holdfast.attempts import Attempt
     from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Wait
+    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
+    from holdfast.strategies.coalesce import Coalesce
+    from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
     from holdfast.strategies.timeout import Timeout
 
@@ -34,6 +38,20 @@ class AsyncRuntime(Protocol):
     def within(self, timeout: Timeout, inner: AsyncStep, site: Site, /) -> AsyncStep:
         """Return a step that gives up on ``inner`` in time."""
 
+    def adaptive(self, timeout: AdaptiveTimeout, inner: AsyncStep, site: Site, /) -> AsyncStep:
+        """Return a step that gives up on ``inner`` in a time that is learnt from its durations."""
+
+    def race(self, hedge: Hedge, inner: AsyncStep, site: Site, /) -> AsyncStep:
+        """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
+
+    def share(self, coalesce: Coalesce, inner: AsyncStep, site: Site, /) -> AsyncStep:
+        """Return a step in which concurrent calls of one key share one run of ``inner``."""
+
+    def background(
+        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None], /
+    ) -> None:
+        """Run ``fn()``, sync or async, elsewhere; then call ``done`` with its error or None."""
+
     async def answer(self, verdict: Instead, /) -> Any:
         """Return what the verdict makes, awaited where that is needed."""
 
@@ -56,6 +74,22 @@ class BlockingRuntime(Protocol):
 
     def within(self, timeout: Timeout, inner: BlockingStep, site: Site, /) -> BlockingStep:
         """Return a step that gives up on ``inner`` in time."""
+
+    def adaptive(
+        self, timeout: AdaptiveTimeout, inner: BlockingStep, site: Site, /
+    ) -> BlockingStep:
+        """Return a step that gives up on ``inner`` in a time that is learnt from its durations."""
+
+    def race(self, hedge: Hedge, inner: BlockingStep, site: Site, /) -> BlockingStep:
+        """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
+
+    def share(self, coalesce: Coalesce, inner: BlockingStep, site: Site, /) -> BlockingStep:
+        """Return a step in which concurrent calls of one key share one run of ``inner``."""
+
+    def background(
+        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None], /
+    ) -> None:
+        """Run ``fn()``, sync or async, elsewhere; then call ``done`` with its error or None."""
 
     def answer(self, verdict: Instead, /) -> Any:
         """Return what the verdict makes; refuse what would have to be awaited."""

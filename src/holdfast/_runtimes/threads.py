@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from holdfast._runtimes.holders import holders_of
 from holdfast._runtimes.limits import (
     check_turn,
     converted,
@@ -17,20 +18,23 @@ from holdfast._runtimes.limits import (
     too_short,
     waited_too_long,
 )
-from holdfast._runtimes.pool import Job, WorkerPool, pool
+from holdfast._runtimes.pool import Job, WorkerPool, in_worker, pool
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Wait
 from holdfast.strategies.bulkhead import Bulkhead
-from holdfast.strategies.timeout import Timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast._runtimes.port import BlockingStep as Step
     from holdfast.attempts import Attempt
+    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
+    from holdfast.strategies.coalesce import Coalesce
+    from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
+    from holdfast.strategies.timeout import Sync, Timeout
 
 LONGEST = threading.TIMEOUT_MAX
 
@@ -53,7 +57,7 @@ class Threads:
         ticket = wait.ticket
         try:
             if ticket is None:
-                check_turn(wait, site, self.now())
+                check_turn(gate, wait, site, self.now())
                 self.sleep(wait.delay or 0.0)
                 return wait.permit
             signal = threading.Lock()
@@ -65,13 +69,12 @@ class Threads:
 
             ticket.wake = wake
             limit = patience(wait, self.now())
-            granted = ticket.granted or signal.acquire(
-                timeout=-1 if limit is None else min(limit, LONGEST)
-            )
+            if not ticket.granted:
+                signal.acquire(timeout=-1 if limit is None else min(limit, LONGEST))
         except BaseException:
             gate.abandoned(wait.permit, self.now())
             raise
-        if not granted:
+        if not ticket.granted:
             error = gate.expired(wait.permit, self.now())
             if error is not None:
                 raise waited_too_long(error, site, self.now())
@@ -82,13 +85,20 @@ class Threads:
 
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in time."""
-        threaded = [one for one in site.inside if isinstance(one, Timeout) and one.sync == "thread"]
-        if timeout.sync == "cooperative" or threaded:
-            # a thread further in stops waiting in time anyhow, and all of ours in between obeys
-            return self._cooperative(timeout.seconds, inner, site)
-        return self._in_worker(timeout.seconds, inner, site)
+        if self.needs_worker(timeout.sync, site):
+            return self.in_worker(timeout.seconds, inner, site)
+        return self.cooperative(timeout.seconds, inner, site)
 
-    def _cooperative(self, seconds: float, inner: Step, site: Site) -> Step:
+    def needs_worker(self, sync: Sync, site: Site) -> bool:
+        """Return whether a timeout has to leave a thread behind to stop waiting.
+
+        It has not where another one does so further in: that one stops in time anyhow, and all of
+        ours in between obeys.
+        """
+        return sync == "thread" and all(getattr(one, "sync", "") != "thread" for one in site.inside)
+
+    def cooperative(self, seconds: float, inner: Step, site: Site) -> Step:
+        """Return a step that sets a deadline around ``inner``, and trusts that it is obeyed."""
         now, pipeline = self.now, site.pipeline
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
@@ -108,9 +118,10 @@ class Threads:
 
         return step
 
-    def _in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
+    def in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
+        """Return a step that runs ``inner`` in a worker, and leaves it alone in time."""
         now, workers, pipeline = self.now, self.workers, site.pipeline
-        holders = tuple(one for one in site.enclosing if isinstance(one, Bulkhead))
+        around = holders_of(site)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             outer, start = ambient.get(), now()
@@ -118,6 +129,7 @@ class Threads:
             limited = outer[0] <= at
             if outer[0] <= start:
                 raise too_short(site, outer, start)
+            holders = around(args, kwargs)
             for bulkhead in holders:
                 bulkhead.check_room(site)
             due = outer[0] if limited else at
@@ -143,6 +155,30 @@ class Threads:
             return _outcome(job, at, lambda: converted(pipeline, seconds))
 
         return step
+
+    def adaptive(self, timeout: AdaptiveTimeout, inner: Step, site: Site) -> Step:
+        """Return a step that gives up on ``inner`` in a time that is learnt from its durations."""
+        from holdfast._runtimes.adaptive_threads import adapted
+
+        return adapted(self, timeout, inner, site)
+
+    def race(self, hedge: Hedge, inner: Step, site: Site) -> Step:
+        """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
+        from holdfast._runtimes.race_threads import raced
+
+        return raced(self, hedge, inner, site)
+
+    def share(self, coalesce: Coalesce, inner: Step, site: Site) -> Step:
+        """Return a step in which concurrent calls of one key share one run of ``inner``."""
+        from holdfast._runtimes.share_threads import shared
+
+        return shared(self, coalesce, inner, site)
+
+    def background(
+        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None]
+    ) -> None:
+        """Run ``fn()`` in a worker, and tell its end."""
+        in_worker(fn, done, self.workers)
 
     def answer(self, verdict: Instead) -> Any:
         """Return what the verdict makes; refuse what would have to be awaited."""

@@ -60,7 +60,7 @@ def wheel_of(wheels: Wheels, loop: AbstractEventLoop, now: Callable[[], float]) 
     there = None if known is None else known()
     if there is not None and there.loop is loop:
         return there
-    for key, wheel in list(wheels.items()):
+    for key, wheel in wheels.copy().items():  # a copy is made in one go, whatever other threads do
         if wheel() is None:
             wheels.pop(key, None)
     made = Wheel(loop, now)

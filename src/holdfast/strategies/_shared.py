@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from holdfast import _validate
 from holdfast._world import now, renew_after_fork, world
+from holdfast.classify import spell
+from holdfast.errors import RejectedError
+from holdfast.shapes import Site
 
 _joining = threading.RLock()
 
@@ -17,10 +20,19 @@ class Identity:
     Its name is the given one, or that of the first pipeline that uses it.
     """
 
-    __slots__ = ("__weakref__", "_pipelines", "name", "title")
+    __slots__ = ("__weakref__", "_given", "_pipelines", "name", "title")
     kind = "strategy"
     name: str | None
     title: str
+    _given: tuple[tuple[str, Any], ...]
+
+    if not TYPE_CHECKING:  # a type checker shall go by the constructors of the children
+
+        def __new__(cls, *args: Any, **options: Any) -> Self:
+            """Keep the options as they were given, for `Pipeline.describe`."""
+            made = super().__new__(cls)
+            made._given = (*(("", one) for one in args), *options.items())
+            return made
 
     def __init__(self, name: str | None) -> None:
         self.name = None if name is None else _validate.text("name", name)
@@ -38,6 +50,13 @@ class Identity:
                 self.name = pipeline
                 self.title = f"{self.kind} {pipeline!r}"
 
+    def spelt(self) -> str:
+        """Return the call that made it, such as ``"Bulkhead(10, queue=5)"``."""
+        options = (
+            f"{name}={spell(given)}" if name else spell(given) for name, given in self._given
+        )
+        return f"{type(self).__name__}({', '.join(options)})"
+
     def _after_fork(self) -> None:
         raise NotImplementedError
 
@@ -50,3 +69,43 @@ class Identity:
         where = ", ".join(self._pipelines) or self.name or ""
         details.setdefault("at", now())
         events.emit(getattr(events, event)(pipeline=where, strategy=self.title, **details))
+
+
+SHADOW = object()
+"""The permit of a call that shadow mode let pass; whatever becomes of it changes nothing."""
+
+
+class Guard(Identity):
+    """An identity that is a gate: it can refuse, or, in shadow mode, only say that it would have.
+
+    ``shadow`` can be switched while it runs.  ``detected`` counts the refusals, ``enforced`` those
+    that did bite; both are statistics, kept without a lock.
+    """
+
+    __slots__ = ("detected", "enforced", "resting", "shadow")
+    shadow: bool
+    detected: int
+    enforced: int
+    resting: Any
+
+    def __init__(self, name: str | None, *, shadow: bool) -> None:
+        if not isinstance(shadow, bool):
+            raise _validate.refuse("shadow", shadow, "it must be True or False")
+        self.shadow = shadow
+        self.detected = self.enforced = 0
+        super().__init__(name)
+
+    def _refused(self, error: RejectedError, now: float, site: Site, permit: Any = SHADOW) -> Any:
+        """Raise ``error``; in shadow mode tell it, and return ``permit``.  Never under a lock.
+
+        The caller keeps no name for ``error``: it would make a cycle through the traceback.
+        """
+        self.detected += 1
+        try:
+            if self.shadow:
+                site.refuse(error, now, enforced=False)
+                return permit
+            self.enforced += 1
+            raise site.refuse(error, now)
+        finally:
+            del error

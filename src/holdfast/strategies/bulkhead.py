@@ -23,12 +23,12 @@ from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
-from holdfast.strategies._shared import Identity
+from holdfast.strategies._shared import Guard
 
 PERMIT = object()
 
 
-class Bulkhead(Identity):
+class Bulkhead(Guard):
     """At most ``size`` calls in flight; up to ``queue`` more wait in arrival order.
 
     An identity: share one instance between pipelines to share the compartment.  Thread- and
@@ -38,6 +38,7 @@ class Bulkhead(Identity):
         size: how many calls may be in flight.
         queue: how many may wait for a permit; 0 rejects at once.
         max_wait: the longest wait, in seconds; None for as long as the deadline allows.
+        shadow: count and tell what would be rejected, but let it pass (over the size, unqueued).
         name: for messages; by default the first pipeline's.
 
     Raises:
@@ -47,20 +48,25 @@ class Bulkhead(Identity):
 
     __slots__ = (
         "_contended", "_debt", "_free", "_held", "_lock", "_queue", "_size", "max_wait", "queue",
-        "resting",
     )  # fmt: skip
     kind = "bulkhead"
     timed = False
 
     def __init__(
-        self, size: int, *, queue: int = 0, max_wait: float | None = None, name: str | None = None
+        self,
+        size: int,
+        *,
+        queue: int = 0,
+        max_wait: float | None = None,
+        shadow: bool = False,
+        name: str | None = None,
     ) -> None:
         self._size = _validate.count("size", size)
         self.queue: int = _validate.count("queue", queue, low=0)
         self.max_wait: float | None = _validate.optional_seconds("max_wait", max_wait)
         self.resting: Any = None  # never; in a slot, where reading it is quick
         self._after_fork()
-        super().__init__(name)
+        super().__init__(name, shadow=shadow)
 
     def _after_fork(self) -> None:
         """Start afresh: whoever held the permits lives in the parent process.
@@ -87,8 +93,9 @@ class Bulkhead(Identity):
                 pass
         with self._lock:
             answer = self._enter_locked()
-        if isinstance(answer, BulkheadFullError):
-            raise site.refuse(answer, now)
+        if type(answer) is str:
+            answer = self._refused(self._refusal(answer), now, site, PERMIT)
+            self._overdraw()
         return answer
 
     def succeeded(self, _permit: Any, _now: float, _result: Any, /) -> None:
@@ -111,26 +118,36 @@ class Bulkhead(Identity):
                     return
         self.succeeded(PERMIT, 0.0, None)
 
-    def expired(self, permit: Any, _now: float, /) -> BulkheadFullError | None:
-        """Leave the queue after a wait that was too long; None if granted meanwhile."""
+    def expired(self, permit: Any, now: float, /) -> BulkheadFullError | None:
+        """Leave the queue after a wait that was too long; None if granted meanwhile.
+
+        In shadow mode, switched on while somebody waited, the caller passes, over the size.
+        """
         with self._lock:
             if permit.granted:
                 return None
             self._queue.pop(permit, None)
+            permit.granted = passes = self.shadow
+            self._debt += passes
             self._note_locked()
-            return self._refusal(f"no permit came free in time; {self._size} are in flight")
+        self.detected += 1
+        error = self._refusal(f"no permit came free in time; {self._size} are in flight")
+        if passes:
+            self._tell("CallRejected", at=now, error=error, enforced=False)
+            return None
+        self.enforced += 1
+        return error
 
     def _enter_locked(self) -> Any:
+        """Return a permit, a `Wait`, or the reason for neither."""
         if not self._queue and self._debt == 0:
             try:
                 return self._free.pop()
             except IndexError:
                 pass
-        if len(self._queue) >= self.queue:
+        if len(self._queue) >= self.queue or self.shadow:
             waiting = f" and {len(self._queue)} wait" if self.queue else ""
-            return self._refusal(
-                f"{self._in_flight_locked()} of {self._size} are in flight{waiting}"
-            )
+            return f"{self._in_flight_locked()} of {self._size} are in flight{waiting}"
         ticket = Ticket()
         self._queue[ticket] = None
         self._contended = True
@@ -175,6 +192,12 @@ class Bulkhead(Identity):
             self._note_locked()
         return None
 
+    def _overdraw(self) -> None:
+        """Count one more in flight than the size allows; its permit pays the debt."""
+        with self._lock:
+            self._debt += 1
+            self._contended = True
+
     def _note_locked(self) -> None:
         self._contended = bool(self._queue) or self._debt > 0
 
@@ -187,8 +210,7 @@ class Bulkhead(Identity):
         """Count an abandoned worker thread as one more call in flight, whatever the size."""
         with self._lock:
             self._held += 1
-            self._debt += 1
-            self._contended = True
+        self._overdraw()
         self._settle()
 
     def release(self) -> None:
@@ -204,10 +226,10 @@ class Bulkhead(Identity):
 
     def check_room(self, site: Site) -> None:
         """Refuse a further attempt while abandoned workers have overdrawn the compartment."""
-        if self._held and self._debt > 0:
+        if self._held and self._debt > 0 and not self.shadow:
             running = f"{self.in_flight} of {self._size} are in flight"
-            error = self._refusal(f"abandoned calls still run, {running}")
-            raise site.refuse(error, current_instant())
+            why = f"abandoned calls still run, {running}"
+            raise site.refuse(self._refusal(why), current_instant())
 
     @property
     def size(self) -> int:
@@ -242,11 +264,16 @@ class Bulkhead(Identity):
         """How many callers queue now."""
         return len(self._queue)
 
+    def busy(self, _now: float) -> bool:
+        """Whether forgetting it would forget a call."""
+        return self.in_flight > 0 or self.waiting > 0
+
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data."""
         return {
             "strategy": self.kind, "name": self.name, "size": self._size, "in_flight": self.in_flight,
             "waiting": self.waiting, "queue": self.queue, "max_wait": self.max_wait,
+            "shadow": self.shadow, "detected": self.detected, "enforced": self.enforced,
         }  # fmt: skip
 
     def __repr__(self) -> str:

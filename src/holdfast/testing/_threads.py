@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from holdfast._runtimes.holders import holders_of
 from holdfast._runtimes.limits import (
     converted,
     exceeded,
@@ -14,6 +15,7 @@ from holdfast._runtimes.limits import (
     too_short,
     waited_too_long,
 )
+from holdfast._runtimes.pool import finished
 from holdfast._runtimes.threads import Threads
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
@@ -24,6 +26,8 @@ from holdfast.testing._agenda import Cut, Scope
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
+    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout, Limit
+    from holdfast.strategies.hedge import Hedge
     from holdfast.testing.clock import VirtualClock
 
 
@@ -43,8 +47,10 @@ class VirtualThreads(Threads):
         if ticket is None:
             return super().wait(gate, wait, site)
         wakes: list[Callable[[], Any]] = []
+        woken: list[bool] = []
 
         def wake() -> bool:
+            woken.append(True)
             for one in wakes:
                 one()
             return True
@@ -54,7 +60,7 @@ class VirtualThreads(Threads):
         ticket.wake = wake
         came_back = False
         try:
-            self.clock.wait(until, lambda: ticket.granted, wakes)
+            self.clock.wait(until, lambda: ticket.granted or bool(woken), wakes)
             came_back = True
         finally:
             if not came_back:
@@ -65,14 +71,58 @@ class VirtualThreads(Threads):
                 raise waited_too_long(error, site, self.now())
         return wait.permit
 
-    def _in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
+    def race(self, hedge: Hedge, inner: Step, site: Site) -> Step:
+        """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
+        from holdfast.testing._race import raced
+
+        return raced(self, hedge, inner, site)
+
+    def background(
+        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None]
+    ) -> None:
+        """Run ``fn()`` here and now, and tell its end."""
+        try:
+            finished(fn())
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
+            done(error)
+        else:
+            done(None)
+
+    def adaptive(self, timeout: AdaptiveTimeout, inner: Step, site: Site) -> Step:
+        """Return a step that gives up on ``inner`` in a time that is learnt from its durations."""
+        from holdfast._runtimes.adaptive_threads import adapted
+
+        return adapted(self, timeout, inner, site, timed=self._timed)
+
+    def _timed(
+        self, now: Callable[[], float], timeout: AdaptiveTimeout, limit: Limit, inner: Step
+    ) -> Step:
+        """Do as if an attempt that was cut replied when the sleep that was cut would have ended."""
+        from holdfast._runtimes.adaptive_threads import timed
+
+        start, step = now(), timed(now, timeout, limit, inner)
+
+        def cuttable(args: Arguments, kwargs: Keywords) -> Any:
+            try:
+                return step(args, kwargs)
+            except Cut as cut:
+                end = cut.until
+                if end < math.inf:
+                    self.clock.call_at(end, lambda: timeout.succeeded(limit, end - start, end))
+                raise
+
+        return cuttable
+
+    def in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
+        """Return a step that unwinds ``inner`` in time, and does as if it went on in a worker."""
         now = self.now
-        holders = tuple(one for one in site.enclosing if isinstance(one, Bulkhead))
+        around = holders_of(site)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             outer, start = ambient.get(), now()
             if outer[0] <= start:
                 raise too_short(site, outer, start)
+            holders = around(args, kwargs)
             for bulkhead in holders:
                 bulkhead.check_room(site)
             own = Ambient(start + seconds, seconds, outer[2])
