@@ -16,10 +16,13 @@ into its own socket timeouts, as our HTTP integrations do; it costs no thread an
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from holdfast import _validate
 from holdfast._value import Value
+
+if TYPE_CHECKING:
+    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
 
 Sync = Literal["thread", "cooperative"]
 
@@ -44,3 +47,40 @@ class Timeout(Value):
     def __init__(self, seconds: float, *, sync: Sync = "thread") -> None:
         _validate.one_of("sync", sync, ("thread", "cooperative"))
         self._set(seconds=_validate.seconds("seconds", seconds), sync=sync)
+
+    @classmethod
+    def adaptive(
+        cls,
+        *,
+        quantile: float = 0.99,
+        margin: float = 2.0,
+        floor: float = 0.05,
+        ceiling: float = 5.0,
+        min_samples: int = 100,
+        window: float = 60.0,
+        sync: Sync = "thread",
+        name: str | None = None,
+    ) -> AdaptiveTimeout:
+        """Return a timeout that learns its limit: ``margin`` times a quantile of the durations.
+
+        An identity, unlike a `Timeout`: the pipelines that share one learn together.
+
+        Args:
+            quantile: of the successes' durations, from 0.5 to 0.9999.
+            margin: times the quantile is the limit; at least 1.
+            floor: the lowest limit, in seconds; at least 0.
+            ceiling: the highest limit, in seconds, and the one that holds before ``min_samples``.
+            min_samples: so many successes are needed before it adapts.
+            window: how far back it looks, in seconds; further with fewer samples than those.
+            sync: as for `Timeout`.
+            name: for messages; by default the first pipeline's.
+
+        Raises:
+            ConfigurationError: for a value outside its range.
+        """
+        from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
+
+        return AdaptiveTimeout(
+            quantile=quantile, margin=margin, floor=floor, ceiling=ceiling, min_samples=min_samples,
+            window=window, sync=sync, name=name,
+        )  # fmt: skip

@@ -1,0 +1,39 @@
+"""A limit that is learnt, in asyncio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from holdfast._runtimes.aio import alone
+from holdfast.deadline import Ambient, ambient
+
+if TYPE_CHECKING:
+    from holdfast._runtimes.aio import Asyncio
+    from holdfast._runtimes.port import AsyncStep as Step
+    from holdfast.shapes import Arguments, Keywords, Site
+    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
+
+
+def adapted(runtime: Asyncio, timeout: AdaptiveTimeout, inner: Step, site: Site) -> Step:
+    """Return a step that gives up on ``inner`` in time, and tells ``timeout`` how long it took.
+
+    What is cancelled from outside is told to nobody: its duration says nothing.
+    """
+    now = runtime.now
+
+    async def step(args: Arguments, kwargs: Keywords) -> Any:
+        outer, start = ambient.get(), now()
+        limit = timeout.begin(start)
+        at = start + limit.seconds
+        ours = at < outer[0]
+        until = Ambient(at, limit.seconds, outer[2]) if ours else outer
+        try:
+            result = await alone(inner, args, kwargs, site, now, until, ours=ours)
+        except Exception as error:
+            timeout.failed(limit, now() - start, error)
+            raise
+        end = now()
+        timeout.succeeded(limit, end - start, end)
+        return result
+
+    return step

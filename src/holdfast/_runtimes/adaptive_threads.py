@@ -1,0 +1,51 @@
+"""A limit that is learnt, in blocking code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast._runtimes.port import BlockingStep as Step
+    from holdfast._runtimes.threads import Threads
+    from holdfast.shapes import Arguments, Keywords, Site
+    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout, Limit
+
+    Clock = Callable[[], float]
+    Timed = Callable[[Clock, AdaptiveTimeout, Limit, Step], Step]
+
+
+def timed(now: Clock, timeout: AdaptiveTimeout, limit: Limit, inner: Step) -> Step:
+    """Return a step, for one attempt that begins now, that tells ``timeout`` of its success.
+
+    It runs in the worker, so a late reply is told like any other.
+    """
+    start = now()
+
+    def step(args: Arguments, kwargs: Keywords) -> Any:
+        result = inner(args, kwargs)
+        end = now()
+        timeout.succeeded(limit, end - start, end)
+        return result
+
+    return step
+
+
+def adapted(
+    runtime: Threads, timeout: AdaptiveTimeout, inner: Step, site: Site, timed: Timed = timed
+) -> Step:
+    """Return a step that gives up on ``inner`` in time, and tells ``timeout`` how long it took."""
+    now = runtime.now
+    threaded = runtime.needs_worker(timeout.sync, site)
+    within = runtime.in_worker if threaded else runtime.cooperative
+
+    def step(args: Arguments, kwargs: Keywords) -> Any:
+        start = now()
+        limit = timeout.begin(start, late=threaded)
+        try:
+            return within(limit.seconds, timed(now, timeout, limit, inner), site)(args, kwargs)
+        except Exception as error:
+            timeout.failed(limit, now() - start, error)
+            raise
+
+    return step
