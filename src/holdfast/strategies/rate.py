@@ -1,0 +1,114 @@
+"""`Rate`: one limit of a `RateLimiter`, as a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from holdfast import _validate
+from holdfast._value import Value
+from holdfast.errors import RateLimitedError
+
+Cost = float | Callable[..., float]
+Actual = Callable[[Any], float | None]
+
+SHORT = 1.0
+TENTH = 0.1
+
+
+class Rate(Value):
+    """``limit`` tokens per ``per`` seconds, of which ``burst`` may be taken at once.
+
+    A value: equal, hashable, frozen.  In any interval of t seconds at most
+    ``burst + t * limit / per`` tokens are taken, so in one ``per`` at most ``limit + burst``.
+
+    Args:
+        limit: how many tokens per ``per``; greater than 0, and it need not be whole.
+        per: seconds.
+        burst: how many tokens can be taken at once; None for ``limit`` where ``per`` is at most a
+            second or the cost `varies`, and else for a tenth of it, so that no
+            ``per`` sees more than 1.1 times the limit; never less than a fixed ``cost``.
+        cost: the tokens that a call takes: a number, or a callable of the call's arguments.
+        actual: a callable of the result that returns the tokens which the call has really taken;
+            the difference is taken later, or given back.  None from it corrects nothing.
+
+    Raises:
+        ConfigurationError: for a value outside its range.
+    """
+
+    _options = ("limit", "per", "burst", "cost", "actual")
+    __slots__ = (*_options, "_words")
+    limit: float
+    per: float
+    burst: float | None
+    cost: Cost
+    actual: Actual | None
+    _words: str
+
+    def __init__(
+        self,
+        limit: float,
+        per: float = 1.0,
+        *,
+        burst: float | None = None,
+        cost: Cost = 1,
+        actual: Actual | None = None,
+    ) -> None:
+        limit = _validate.number("limit", limit, low=0, above=True)
+        per = _validate.seconds("per", per)
+        if callable(cost):
+            _validate.plain_callable("cost", cost)
+        else:
+            cost = _validate.number("cost", cost, low=0, above=True)
+        if actual is not None:
+            _validate.plain_callable("actual", actual)
+        if burst is not None:
+            least = 0.0 if callable(cost) else cost
+            burst = _validate.number("burst", burst, low=least, above=not least)
+        self._set(limit=limit, per=per, burst=burst, cost=cost, actual=actual)
+        self._set(_words=f"{limit:,.12g} per {per:g} s")
+
+    @property
+    def capacity(self) -> float:
+        """How many tokens can be taken at once: ``burst``, or what stands for None."""
+        if self.burst is not None:
+            return self.burst
+        whole = self.varies or self.per <= SHORT
+        least = 0.0 if callable(self.cost) else self.cost
+        return max(least, self.limit if whole else self.limit * TENTH)
+
+    @property
+    def varies(self) -> bool:
+        """Whether the cost differs from call to call, or is corrected."""
+        return callable(self.cost) or self.actual is not None
+
+    def refusal(self, title: str, cost: float, wait: float) -> RateLimitedError:
+        """Return the error for a call of this cost that would have to wait so long, or for ever."""
+        if wait < math.inf:
+            words = f"{title} has reached its limit of {self._words}"
+            return RateLimitedError(words, strategy=title, retry_after=wait)
+        words = (
+            f"{title}: a call that costs {cost:,.12g} can never pass, for at most {self.capacity:,.12g} "
+            f"can be taken at once from {self}: raise burst=, or split the call"
+        )
+        return RateLimitedError(words, strategy=title)
+
+    def __str__(self) -> str:
+        return self._words
+
+
+def speeds(rates: tuple[Rate, ...]) -> tuple[list[float], list[float]]:
+    """Return the tokens per second, and the bursts."""
+    return [rate.limit / rate.per for rate in rates], [rate.capacity for rate in rates]
+
+
+def several(rates: tuple[Any, ...]) -> tuple[Rate, ...]:
+    """Return one `Rate` or more; refuse anything else."""
+    rates = tuple(rates)
+    if not rates or not all(isinstance(rate, Rate) for rate in rates):
+        ways = "RateLimiter(100, per=60) or RateLimiter(Rate(10), Rate(300, per=60))"
+        raise _validate.refuse(
+            "rates", rates, f"it must be one number, or one Rate or more: {ways}"
+        )
+    return rates
