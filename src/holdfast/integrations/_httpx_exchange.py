@@ -7,6 +7,7 @@ the same for blocking and async code; the transports do what waits.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from typing import Any, Final
 
 from holdfast._runtimes.limits import exceeded, timed_out
@@ -17,6 +18,7 @@ from holdfast.integrations import http
 from holdfast.integrations._hosts import Host
 from holdfast.integrations._httpx_kit import Kit
 from holdfast.integrations._lifetime import SHORTEST, Lasting, Limits
+from holdfast.strategies.hedge import Hedge
 
 PHASES: Final[Mapping[str, None]] = {"connect": None, "read": None, "write": None, "pool": None}
 
@@ -25,8 +27,8 @@ class Exchange:
     """One request on its way through the pipeline, with all its attempts."""
 
     __slots__ = (
-        "_asked", "_caller", "_end", "_extensions", "_limits", "_reading", "answer", "horizon", "host",
-        "kit", "repeat", "request", "response",
+        "_asked", "_caller", "_end", "_extensions", "_limits", "_reading", "_twins", "_whole", "answer",
+        "gone", "horizon", "host", "kit", "repeat", "request", "response",
     )  # fmt: skip
 
     host: Host[Any]
@@ -47,8 +49,30 @@ class Exchange:
         asked["connect"] = connect if asked["connect"] is None else min(connect, asked["connect"])
         self._asked = asked
         self._reading = False
+        self._whole: Exchange | None = None
+        self._twins: list[Exchange] = []
+        self.gone: bool = False
+        """Whether the caller has its answer."""
 
     # -- one attempt -----------------------------------------------------------------------------
+
+    def attempt(self) -> Exchange:
+        """Return what one attempt works on: itself, or a twin where several may be under way."""
+        hedged = any(isinstance(one, Hedge) for one in self.host.pipeline.strategies)
+        if not (hedged and self.repeat):
+            return self
+        twin, request = copy(self), self.request
+        twin.request = self.kit.module.Request(
+            request.method, request.url, headers=request.headers, stream=request.stream
+        )
+        twin.response, twin._whole = None, self  # noqa: SLF001 - another one of this class
+        self._twins.append(twin)
+        return twin
+
+    @property
+    def lost(self) -> bool:
+        """Whether this attempt's response has come too late for anybody to close it."""
+        return (self._whole or self).gone
 
     def begin(self) -> Any:
         """Cut the timeouts for one attempt, and return the request."""
@@ -109,16 +133,24 @@ class Exchange:
 
     def recovered(self, error: Any) -> Any:
         """Return the response that an error of `judged` carries; raise any other error."""
-        if self.response is None or error.response is not self.response:
+        if not any(one is error.response for one in self._responses()):
             raise error
         return error.response
 
-    def leave(self, release: Callable[[Host[Any]], None]) -> Any:
-        """Put things back; return the response to be closed, if there is one."""
+    def _responses(self) -> list[Any]:
+        """Return the responses that are there."""
+        found = [one.response for one in (self, *self._twins)]
+        return [response for response in found if response is not None]
+
+    def leave(self, release: Callable[[Host[Any]], None]) -> list[Any]:
+        """Put things back; return the responses to be closed."""
+        self.gone = True  # before the responses are collected: see `lost`
         self.request.extensions = self._extensions
         body = getattr(self.answer, "stream", None)
         if not (isinstance(body, Lasting) and body.when_closed(lambda: release(self.host))):
             release(self.host)
-        leftover = None if self.response is self.answer else self.response
-        self.response = self.answer = None  # their bodies refer to us: no cycle
-        return leftover
+        leftovers = [one for one in self._responses() if one is not self.answer]
+        for one in (self, *self._twins):
+            one.response = one.answer = None  # their bodies refer to us: no cycle
+        self._twins = []
+        return leftovers

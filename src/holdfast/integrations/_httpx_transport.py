@@ -132,11 +132,11 @@ class BlockingTransport(Base):
                 raise
             return exchange.answer
         finally:
-            leftover = exchange.leave(self._hosts.release)
-            if leftover is not None:
+            for leftover in exchange.leave(self._hosts.release):
                 leftover.close()
 
     def _attempt(self, exchange: Exchange) -> Any:
+        exchange = exchange.attempt()
         if exchange.response is not None:
             exchange.response.close()
         request = exchange.begin()
@@ -146,7 +146,9 @@ class BlockingTransport(Base):
             exchange.check(error)
             raise
         body = exchange.received(response, self._kit.body)
-        if body is not None and exchange.repeat and response.status_code in self._statuses:
+        if exchange.lost:
+            response.close()
+        elif body is not None and exchange.repeat and response.status_code in self._statuses:
             body.drain()
         return exchange.judged(self._statuses)
 
@@ -189,11 +191,11 @@ class AsyncioTransport(Base):
                 raise
             return exchange.answer
         finally:
-            leftover = exchange.leave(self._hosts.release)
-            if leftover is not None:
+            for leftover in exchange.leave(self._hosts.release):
                 await leftover.aclose()
 
     async def _attempt(self, exchange: Exchange) -> Any:
+        exchange = exchange.attempt()
         if exchange.response is not None:
             await exchange.response.aclose()
         request = exchange.begin()

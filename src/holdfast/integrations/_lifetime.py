@@ -23,6 +23,7 @@ from holdfast.deadline import Ambient, ambient
 from holdfast.extend import Arguments, Gate, Keywords, Site
 from holdfast.pipeline import Pipeline
 from holdfast.strategies.bulkhead import Bulkhead
+from holdfast.strategies.hedge import Hedge
 from holdfast.strategies.retry import Retry
 from holdfast.strategies.timeout import Timeout
 
@@ -111,6 +112,10 @@ class UntilClosed(Gate):
         """Do the same for an error that carries a response."""
         self.succeeded(permit, now, getattr(error, "response", None))
 
+    def holder(self, _args: Any, _kwargs: Any) -> Bulkhead:
+        """Return what an abandoned attempt, a loser of a `Hedge`, keeps a permit of."""
+        return self.bulkhead
+
     def __repr__(self) -> str:
         return repr(self.bulkhead)
 
@@ -135,6 +140,22 @@ class Lasting:
             self._afterwards.pop()()
 
 
+class Cooperative:
+    """An adaptive timeout whose limit the client's own timeouts enforce; it learns as ever."""
+
+    sync = "cooperative"
+
+    def __init__(self, timeout: Any) -> None:
+        self._timeout = timeout
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._timeout, name)
+
+    def attach(self, _driver: Any, inner: Any, runtime: Any, site: Any) -> Any:
+        """Return the runtime's step around ``inner``."""
+        return runtime.adaptive(self, inner, site)
+
+
 def fitted(pipeline: Pipeline) -> tuple[Any, ...]:
     """Return the layers of ``pipeline`` as an integration uses them; they share its state.
 
@@ -148,12 +169,14 @@ def fitted(pipeline: Pipeline) -> tuple[Any, ...]:
 def _fitted(strategy: Any) -> Any:
     if isinstance(strategy, Timeout) and strategy.sync != "cooperative":
         return strategy.replace(sync="cooperative")
+    if getattr(strategy, "kind", "") == "adaptive timeout":
+        return Cooperative(strategy)
     return UntilClosed(strategy) if isinstance(strategy, Bulkhead) else strategy
 
 
 def _edge(layers: list[Any]) -> int:
     """Return where the call as a whole meets its attempts."""
-    for kind, offset in ((Retry, 0), (Timeout, 1)):
+    for kind, offset in ((Retry, 0), (Hedge, 0), (Timeout, 1)):
         places = [place for place, one in enumerate(layers) if isinstance(one, kind)]
         if places:
             return places[0] + offset

@@ -1,0 +1,212 @@
+"""Hedges in blocking code: every attempt runs in a worker of the bounded pool, the first one too.
+
+It has to: a blocking call cannot be interrupted, so the only way to leave a slow one for another is
+not to be in it.  A loser is abandoned as a `Timeout` abandons its attempt: it is counted, and holds a
+permit of each enclosing bulkhead until it ends.  The caller stops waiting at its deadline.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol
+
+from holdfast._runtimes.holders import holders_of
+from holdfast._runtimes.limits import exceeded, too_short
+from holdfast._runtimes.pool import Job, WorkerPool
+from holdfast._runtimes.threads import _abandon
+from holdfast._world import world
+from holdfast.deadline import ambient
+from holdfast.errors import BulkheadFullError
+from holdfast.strategies.bulkhead import Bulkhead
+from holdfast.strategies.hedge_race import NEXT, Race
+
+if TYPE_CHECKING:
+    from holdfast._runtimes.port import BlockingStep as Step
+    from holdfast._runtimes.threads import Threads
+    from holdfast.shapes import Arguments, Keywords, Site
+    from holdfast.strategies.hedge import Hedge
+
+
+class Lanes(Protocol):
+    """Where the attempts of one race run."""
+
+    def room(self) -> bool:
+        """Return whether another attempt may run."""
+
+    def start(self, number: int) -> None:
+        """Begin an attempt."""
+
+    def next(self, until: float) -> tuple[int, Job] | None:
+        """Return the next attempt that has ended, with its outcome; None at the instant ``until``."""
+
+    def leave(self) -> bool:
+        """Abandon whatever runs; return whether anything did."""
+
+
+Call = tuple["Step", "Arguments", "Keywords"]
+MakeLanes = Callable[[Call, tuple[Bulkhead, ...]], Lanes]
+
+
+def raced(runtime: Threads, hedge: Hedge, inner: Step, site: Site) -> Step:
+    """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
+    now, workers, names = runtime.now, runtime.workers, (site.pipeline, hedge.title)
+
+    def lanes(call: Call, holders: tuple[Bulkhead, ...]) -> Lanes:
+        return Workers(call, holders, names, workers, now)
+
+    return racing(hedge, inner, site, now, lanes)
+
+
+def racing(
+    hedge: Hedge, inner: Step, site: Site, now: Callable[[], float], make_lanes: MakeLanes
+) -> Step:
+    """Return the step that directs the attempts, wherever they run."""
+    around, earns = holders_of(site), hedge.earns(site)
+
+    def step(args: Arguments, kwargs: Keywords) -> Any:
+        outer, began = ambient.get(), now()
+        if outer[0] <= began:
+            raise too_short(site, outer, began)
+        holders = around(args, kwargs)
+        for bulkhead in holders:
+            bulkhead.check_room(site)
+        race, lanes = Race(hedge, site, began, outer[0]), make_lanes((inner, args, kwargs), holders)
+        race.earns, race.room = earns, lanes.room
+        error: BaseException | None = None
+        try:
+            try:
+                lanes.start(1)
+            except BulkheadFullError as full:
+                site.refuse(full, began)
+                raise
+            while race.verdict is None:
+                ended, at = lanes.next(min(race.due, outer[0])), now()
+                if ended is not None:
+                    follow(race, lanes, ended, at)
+                elif at >= outer[0]:
+                    raise exceeded(site.pipeline, outer, at, abandoned=lanes.leave())
+                elif at >= race.due and race.tick(at):
+                    start(race, lanes, at)
+            result, error = race.verdict
+            if error is not None:
+                raise error
+            return result
+        finally:
+            error = None  # no cycle from its traceback through this frame back to it
+            lanes.leave()
+            race.forget()
+
+    return step
+
+
+def follow(race: Race, lanes: Lanes, ended: tuple[int, Job], now: float) -> None:
+    """Judge an attempt that has ended, and start the next one if that is what follows."""
+    number, job = ended
+    error, job.error = job.error, None
+    what = (
+        race.returned(number, job.result, now) if error is None else race.raised(number, error, now)
+    )
+    del error
+    if what == NEXT:
+        start(race, lanes, now)
+
+
+def start(race: Race, lanes: Lanes, now: float) -> None:
+    """Begin the newest attempt; without a worker it counts as rejected."""
+    try:
+        lanes.start(race.attempts)
+    except BulkheadFullError as full:
+        race.raised(race.attempts, full, now)
+
+
+class Bell:
+    """What a worker releases when it has ended: all attempts of a race ring in one queue."""
+
+    __slots__ = ("_answers", "_number")
+
+    def __init__(self, answers: SimpleQueue[int], number: int) -> None:
+        self._answers = answers
+        self._number = number
+
+    def release(self) -> None:
+        """Ring."""
+        self._answers.put(self._number)
+
+
+class Workers:
+    """Lanes that are workers of the pool."""
+
+    def __init__(
+        self,
+        call: Call,
+        holders: tuple[Bulkhead, ...],
+        names: tuple[str, str],
+        workers: WorkerPool,
+        now: Callable[[], float],
+    ) -> None:
+        self._call = call
+        self._workers = workers
+        self._holders = holders
+        self._now = now
+        self._names = names
+        self._running: dict[int, Job] = {}
+        self._answers: SimpleQueue[int] = SimpleQueue()
+        self._left_at = 0.0
+
+    def room(self) -> bool:
+        """Return whether no abandoned worker has overdrawn a bulkhead."""
+        return has_room(self._holders)
+
+    def start(self, number: int) -> None:
+        """Give the attempt to a worker."""
+        job = Job(*self._call, self._ended_late)
+        job.done = Bell(self._answers, number)  # type: ignore[assignment] # all that a worker does is release it
+        self._running[number] = job
+        try:
+            self._workers.start(job)
+        except BulkheadFullError:
+            del self._running[number]
+            raise
+
+    def next(self, until: float) -> tuple[int, Job] | None:
+        """Wait for the next attempt that ends."""
+        patience = min(max(0.0, until - self._now()), threading.TIMEOUT_MAX)
+        try:
+            number = self._answers.get(timeout=patience)
+        except Empty:
+            return None
+        return number, self._running.pop(number)
+
+    def leave(self) -> bool:
+        """Abandon whatever runs."""
+        self._left_at = self._now()
+        jobs, self._running = self._running.values(), {}
+        left = [job.given and _abandon(job, self._workers, self._holders) for job in jobs]
+        for job, abandoned in zip(jobs, left, strict=True):
+            if not abandoned:
+                job.error = None  # it has ended in this instant, too late to count
+        return any(left)
+
+    def _ended_late(self) -> None:
+        ended_late(self._holders, self._names, self._now(), self._left_at)
+
+
+def has_room(holders: tuple[Bulkhead, ...]) -> bool:
+    """Return whether no abandoned worker has overdrawn a bulkhead."""
+    return all(one.in_flight <= one.size for one in holders)
+
+
+def ended_late(
+    holders: tuple[Bulkhead, ...], names: tuple[str, str], now: float, left_at: float
+) -> None:
+    """Give back what an abandoned attempt held, and tell that it has ended."""
+    for bulkhead in holders:
+        bulkhead.release()
+    if world.listeners:
+        from holdfast import events
+
+        events.emit(events.AbandonedFinished(
+            pipeline=names[0], strategy=names[1], at=now, late=now - left_at
+        ))  # fmt: skip
