@@ -29,10 +29,10 @@ def diagrams():
 class Explorer:
     """A breaker that trips on one failure and closes on one probe, and what can happen to it."""
 
-    def __init__(self, clock):
+    def __init__(self, clock, **options):
         self.clock = clock
         self.breaker = CircuitBreaker(
-            failures=1, probes=1, open_for=OPEN_FOR, open_cap=OPEN_FOR, open_jitter=0.0
+            failures=1, probes=1, open_for=OPEN_FOR, open_cap=OPEN_FOR, open_jitter=0.0, **options
         )
         self.pipeline = Pipeline("explored", self.breaker)
 
@@ -56,23 +56,32 @@ class Explorer:
             raise ConnectionError
 
 
-def observed(clock):
-    """Return every transition that some sequence of four happenings leads to."""
+class Admits:
+    """A source of randomness with which every call passes along a ramp."""
+
+    def uniform(self, low, high):
+        return high
+
+
+HAPPENINGS = {
+    "fail": Explorer.fail,
+    "succeed": Explorer.succeed,
+    "wait": Explorer.wait,
+    **{
+        f"{name}()": lambda explorer, name=name: getattr(explorer.breaker, name)()
+        for name in ("trip", "isolate", "disable", "reset")
+    },
+}
+
+
+def observed(clock, first=(), repeat=4, **options):
+    """Return every transition that some sequence of happenings leads to."""
     found = set()
-    happenings = {
-        "fail": Explorer.fail,
-        "succeed": Explorer.succeed,
-        "wait": Explorer.wait,
-        **{
-            f"{name}()": lambda explorer, name=name: getattr(explorer.breaker, name)()
-            for name in ("trip", "isolate", "disable", "reset")
-        },
-    }
-    for sequence in itertools.product(happenings, repeat=4):
-        explorer = Explorer(clock)
-        for happening in sequence:
+    for sequence in itertools.product(HAPPENINGS, repeat=repeat):
+        explorer = Explorer(clock, **options)
+        for happening in (*first, *sequence):
             before = explorer.breaker.state
-            happenings[happening](explorer)
+            HAPPENINGS[happening](explorer)
             after = explorer.breaker.state
             if before != after:
                 found.add((before, happening, after))
@@ -82,6 +91,7 @@ def observed(clock):
 TOLD = {
     "a condition is met": "fail",
     "`open_for` passes": "wait",
+    "`ramp` passes": "wait",
     "open_for has passed": "wait",
     "a probe fails": "fail",
     "a probe fails; open_for grows": "fail",
@@ -89,9 +99,9 @@ TOLD = {
 }
 
 
-def from_the_table():
+def from_the_table(name="transitions"):
     text = PAGE.read_text(encoding="utf-8")
-    table = re.search(r"<!-- transitions -->\n\n((?:\|.*\n)+)", text)[1]
+    table = re.search(rf"<!-- {name} -->\n\n((?:\|.*\n)+)", text)[1]
     for row in table.splitlines()[2:]:
         before, what, after = (cell.strip() for cell in row.strip("|").split("|"))
         for state in before.split(", "):
@@ -108,6 +118,17 @@ def test_the_table_of_transitions_is_complete_and_true():
     """Trying everything out, in every order, finds the transitions of the table and no other."""
     with VirtualClock() as clock:
         assert set(from_the_table()) == observed(clock)
+
+
+def test_the_table_of_the_ramp_is_complete_and_true():
+    """From the ramp on, too: all transitions into and out of it."""
+    with VirtualClock() as clock:
+        found = observed(
+            clock, ("trip()", "wait", "succeed"), repeat=2, ramp=OPEN_FOR, rng=Admits()
+        )
+
+    ramps = {one for one in found if "ramping" in one}
+    assert set(from_the_table("transitions: ramp")) == ramps
 
 
 def test_the_diagram_shows_what_happens_by_itself(diagrams):

@@ -7,7 +7,8 @@ import weakref
 import pytest
 
 from holdfast import ConfigurationError, HoldfastError
-from holdfast.strategies.breaker_parts import Probe, keepsake, new_trip, opening
+from holdfast.strategies.breaker_parts import Probe, keepsake, new_trip
+from holdfast.strategies.breaker_recovery import opening
 from holdfast.strategies.window import CountWindow, TimeWindow
 
 # -- probes -----------------------------------------------------------------------------------

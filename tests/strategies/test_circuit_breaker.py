@@ -1010,15 +1010,20 @@ def test_the_snapshot_is_plain_data(clock):
         "name": "payments",
         "state": "open",
         "failures_in_a_row": 0,
-        "rejected": 1,
+        "failures_needed": 2,
         "calls": 0,
         "failures": 0,
         "slow_calls": 0,
+        "slow_after": 1.0,
         "probes_in_flight": 0,
         "probes_passed": 0,
         "reason": "2 failures in a row",
         "cause": "TimeoutError('late')",
+        "opened_ago": 2.0,
         "retry_after": 3.0,
+        "shadow": False,
+        "detected": 1,
+        "enforced": 1,
     }
 
 

@@ -10,18 +10,17 @@ collector, which may close a coroutine that was forgotten inside this very gate,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-from holdfast._world import world
 from holdfast.classify import Condition
-from holdfast.strategies._shared import Identity
-from holdfast.strategies.breaker_parts import Probe, opening
+from holdfast.strategies._shared import Guard
+from holdfast.strategies.breaker_parts import Probe
+from holdfast.strategies.breaker_recovery import Recovery
+from holdfast.strategies.slowness import Usual, learnt
 from holdfast.strategies.trip import Trip
 
-if TYPE_CHECKING:
-    from random import Random
-
-CLOSED, OPEN, HALF_OPEN = "closed", "open", "half-open"
+CLOSED, OPEN, HALF_OPEN, RAMPING = "closed", "open", "half-open", "ramping"
 ISOLATED, DISABLED = "isolated", "disabled"
 
 BATCH = 64
@@ -30,24 +29,19 @@ BATCH = 64
 Tellings = list[tuple[str, dict[str, Any]]]
 
 
-class Machine(Identity):
+class Machine(Guard):
     """States and transitions; `CircuitBreaker` adds the lock, the verdicts and the words."""
 
     __slots__ = (
-        "_cause", "_epoch", "_failed_trials", "_good", "_manual", "_on", "_open_cap", "_open_for",
-        "_open_growth", "_open_jitter", "_opened_at", "_outstanding", "_passed", "_probe_timeout",
-        "_probes", "_quick", "_reason", "_reopen_at", "_rng", "_slow", "_state", "_trip", "resting",
+        "_cause", "_check", "_epoch", "_failed_trials", "_good", "_manual", "_on", "_opened_at",
+        "_outstanding", "_passed", "_quick", "_reason", "_recovery", "_reopen_at", "_slow",
+        "_slow_after", "_state", "_trip", "_usual",
     )  # fmt: skip
 
     _on: Condition
-    _open_for: float
-    _open_growth: float
-    _open_cap: float
-    _open_jitter: float
-    _probes: int
-    _probe_timeout: float
-    _slow: float | None
-    _rng: Random | None
+    _check: Callable[[], Any] | None
+    _recovery: Recovery
+    _slow: float | learnt | None
     _trip: Trip
     _epoch: int
     _manual: str | None
@@ -62,32 +56,55 @@ class Machine(Identity):
         self._outstanding: dict[Probe, None] = {}
         self._opened_at = self._reopen_at = 0.0
         self._good: list[float] = []
-        self.resting: int | None = None
+        self.resting = None
         self._quick = False
+        self._forget_locked()
+
+    def _forget_locked(self) -> None:
+        """Close it and forget all counts, what was learnt too."""
+        self._failed_trials = 0
+        self._usual = Usual(self._slow) if isinstance(self._slow, learnt) else None
+        self._slow_after = (
+            self._slow if not isinstance(self._slow, learnt) else float("inf")
+        )  # what is slow now, in seconds
+        self._trip.forget()
         self._become_locked(CLOSED, "")
 
     def _enter_locked(self, now: float) -> tuple[Any, Tellings]:
         """Return a permit or None, and what there is to tell."""
-        if self._manual is ISOLATED:
+        if self._manual is ISOLATED or (self._state is OPEN and now < self._reopen_at):
             return None, []
         if self._state is CLOSED:
             return (self._epoch, now), []
+        if self._state is RAMPING:
+            return self._ramp_locked(now)
         tellings: Tellings = []
         if self._state is OPEN:
-            if now < self._reopen_at:
-                return None, []
             self._become_locked(HALF_OPEN, self._reason)
             tellings.append(("BreakerHalfOpened", {}))
+        recovery = self._recovery
         for probe in list(self._outstanding):
             if probe.expires > now:
                 continue
             self._outstanding.pop(probe, None)
-            tellings.append(("ProbeExpired", {"lease": self._probe_timeout}))
-        if len(self._outstanding) + self._passed >= self._probes:
+            tellings.append(("ProbeExpired", {"lease": recovery.lease}))
+        room = recovery.probes - self._passed if self._check is None else 1
+        if len(self._outstanding) >= room:
             return None, tellings
-        probe = Probe(self._epoch, now, now + self._probe_timeout)
+        probe = Probe(self._epoch, now, now + recovery.lease)
         self._outstanding[probe] = None
         return probe, tellings
+
+    def _ramp_locked(self, now: float) -> tuple[Any, Tellings]:
+        """Admit a share of the calls that grows with time, and all of them from the ramp's end on."""
+        left = self._reopen_at - now
+        if left > 0:
+            return ((self._epoch, now) if self._recovery.admits(left) else None), []
+        self._state = CLOSED
+        self._failed_trials = 0
+        self._rest_locked()
+        reason = f"ramped up in {self._recovery.ramp:g} s"
+        return (self._epoch, now), [("BreakerClosed", {"reason": reason})]
 
     def _settle_locked(
         self, permit: Any, now: float, error: Exception | None, *, failed: bool
@@ -98,38 +115,52 @@ class Machine(Identity):
             self._outstanding.pop(permit, None)
         if epoch != self._epoch:
             return []
-        slow = self._slow is not None and now - began > self._slow
-        if self._state is HALF_OPEN:
-            return self._probed_locked(now, error, failed=failed or slow)
-        self._count_good_locked()
+        half_open = self._state is HALF_OPEN
+        if half_open and self._usual is not None:
+            self._slow_after = self._usual.limit(now)  # by and by what was usual is forgotten
+        slow = self._slow_after is not None and now - began > self._slow_after
+        if half_open:
+            bad = failed or (slow and self._check is None)
+            return self._probed_locked(now, error, failed=bad)
+        if self._usual is not None and not failed and not slow:
+            self._usual.noted.append(now - began)
+        self._count_good_locked(now)
         count = self._trip.failed if failed else self._trip.succeeded
         reason = count(now, slow=slow)
         if reason is None or self._manual is DISABLED:
             self._rest_locked()
             return []
+        self._failed_trials += self._state is RAMPING
         return self._open_locked(now, reason, error)
 
-    def _count_good_locked(self) -> None:
-        """Move the good outcomes that were noted without the lock into the window."""
+    def _count_good_locked(self, now: float) -> None:
+        """Move what was noted without the lock into the window, and learn from it."""
         noted = len(self._good)  # others may append meanwhile
         if noted and self._trip.window is not None:
             self._trip.window.add_good(self._good[:noted])
             del self._good[:noted]
+        if self._usual is not None:
+            self._slow_after = self._usual.limit(now)
 
     def _probed_locked(self, now: float, error: Exception | None, *, failed: bool) -> Tellings:
+        trial = "probe" if self._check is None else "health check"
         if failed:
             self._failed_trials += 1
-            return self._open_locked(now, "a probe failed", error)
+            return self._open_locked(now, f"a {trial} failed", error)
         self._passed += 1
-        if self._passed < self._probes:
+        if self._passed < self._recovery.probes:
             return []
+        ramp = self._recovery.ramp
+        if ramp is not None:
+            self._become_locked(RAMPING, "")
+            self._reopen_at = now + ramp
+            return [("BreakerRamping", {"ramp": ramp})]
         self._failed_trials = 0
         self._become_locked(CLOSED, "")
-        return [("BreakerClosed", {"reason": f"{self._probes} probes succeeded"})]
+        return [("BreakerClosed", {"reason": f"{self._recovery.probes} {trial}s succeeded"})]
 
     def _open_locked(self, now: float, reason: str, error: Exception | None) -> Tellings:
-        plain = opening(self._open_for, self._open_growth, self._open_cap, self._failed_trials)
-        lasts = plain * (self._rng or world.rng).uniform(1.0, 1.0 + self._open_jitter)
+        lasts = self._recovery.opening(self._failed_trials)
         self._become_locked(OPEN, reason)
         self._cause = None  # set outside the lock, where it may be copied
         self._opened_at = now
@@ -141,7 +172,7 @@ class Machine(Identity):
         self._reason = reason
         self._epoch += 1
         self._passed = 0
-        self._cause = None if state is CLOSED else self._cause
+        self._cause = self._cause if state in (OPEN, HALF_OPEN) else None
         self._outstanding.clear()
         self._trip.clear()
         self._good.clear()

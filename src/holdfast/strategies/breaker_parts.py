@@ -1,4 +1,4 @@
-"""The small parts of a circuit breaker: its probes, its open time, its memory of the last failure."""
+"""The small parts of a circuit breaker: its probes, its conditions, its memory of the last failure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Self
 
 from holdfast import _validate
 from holdfast.errors import ConfigurationError, HoldfastError
+from holdfast.strategies.noise import deviations, lower_bound
+from holdfast.strategies.slowness import learnt
 from holdfast.strategies.trip import Trip
 from holdfast.strategies.window import CountWindow, TimeWindow, Window
 
@@ -37,18 +39,18 @@ def new_trip(
     failure_rate: float | None,
     window: float,
     min_calls: int,
-    slow: float | None,
+    slow: float | learnt | None,
     slow_rate: float | None,
+    confidence: float | None = None,
 ) -> Trip:
     """Check the conditions of a breaker and return them."""
     if failures is not None:
         _validate.count("failures", failures)
-    if failure_rate is not None:
-        _validate.share("failure_rate", failure_rate)
-    if slow_rate is not None:
-        _validate.share("slow_rate", slow_rate)
     _validate.count("min_calls", min_calls)
-    _validate.optional_seconds("slow", slow)
+    if confidence is not None:
+        _check_confidence(confidence)
+    if not isinstance(slow, learnt):
+        _validate.optional_seconds("slow", slow)
     if (slow is None) != (slow_rate is None):
         raise ConfigurationError(f"slow={slow!r} and slow_rate={slow_rate!r} need each other")
     if failures is None and failure_rate is None and slow_rate is None:
@@ -56,14 +58,32 @@ def new_trip(
             "failures=None leaves the breaker without a condition: give failures, failure_rate, or "
             "slow with slow_rate"
         )
-    needs_window = failure_rate is not None or slow_rate is not None
-    return Trip(
-        failures,
-        failure_rate,
-        slow_rate,
-        min_calls,
-        _window(window, min_calls, needed=needs_window),
-    )
+    rates = {"failure_rate": failure_rate, "slow_rate": slow_rate}
+    needed = any(rate is not None for rate in rates.values())
+    kept = _window(window, min_calls, needed=needed)
+    for option, rate in rates.items():
+        if rate is not None:
+            _check_rate(option, rate, kept, confidence)
+    return Trip(failures, failure_rate, slow_rate, min_calls, kept, confidence)
+
+
+def _check_confidence(confidence: float) -> None:
+    _validate.share("confidence", confidence)
+    if confidence > MOST_CONFIDENT:
+        raise _validate.refuse(
+            "confidence", confidence, f"nothing is that sure: at most {MOST_CONFIDENT}"
+        )
+
+
+def _check_rate(option: str, rate: float, window: Window | None, confidence: float | None) -> None:
+    _validate.share(option, rate)
+    if confidence is None:
+        return
+    size = window.size if isinstance(window, CountWindow) else LARGEST_WINDOW
+    if lower_bound(size, size, deviations(confidence)) <= rate:
+        raise _validate.refuse(
+            option, rate, f"with confidence={confidence!r} {size:,} calls never show more than that"
+        )
 
 
 def _window(window: float, min_calls: int, *, needed: bool) -> Window | None:
@@ -78,18 +98,11 @@ def _window(window: float, min_calls: int, *, needed: bool) -> Window | None:
     return TimeWindow(length) if needed else None
 
 
-def opening(open_for: float, growth: float, cap: float, failed_trials: int) -> float:
-    """Return how long to stay open after so many trials have failed in a row, in seconds."""
-    lasts = open_for
-    for _ in range(failed_trials):
-        lasts *= growth
-        if lasts >= cap:
-            return cap
-    return lasts
-
-
 LARGEST_WINDOW = 10_000_000
 """In calls; a byte each."""
+
+MOST_CONFIDENT = 1 - 1e-9
+"""Beyond this, floats no longer tell confidences apart well."""
 
 FLAT = (str, bytes, int, float, bool, type(None))
 

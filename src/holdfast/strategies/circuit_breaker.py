@@ -5,20 +5,23 @@
                      a condition of `Trip` is met
           closed ---------------------------------> open <---------------+
             ^                                         |                  |
-            |  `probes` successes                     | open_for passes  | a probe fails:
-            +------------------------- half-open <----+                  | open_for grows
-                                           |                             |
-                                           +-----------------------------+
+            |  `probes` successes                     | open_for passes  | a probe fails, or a
+            +------------------------- half-open <----+                  | condition is met while
+            |                              |                             | ramping: open_for grows
+            |  `ramp` passes               |  `probes` successes,        |
+            +----------------- ramping <---+  with a `ramp`              |
+                                  +------------------------------------- +
 
-Every change of state bumps the *epoch*.  A permit carries the epoch in which it was given out, and an
-outcome of an older one changes nothing: a slow call from before the breaker opened can neither close
-it nor open it again.  The lock guards arithmetic only; the user's code never runs under it, and
-events are emitted after it.
+Every change of state bumps the *epoch*, but for the end of a ramp: the same calls count before and
+after it.  A permit carries the epoch in which it was given out, and an outcome of an older one changes
+nothing: a slow call from before the breaker opened can neither close it nor open it again.  The lock
+guards arithmetic only; the user's code never runs under it, and events are emitted after it.
 
 Half-open, `probes` in flight plus `probes` succeeded never exceed ``probes``, whatever the number of
 threads and tasks that arrive together.  A probe holds a lease: one that is cancelled gives its place
 back at once, one that hangs after ``probe_timeout``; should it end after all it still counts as
-evidence, if the state is still the same.
+evidence, if the state is still the same.  With ``probe``, a health check, no call is a probe: one
+check at a time runs in the background, under the same lease.
 
 Reads outside the lock (`enter`, `resting`): a stale one admits or rejects at most the calls that
 arrive in the same instant as the transition.
@@ -26,34 +29,33 @@ arrive in the same instant as the transition.
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
+from holdfast.deadline import NOTHING, ambient, restore
 from holdfast.errors import CircuitOpenError, IsolatedError, RejectedError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
-from holdfast.strategies.breaker_machine import (
-    BATCH,
-    CLOSED,
-    DISABLED,
-    HALF_OPEN,
-    ISOLATED,
-    OPEN,
-    Machine,
-    Tellings,
-)
+from holdfast.strategies.breaker_controls import Controls
+from holdfast.strategies.breaker_machine import BATCH, CLOSED, HALF_OPEN, ISOLATED, OPEN, RAMPING
 from holdfast.strategies.breaker_parts import Probe, keepsake, new_trip
+from holdfast.strategies.breaker_recovery import Recovery
 
 if TYPE_CHECKING:
     from random import Random
 
+    from holdfast.strategies.slowness import learnt
+
+EARLIER = -1
+"""The epoch of a call that shadow mode let pass: older than any, so its outcome changes nothing."""
+
 _new: Any = Exception.__new__  # rejections must be cheap: no constructor in Python
 
 
-class CircuitBreaker(Machine):
+class CircuitBreaker(Controls):
     """Reject calls at once while the dependency is down; try again with a few probes.
 
     An identity: share one instance between pipelines to share its state.  Thread- and task-safe.
@@ -64,7 +66,10 @@ class CircuitBreaker(Machine):
         failure_rate: open when this share, in (0, 1], of the calls in the window failed.
         window: over what the rates are taken: a float is seconds, an int a number of calls.
         min_calls: the rates say nothing before this many calls are in the window.
-        slow: a call that takes longer than this, in seconds, is slow.
+        confidence: a share below 1, such as 0.99, to tell an outage from background noise and from
+            chance: more than ``failures`` in a row are needed where single failures are usual, and
+            a rate must be exceeded for sure (the Wilson bound), however few the calls.
+        slow: a call that takes longer than this, in seconds, is slow; `learnt` learns it.
         slow_rate: open when this share of the calls in the window was slow.
         open_for: how long it stays open, in seconds, before it lets probes through.
         open_growth: ``open_for`` is multiplied by this after each failed trial, ...
@@ -72,17 +77,21 @@ class CircuitBreaker(Machine):
         open_jitter: the share by which ``open_for`` is lengthened at random.
         probes: how many trial calls, all to succeed, half-open.
         probe_timeout: seconds after which a hung probe gives its place back; None for ``open_cap``.
+        probe: a health check without arguments, sync or async, that is asked in place of the users'
+            calls, in the background; what it raises says that the dependency is still down.
+        ramp: seconds in which the share of calls that pass grows from none to all, after the probes.
         on: which outcomes are failures.
         ignore: which exceptions are neither failure nor success.
+        shadow: open and close as ever and tell what would be rejected, but let every call pass.
         name: for messages; by default the first pipeline's.
-        rng: the source of the jitter; by default the process's.
+        rng: the source of the jitter and of the ramp's choice; by default the process's.
 
     Raises:
         ConfigurationError: for a value outside its range.
         CircuitOpenError: (on calls) while it is open; `IsolatedError` while it is held open by hand.
     """
 
-    __slots__ = ("_ignore", "_lock", "_rejected")
+    __slots__ = ("_ignore",)
     kind = "circuit breaker"
     timed = True
 
@@ -93,7 +102,8 @@ class CircuitBreaker(Machine):
         failure_rate: float | None = None,
         window: float = 10.0,
         min_calls: int = 20,
-        slow: float | None = None,
+        confidence: float | None = None,
+        slow: float | learnt | None = None,
         slow_rate: float | None = None,
         open_for: float = 5.0,
         open_growth: float = 2.0,
@@ -101,40 +111,35 @@ class CircuitBreaker(Machine):
         open_jitter: float = 0.1,
         probes: int = 3,
         probe_timeout: float | None = None,
+        probe: Callable[[], Any] | None = None,
+        ramp: float | None = None,
         on: On = Exception,
         ignore: On = (),
+        shadow: bool = False,
         name: str | None = None,
         rng: Random | None = None,
     ) -> None:
-        self._trip = new_trip(failures, failure_rate, window, min_calls, slow, slow_rate)
+        self._trip = new_trip(
+            failures, failure_rate, window, min_calls, slow, slow_rate, confidence
+        )
         self._slow = slow
-        self._open_for = _validate.seconds("open_for", open_for)
-        self._open_growth = _validate.number("open_growth", open_growth, low=1)
-        self._open_cap = _validate.seconds("open_cap", open_cap)
-        if open_cap < open_for:
+        self._recovery = Recovery(
+            open_for=open_for, open_growth=open_growth, open_cap=open_cap, open_jitter=open_jitter,
+            probes=probes, probe_timeout=probe_timeout, ramp=ramp, rng=rng,
+        )  # fmt: skip
+        if probe is not None and not callable(probe):
             raise _validate.refuse(
-                "open_cap", open_cap, f"it must be at least open_for={open_for!r}"
+                "probe", probe, "it must be a function without arguments or None"
             )
-        self._open_jitter = _validate.number("open_jitter", open_jitter, low=0, high=1)
-        self._probes = _validate.count("probes", probes)
-        timeout = _validate.optional_seconds("probe_timeout", probe_timeout)
-        self._probe_timeout = self._open_cap if timeout is None else timeout
+        self._check = probe
         self._on = condition("on", on)
         self._ignore: Condition = condition("ignore", ignore)
         if self._ignore.on_results:
             raise _validate.refuse("ignore", ignore, "it can name exceptions only, not results")
-        if rng is not None and not callable(getattr(rng, "uniform", None)):
-            raise _validate.refuse("rng", rng, "it must be a random.Random or None")
-        self._rng = rng
-        self._epoch = self._rejected = 0
+        self._epoch = 0
         self._manual = None
         self._after_fork()
-        super().__init__(name)
-
-    def _after_fork(self) -> None:
-        """Start afresh in a child process: its dependency may look different from there."""
-        self._lock = threading.RLock()
-        self._start()
+        super().__init__(name, shadow=shadow)
 
     # -- the gate ------------------------------------------------------------------------------
 
@@ -142,15 +147,28 @@ class CircuitBreaker(Machine):
         self, now: float, _args: Arguments, _kwargs: Keywords, site: Site = NOWHERE, /
     ) -> Any:
         """Return a permit, or raise `CircuitOpenError`."""
-        if self._state is CLOSED and self._manual is not ISOLATED:
+        state = self._state
+        if state is CLOSED and self._manual is not ISOLATED:
             return self._epoch if self._slow is None else (self._epoch, now)
-        if self._manual is ISOLATED or (self._state is OPEN and now < self._reopen_at):
+        if self._manual is not ISOLATED and (state is not OPEN or now >= self._reopen_at):
+            permit = self._admitted(now, site)
+            if permit is not None:
+                return permit
+        # Made by a helper: kept in this frame, the error would be part of a cycle with its traceback.
+        if not self.shadow:
+            self.enforced += 1
             raise self._rejection(now, site)
+        self._rejection(now, site)
+        return EARLIER
+
+    def _admitted(self, now: float, site: Site) -> Any:
+        """Return a permit or None where it takes the lock to know."""
         with self._lock:
             permit, tellings = self._enter_locked(now)
         self._tell_all(tellings, now)
-        if permit is None:
-            raise self._rejection(now, site)
+        if type(permit) is Probe and self._check is not None:
+            self._ask(self._check, permit, site)
+            return None
         return permit
 
     def succeeded(self, permit: Any, now: float, result: Any, /) -> None:
@@ -159,11 +177,14 @@ class CircuitBreaker(Machine):
             # A success alone trips nothing, so it is noted, not counted; ``list.append`` is atomic.
             # One that arrives in the very instant of a transition may count in the new state.
             epoch, began = permit if type(permit) is not int else (permit, now)
-            if epoch == self._epoch and (self._slow is None or now - began <= self._slow):
+            limit = self._slow_after
+            if epoch == self._epoch and (limit is None or now - began <= limit):
                 self._good.append(now)
+                if self._usual is not None:
+                    self._usual.noted.append(now - began)
                 if len(self._good) >= BATCH:
                     with self._lock:
-                        self._count_good_locked()
+                        self._count_good_locked(now)
                 return
         on = self._on
         failed = False
@@ -209,89 +230,50 @@ class CircuitBreaker(Machine):
                         self._cause = cause
             self._tell_all(tellings, now)
 
-    def _tell_all(self, tellings: Tellings, now: float) -> None:
-        for event, details in tellings:
-            self._tell(event, at=now, **details)
-
     def _rejection(self, now: float, site: Site) -> CircuitOpenError:
-        self._rejected += 1  # outside the lock: a statistic, not a decision
-        manual, state = self._manual, self._state
-        error: CircuitOpenError = _new(IsolatedError if manual is ISOLATED else CircuitOpenError)
+        self.detected += 1  # outside the lock: a statistic, not a decision
+        state, manual = self._state, self._manual
+        if manual is None and (state is OPEN or state is RAMPING):
+            error: CircuitOpenError = _new(CircuitOpenError)
+            error.retry_after = self._reopen_at - now
+            error.state = state
+        else:
+            error = _new(IsolatedError if manual is ISOLATED else CircuitOpenError)
+            error.retry_after = None
+            error.state = manual or HALF_OPEN  # half-open too where it has closed just now
         error.pipeline = site.pipeline
         error.strategy = self.title
-        error.retry_after = self._reopen_at - now if state is OPEN else None
-        error.state = manual or state
         error.opened_at = self._opened_at
         error.after = None
         error.__cause__ = self._cause
         if world.listeners:
-            site.refuse(error, now)
+            site.refuse(error, now, enforced=not self.shadow)
         return error
 
-    # -- people --------------------------------------------------------------------------------
+    # -- the health check ----------------------------------------------------------------------
 
-    def trip(self, reason: str = "tripped by hand") -> None:
-        """Open now, for ``open_for``, as if a condition had been met."""
+    def _ask(self, check: Callable[[], Any], probe: Probe, site: Site) -> None:
+        """Start the health check elsewhere, without the deadline of whoever happened to call."""
+        token = ambient.set(NOTHING)
+        try:
+            site.background(check, lambda error: self._answered(check, probe, site, error))
+        except Exception as error:  # noqa: BLE001 - no thread to be had: not the caller's trouble
+            self._answered(check, probe, site, error)
+        finally:
+            restore(token)
+
+    def _answered(
+        self, check: Callable[[], Any], probe: Probe, site: Site, error: BaseException | None
+    ) -> None:
+        """Count a health check; after a good one comes the next, until there are enough."""
         now = current_instant()
-        with self._lock:
-            self._manual = None
-            tellings = self._open_locked(now, reason, None)
-        self._tell_all(tellings, now)
-
-    def isolate(self) -> None:
-        """Hold it open, whatever happens, until `reset`."""
-        self._override(ISOLATED)
-
-    def disable(self) -> None:
-        """Hold it closed, whatever happens, until `reset`; outcomes are still counted."""
-        self._override(DISABLED)
-
-    def _override(self, state: str) -> None:
-        with self._lock:
-            self._manual = state
-            self._failed_trials = 0
-            self._become_locked(CLOSED, "")
-        self._tell("BreakerOverridden", state=state)
-
-    def reset(self) -> None:
-        """Close it, forget all counts, and end `isolate` or `disable`."""
-        with self._lock:
-            self._manual = None
-            self._failed_trials = 0
-            self._become_locked(CLOSED, "")
-        self._tell("BreakerClosed", reason="reset by hand")
-
-    @property
-    def state(self) -> str:
-        """The state: "closed", "open", "half-open", or by hand "isolated" or "disabled"."""
-        if self._manual is not None:
-            return self._manual
-        if self._state is OPEN and current_instant() >= self._reopen_at:
-            return HALF_OPEN
-        return self._state
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state as plain data, for people and machines."""
-        now = current_instant()
-        with self._lock:
-            self._count_good_locked()
-            window = self._trip.window
-            if window is not None:
-                window.advance(now)
-            return {
-                "strategy": self.kind, "name": self.name, "state": self.state, "epoch": self._epoch,
-                "failures_in_a_row": self._trip.streak, "rejected": self._rejected,
-                "calls": None if window is None else window.calls,
-                "failures": None if window is None else window.failures,
-                "slow_calls": None if window is None else window.slow,
-                "probes_in_flight": len(self._outstanding), "probes_passed": self._passed,
-                "reason": self._reason, "cause": None if self._cause is None else repr(self._cause),
-                "retry_after": max(0.0, self._reopen_at - now) if self._state is OPEN else None,
-            }  # fmt: skip
-
-    def __repr__(self) -> str:
-        name = f" {self.name!r}" if self.name else ""
-        state = self.state
-        left = self._reopen_at - current_instant()
-        wait = f", {left:.2g} s left" if state is OPEN and left > 0 else ""
-        return f"<CircuitBreaker{name} {state}{wait}>"
+        if error is not None and not isinstance(error, Exception):
+            self.abandoned(probe, now)
+            return
+        self._settle(probe, now, error, failed=error is not None)
+        if self._state is HALF_OPEN:
+            with self._lock:
+                permit, tellings = self._enter_locked(now)
+            self._tell_all(tellings, now)
+            if type(permit) is Probe:
+                self._ask(check, permit, site)

@@ -5,9 +5,10 @@ and its model through the same operations and compares all that can be seen from
 """
 
 import math
+from random import Random
 
 from holdfast import Bulkhead, BulkheadFullError, CircuitBreaker, CircuitOpenError, IsolatedError
-from holdfast.shapes import Wait
+from holdfast.shapes import Site, Wait
 from holdfast.strategies.breaker_parts import Probe
 
 DOWN = ConnectionError("down")
@@ -68,8 +69,9 @@ class BreakerModel:
 
     def __init__(
         self, *, failures, open_for, open_cap, probes, failure_rate=None, window=10.0, min_calls=20,
-        slow=None, slow_rate=None, open_growth=2.0, probe_timeout=None,
+        slow=None, slow_rate=None, open_growth=2.0, probe_timeout=None, ramp=None, checked=False,
     ):  # fmt: skip
+        self.ramp, self.checked, self.random = ramp, checked, Random(0)
         self.failures, self.failure_rate, self.slow_rate = failures, failure_rate, slow_rate
         self.window, self.min_calls, self.slow = window, min_calls, slow
         self.open_for, self.open_cap, self.open_growth = open_for, open_cap, open_growth
@@ -92,6 +94,7 @@ class BreakerModel:
 
     def open(self, now):
         grown = self.open_for * self.open_growth ** min(self.failed_trials, 100)
+        self.random.random()  # the jitter, of which there is none here
         self.begin("open")
         self.opened, self.until = now, now + min(self.open_cap, grown)
 
@@ -103,14 +106,32 @@ class BreakerModel:
             if now < self.until:
                 return "open"
             self.begin("half-open")
-        permit = {"era": self.era, "began": now}
+        if self.state == "ramping":
+            left = self.until - now
+            if left > 0 and self.random.random() * self.ramp < left:
+                return "ramping"
+            if left <= 0:
+                self.state = "closed"
+                self.failed_trials = 0
         if self.state == "half-open":
-            self.trials = [trial for trial in self.trials if now < trial["expires"]]
-            if len(self.trials) + self.passed >= self.probes:
-                return "half-open"
-            permit["expires"] = now + self.lease
-            self.trials.append(permit)
-        return permit
+            trial = self.try_it(now)
+            return "half-open" if trial is None or self.checked else trial
+        return {"era": self.era, "began": now}
+
+    def try_it(self, now):
+        """Return a new trial, if there is room for one."""
+        self.trials = [trial for trial in self.trials if now < trial["expires"]]
+        room = 1 if self.checked else self.probes - self.passed
+        if len(self.trials) >= room:
+            return None
+        self.trials.append({"era": self.era, "began": now, "expires": now + self.lease})
+        return self.trials[-1]
+
+    def answered(self, trial, now, outcome):
+        """End a health check; a good one is followed by another, until there are enough."""
+        self.settle(trial, now, outcome)
+        if outcome != "abandoned" and self.state == "half-open":
+            self.try_it(now)
 
     def leave(self, permit):
         self.trials = [trial for trial in self.trials if trial is not permit]
@@ -122,20 +143,28 @@ class BreakerModel:
         failed = outcome in {"failed", "bad"}
         slow = self.slow is not None and now - permit["began"] > self.slow
         if self.state == "half-open":
-            if failed or slow:
+            if failed or (slow and not self.checked):
                 self.failed_trials += 1
                 self.open(now)
             else:
                 self.passed += 1
                 if self.passed == self.probes:
-                    self.failed_trials = 0
-                    self.begin("closed")
+                    self.recover(now)
             return
         self.row = self.row + 1 if failed else 0
         if self.calls is not None:
             self.calls.add(now, failed, slow)
         if self.manual != "disabled" and self.trips(failed, slow):
+            self.failed_trials += self.state == "ramping"
             self.open(now)
+
+    def recover(self, now):
+        if self.ramp is not None:
+            self.begin("ramping")
+            self.until = now + self.ramp
+            return
+        self.failed_trials = 0
+        self.begin("closed")
 
     def trips(self, failed, slow):
         """Judge after an outcome that counts against the dependency; others never open it."""
@@ -164,7 +193,12 @@ class BreakerModel:
         """Return the state that a person sees."""
         if self.manual is not None:
             return self.manual
-        return "half-open" if self.state == "open" and now >= self.until else self.state
+        over = now >= self.until
+        return (
+            {"open": "half-open", "ramping": "closed"}.get(self.state, self.state)
+            if over
+            else (self.state)
+        )
 
     def report(self, now):
         """Return what the snapshot must say."""
@@ -180,7 +214,9 @@ class BreakerModel:
             "slow_calls": totals[2],
             "probes_in_flight": len(self.trials),
             "probes_passed": self.passed,
-            "retry_after": max(0.0, self.until - now) if self.state == "open" else None,
+            "retry_after": (
+                max(0.0, self.until - now) if self.state in {"open", "ramping"} else None
+            ),
         }
 
     @property
@@ -194,11 +230,18 @@ class BreakerModel:
 class BreakerPair:
     """A breaker and its model.  `clock` is what the world asks for the time."""
 
-    def __init__(self, clock, **options):
+    def __init__(self, clock, *, shadow=False, checked=False, **options):
         self.clock = clock
-        self.real = CircuitBreaker(open_jitter=0.0, ignore=KeyError, **options)
-        self.model = BreakerModel(**options)
+        self.real = CircuitBreaker(
+            open_jitter=0.0, ignore=KeyError, shadow=shadow, rng=Random(0),
+            probe=(lambda: None) if checked else None, **options,
+        )  # fmt: skip
+        self.model = BreakerModel(checked=checked, **options)
         self.flying = []
+        self.asking = []
+        self.detected = 0
+        self.site = Site("p", background=lambda _check, done: self.begun.append(done))
+        self.begun = []
 
     @property
     def now(self):
@@ -207,21 +250,44 @@ class BreakerPair:
     def enter(self):
         """Let a call in, or see both refuse it for the same reason."""
         verdict = self.model.enter(self.now)
+        refused = isinstance(verdict, str)
+        self.detected += refused
         try:
-            permit = self.real.enter(self.now, (), {})
+            permit = self.real.enter(self.now, (), {}, self.site)
         except CircuitOpenError as error:
+            assert not self.real.shadow
             self.compare_rejection(error, verdict)
+        else:
+            if refused:
+                assert self.real.shadow, f"let in, though it should be {verdict}"
+                verdict = {"era": -1, "began": self.now}
+            assert isinstance(permit, Probe) == ("expires" in verdict)
+            self.flying.append((permit, verdict))
+        self.match_checks()
+
+    def match_checks(self):
+        """Each health check that has begun belongs to a trial of the model."""
+        if not self.model.checked:
             return
-        assert isinstance(verdict, dict), f"let in, though it should be {verdict}"
-        assert isinstance(permit, Probe) == ("expires" in verdict)
-        self.flying.append((permit, verdict))
+        known = [trial for _, trial in self.asking]
+        new = [trial for trial in self.model.trials if all(trial is not one for one in known)]
+        assert len(self.begun) == len(new)
+        self.asking += zip(self.begun, new, strict=True)
+        self.begun.clear()
+
+    def answer(self, place, outcome):
+        """End one of the health checks."""
+        done, trial = self.asking.pop(place % len(self.asking))
+        done({"succeeded": None, "failed": DOWN, "abandoned": KeyboardInterrupt()}[outcome])
+        self.model.answered(trial, self.now, outcome)
+        self.match_checks()
 
     def compare_rejection(self, error, verdict):
         assert error.state == verdict
         assert isinstance(error, IsolatedError) == (verdict == "isolated")
         if verdict == "open":
             assert error.opened_at == self.model.opened
-        expected = self.model.until - self.now if verdict == "open" else None
+        expected = self.model.until - self.now if verdict in {"open", "ramping"} else None
         assert error.retry_after == expected
 
     def settle(self, place, outcome):
@@ -248,11 +314,14 @@ class BreakerPair:
         assert {name: report[name] for name in expected} == expected
         assert self.real.state == expected["state"]
         assert (self.real.resting is not None) == self.model.calm
+        assert self.real.detected == self.detected
 
     def land(self):
         """End all calls; afterwards no probe may be out."""
         while self.flying:
             self.settle(0, "abandoned")
+        while self.asking:
+            self.answer(0, "abandoned")
         assert self.real.snapshot()["probes_in_flight"] == 0
 
 

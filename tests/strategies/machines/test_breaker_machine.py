@@ -13,6 +13,7 @@ from hypothesis.stateful import (
 from reference_models import BreakerPair
 
 OUTCOMES = ["succeeded", "failed", "abandoned", "ignored"]
+ANSWERS = ["succeeded", "succeeded", "failed", "abandoned"]
 USUAL = {"failures": 3, "open_for": 5.0, "open_cap": 20.0, "probes": 2}
 
 CONFIGURATIONS = {
@@ -28,8 +29,18 @@ CONFIGURATIONS = {
     | {"failures": 4, "failure_rate": 0.75, "slow": 3.0, "slow_rate": 0.75, "window": 10.0}
     | {"min_calls": 4, "probes": 3},
     "short leases": USUAL | {"failures": 1, "probes": 3, "probe_timeout": 2.0},
+    "ramp": USUAL | {"failures": 2, "ramp": 8.0},
+    "ramp, with a rate": USUAL
+    | {"failures": None, "failure_rate": 0.5, "window": 8, "min_calls": 4, "ramp": 8.0},
+    "health check": USUAL | {"checked": True, "probe_timeout": 4.0},
+    "health check, and a ramp": USUAL
+    | {"failures": 1, "checked": True, "ramp": 8.0, "slow": 1.0, "slow_rate": 0.5, "min_calls": 3},
+    "shadow": USUAL | {"failures": 2, "shadow": True},
+    "shadow, with all": USUAL
+    | {"failures": 2, "failure_rate": 0.5, "window": 8, "min_calls": 4, "shadow": True}
+    | {"ramp": 8.0, "checked": True},
 }
-BY_HAND = {"consecutive", "all conditions"}
+BY_HAND = {"consecutive", "all conditions", "ramp", "shadow, with all"}
 
 
 class BreakerMachine(RuleBasedStateMachine):
@@ -53,6 +64,11 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule(place=st.integers(0, 20), outcome=st.sampled_from(OUTCOMES))
     def settle(self, place, outcome):
         self.pair.settle(place, outcome)
+
+    @precondition(lambda self: self.pair.asking)
+    @rule(place=st.integers(0, 5), outcome=st.sampled_from(ANSWERS))
+    def answer(self, place, outcome):
+        self.pair.answer(place, outcome)
 
     @rule(
         outcome=st.sampled_from(OUTCOMES),

@@ -1,0 +1,68 @@
+"""How a circuit breaker comes back: for how long it is open, with how many trials, along which ramp."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast import _validate
+from holdfast._world import world
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+class Recovery:
+    """The options of a breaker that matter once it has opened; they never change."""
+
+    __slots__ = ("cap", "growth", "jitter", "lease", "open_for", "probes", "ramp", "rng")
+
+    def __init__(
+        self,
+        *,
+        open_for: float,
+        open_growth: float,
+        open_cap: float,
+        open_jitter: float,
+        probes: int,
+        probe_timeout: float | None,
+        ramp: float | None,
+        rng: Random | None,
+    ) -> None:
+        self.open_for: float = _validate.seconds("open_for", open_for)
+        self.growth: float = _validate.number("open_growth", open_growth, low=1)
+        self.cap: float = _validate.seconds("open_cap", open_cap)
+        if open_cap < open_for:
+            raise _validate.refuse(
+                "open_cap", open_cap, f"it must be at least open_for={open_for!r}"
+            )
+        self.jitter: float = _validate.number("open_jitter", open_jitter, low=0, high=1)
+        self.probes: int = _validate.count("probes", probes)
+        timeout = _validate.optional_seconds("probe_timeout", probe_timeout)
+        self.lease: float = self.cap if timeout is None else timeout
+        self.ramp: float | None = _validate.optional_seconds("ramp", ramp)
+        if rng is not None and not callable(getattr(rng, "uniform", None)):
+            raise _validate.refuse("rng", rng, "it must be a random.Random or None")
+        self.rng: Random | None = rng
+
+    def opening(self, failed_trials: int) -> float:
+        """Draw how long to stay open after so many trials have failed in a row, in seconds."""
+        plain = opening(self.open_for, self.growth, self.cap, failed_trials)
+        return plain * (self.rng or world.rng).uniform(1.0, 1.0 + self.jitter)
+
+    def admits(self, left: float) -> bool:
+        """Draw whether a call passes ``left`` seconds before the end of the ramp.
+
+        Drawn, not counted out: every second call of two kinds in turn would always be of one kind.
+        """
+        drawn = (self.rng or world.rng).uniform(0.0, 1.0)
+        return self.ramp is None or drawn * self.ramp >= left
+
+
+def opening(open_for: float, growth: float, cap: float, failed_trials: int) -> float:
+    """Return how long to stay open after so many trials have failed in a row, in seconds."""
+    lasts = open_for
+    for _ in range(failed_trials):
+        lasts *= growth
+        if lasts >= cap:
+            return cap
+    return lasts
