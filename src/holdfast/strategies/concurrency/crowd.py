@@ -1,0 +1,223 @@
+"""Who is inside a limiter, who waits, and how many may be inside.
+
+The calls in flight are counted by the length of a list, which CPython changes atomically with and
+without the GIL: below three quarters of the limit, where everybody may enter, nobody takes the lock.
+It guards who enters above that, and who waits:
+
+* A caller that finds no room joins the queue under the lock, then looks for room once more.
+* A caller that makes room looks, after that, whether somebody waits.
+
+Whichever comes first, one of the two sees the other, so no wake-up is lost.  With anybody waiting,
+nobody passes without the lock.
+
+The garbage collector may end a waiting coroutine at any point, even in the middle of a section that
+the same thread has locked.  So whoever was taken off the queue is looked at once more before the
+grant, with nothing in between in which somebody else could run.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from holdfast.criticality import CLASSES
+from holdfast.errors import ConcurrencyLimitedError
+from holdfast.shapes import Wait
+from holdfast.strategies._shared import Guard
+from holdfast.strategies.concurrency.partitions import Partitions, Party, Permit, admitted
+from holdfast.strategies.concurrency.waiting import Waiting
+
+SHEDDABLE = 0.75
+"""The part of the limit that sheddable calls may fill."""
+
+
+class Crowd(Guard):
+    """A gate with a limit that moves; what finds the limit is its subclass."""
+
+    __slots__ = (
+        "_contended", "_inside", "_judges", "_limit", "_lock", "_open", "_partitions", "_rest_until",
+        "_slow", "_waiting", "max_wait", "queue", "reserve",
+    )  # fmt: skip
+    queue: int
+    max_wait: float | None
+    reserve: float
+    _judges: bool
+    _partitions: Partitions | None
+
+    def _empty(self, limit: float) -> None:
+        self._lock = threading.RLock()
+        self._inside: list[None] = []
+        self._waiting = Waiting()
+        self._contended = False
+        self._rest_until = 0.0
+        if self._partitions is not None:
+            self._partitions.clear()
+        self._learnt_locked(limit)
+
+    def _learnt_locked(self, limit: float) -> None:
+        self._limit = limit
+        looks = self._contended or self._partitions is not None
+        self._open = 0 if looks else int(limit * SHEDDABLE) or int(limit)
+        """So many in flight are open to everybody, without a further look."""
+        self._slow = self._contended or self._judges or limit < 1
+
+    # -- coming in -----------------------------------------------------------------------------
+
+    def _admit(self, now: float, rank: int, party: Party | None) -> Any:
+        """Return a permit or a place in the queue; None where there is room in neither."""
+        with self._lock:
+            self._inside.append(None)
+            if self._has_room_locked(now, rank, party) and not self._waiting.has(rank, party):
+                return admitted(now, party, sample=self._is_sample_locked())
+            del self._inside[-1:]
+            if self._limit < 1 or self.shadow or len(self._waiting) >= self.queue:
+                return None
+            permit = Permit(now, party, sample=False, rank=rank)
+            permit.wait()
+            self._waiting.join(permit)
+            self._note_locked()
+        self._settle(now)
+        return permit if permit.granted else Wait(permit, self.max_wait, permit)
+
+    def _overdraw(self, now: float, party: Party | None) -> Any:
+        """Return the permit of a call that shadow mode lets in, beyond the limit."""
+        with self._lock:
+            self._inside.append(None)
+            return admitted(now, party, sample=False)
+
+    def _has_room_locked(self, now: float, rank: int, party: Party | None) -> bool:
+        """Return whether there is room for somebody who has been counted in already."""
+        in_flight = len(self._inside)
+        if self._limit < 1:
+            return in_flight == 1 and now >= self._rest_until
+        ceiling = self._ceiling(rank)
+        return in_flight <= ceiling or (party is not None and party.guaranteed(ceiling))
+
+    def _ceiling(self, rank: int) -> float:
+        if rank == 0:
+            return self._limit / (1 - self.reserve)
+        return self._limit if rank == 1 else max(1.0, self._limit * SHEDDABLE)
+
+    def _is_sample_locked(self) -> bool:
+        return len(self._inside) <= max(1, int(self._limit))
+
+    # -- those who wait ------------------------------------------------------------------------
+
+    def _settle(self, now: float) -> None:
+        """Let in who waits, as many as there is room for.  Wakes outside the lock."""
+        while True:
+            with self._lock:
+                permit = self._grant_locked(now)
+            if permit is None:
+                return
+            if not permit.wake():  # its event loop is closed; it will never come for its permit
+                with self._lock:
+                    if not permit.gone:
+                        permit.granted = False
+                        self._count_out_locked(permit.party)
+
+    def _grant_locked(self, now: float) -> Permit | None:
+        """Let in the next for whom there is room, and count the latency from now on."""
+        for permit in self._waiting.heads():
+            self._inside.append(None)
+            if self._has_room_locked(now, permit.rank, permit.party):
+                self._waiting.leave(permit)
+                self._note_locked()
+                if permit.party is not None:
+                    permit.party.in_flight += 1
+                permit.started, permit.sample = now, self._is_sample_locked()
+                if (
+                    not permit.gone and not permit.granted
+                ):  # see the module: nothing may come between
+                    permit.granted = True
+                    return permit
+                self._count_out_locked(permit.party)
+            else:
+                del self._inside[-1:]
+        return None
+
+    def _count_out_locked(self, party: Party | None) -> None:
+        del self._inside[
+            -1:
+        ]  # no pop(): a child forked inside a call gives back what it hasn't got
+        if party is not None:
+            party.in_flight = max(0, party.in_flight - 1)
+
+    def _gave_up(self, permit: Permit) -> bool:
+        """Take a cancelled caller off the queue; return whether it was still waiting."""
+        with self._lock:
+            permit.gone = True
+            if permit.granted:
+                return False
+            self._waiting.leave(permit)
+            self._note_locked()
+            return True
+
+    def expired(self, permit: Any, now: float, /) -> ConcurrencyLimitedError | None:
+        """Leave the queue after a wait that was too long; None if granted meanwhile.
+
+        It passes where a rest has ended in the meantime, about which nobody is told; and in shadow
+        mode, switched on while somebody waited, beyond the limit.
+        """
+        if type(permit) is not Permit:
+            return None
+        with self._lock:
+            if permit.granted:
+                return None
+            self._waiting.leave(permit)
+            self._note_locked()
+            self._inside.append(None)
+            room = self._has_room_locked(now, permit.rank, permit.party)
+            waited, permit.started = now - permit.started, now
+            if room or self.shadow:
+                permit.granted = True
+                permit.sample = room and self._is_sample_locked()
+                if permit.party is not None:
+                    permit.party.in_flight += 1
+            else:
+                del self._inside[-1:]
+        if room:
+            return None
+        self.detected += 1
+        error = self._refusal(permit.rank, now, f"; its turn did not come within {waited:.3g} s")
+        if permit.granted:
+            self._tell("CallRejected", at=now, error=error, enforced=False)
+            return None
+        self.enforced += 1
+        return error
+
+    def _note_locked(self) -> None:
+        contended = len(self._waiting) > 0
+        if contended != self._contended:
+            self._contended = contended
+            self._learnt_locked(self._limit)
+
+    # -- for people ----------------------------------------------------------------------------
+
+    def _refusal(self, rank: int, now: float, more: str = "") -> ConcurrencyLimitedError:
+        in_flight, rest = len(self._inside), self._rest_until - now if self._limit < 1 else 0.0
+        waiting = f" and {self.waiting} wait" if self._contended else ""
+        found = f"the limit found for {CLASSES[rank]} calls is {self._ceiling(rank):.3g}"
+        return ConcurrencyLimitedError(
+            f"{self.title} is at its limit: {in_flight} in flight{waiting}, and {found}{more}",
+            strategy=self.title, retry_after=rest if rest > 0 else None,
+        )  # fmt: skip
+
+    @property
+    def limit(self) -> float:
+        """How many calls may be in flight, as far as is known."""
+        return self._limit
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls are inside now."""
+        return len(self._inside)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for their turn now."""
+        return len(self._waiting)
+
+    def busy(self, _now: float) -> bool:
+        """Return whether forgetting this limiter now would lose count of what is under way."""
+        return bool(self._inside) or self._contended

@@ -1,0 +1,258 @@
+"""`ConcurrencyLimiter`: as many calls in flight as the dependency can serve, found out as it goes.
+
+Each call that ends is a sample: how long it took, how many were in flight, whether it was lost.  An
+algorithm (`holdfast.concurrency`) turns the samples into a limit.  Above it calls are refused at once,
+or wait in a queue of their own, which takes up bursts; that of the dependency is kept short.
+
+Who is refused first follows from what a call says about itself (`holdfast.priority`):
+
+* sheddable calls, beyond three quarters of the limit;
+* default calls, beyond the limit;
+* critical calls, beyond limit / (1 - reserve): four times the limit.  The reserve lies on top, so it
+  costs nothing while nothing is critical, and it is large because it must hold the bursts of critical
+  calls when they alone are almost as many as the dependency can serve.
+
+A call let in beyond the limit is no sample: those admitted below it see the queue that the limit allows.
+
+With partitions, each is guaranteed its share of the limit, and may use what the others leave unused.
+One that claims its share while others are above theirs makes the whole exceed the limit for a while.
+
+A limit below 1 is a duty cycle: one call at a time, and after each a rest, so that on average so many
+are in flight: in a fleet of many small clients even one call each can be too much.  Nobody begins to
+wait then.
+
+How calls come in, and wait, without a lock in the common case: `holdfast.strategies.concurrency.crowd`.
+The lock guards the samples, too.  Events are told, and the user's functions called, outside of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+from holdfast import _validate, classify
+from holdfast._world import world
+from holdfast.classify import On
+from holdfast.criticality import current_priority, rank_of
+from holdfast.errors import RejectedError
+from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
+from holdfast.strategies.concurrency.crowd import Crowd
+from holdfast.strategies.concurrency.partitions import Partitions, Permit
+from holdfast.strategies.concurrency.protocol import Algorithm
+from holdfast.strategies.concurrency.spread import spread
+from holdfast.transient import transient
+
+TOLD = 0.1
+"""A limit that has moved by less than this part of it is not worth an event."""
+
+SPAN, SAMPLES = 0.5, 1000
+"""Seconds, and how many samples are taken in them at most: more would cost and teach nothing."""
+
+
+class ConcurrencyLimiter(Crowd):
+    """Let in as many calls as ``algorithm`` finds that the dependency can serve; refuse the others.
+
+    An identity: share one instance between pipelines to share the limit.  Thread- and task-safe; one
+    instance serves threads and any number of event loops.
+
+    Args:
+        algorithm: one of `holdfast.concurrency`, or your own with its ``search``; by default
+            ``concurrency.spread()``.
+        min: the lowest limit, greater than 0; below 1, see the module.
+        max: the highest limit.
+        initial: the limit to begin with; by default 20, or as near as ``min`` and ``max`` allow.
+        on: which outcomes are losses: signs of overload, such as timeouts and refusals.  Other errors
+            tell nothing about the capacity, and are no samples.
+        reserve: the share, from 0 to 0.99, of what critical calls may have in flight in all that is
+            theirs alone, on top of the limit; 0: priorities change nothing for them.
+        priority: ``priority(*args, **kwargs)`` returns the call's class; None: that in force around
+            it (`holdfast.priority`), ``"default"`` otherwise.
+        partition: ``partition(*args, **kwargs)`` returns whose call it is, a key of ``shares``; a call
+            of anybody else has no guaranteed share.
+        shares: for each partition, its guaranteed share of the limit; together at most 1.
+        queue: how many calls above the limit may wait for their turn: the more important first,
+            then in the order of arrival; 0 refuses them at once.
+        max_wait: the longest wait, in seconds; None for as long as the deadline allows, which a
+            ``min`` below 1 rules out.
+        shadow: count and tell what would be refused or made to wait, but let it pass.
+        name: for messages; by default the first pipeline's.
+
+    Raises:
+        ConfigurationError: for a value outside its range.
+        ConcurrencyLimitedError: (on calls) above the limit, with a full queue or after ``max_wait``.
+    """
+
+    __slots__ = (
+        "_afresh", "_algorithm", "_on", "_priority", "_sample", "_taken", "_told", "initial", "max",
+        "min",
+    )  # fmt: skip
+    kind = "concurrency limiter"
+    timed = True
+
+    def __init__(
+        self,
+        algorithm: Algorithm | None = None,
+        *,
+        min: float = 1,
+        max: int = 200,
+        initial: int | None = None,
+        on: On = transient,
+        reserve: float = 0.75,
+        priority: Callable[..., str] | None = None,
+        partition: Callable[..., Hashable] | None = None,
+        shares: Mapping[Any, float] | None = None,
+        queue: int = 0,
+        max_wait: float | None = None,
+        shadow: bool = False,
+        name: str | None = None,
+    ) -> None:
+        self._algorithm: Algorithm = spread() if algorithm is None else algorithm
+        if not isinstance(self._algorithm, Algorithm):
+            raise _validate.refuse("algorithm", algorithm, "it must be one of holdfast.concurrency")
+        self.min: float = _validate.number("min", min, low=0, above=True)
+        self.max: int = _validate.count("max", max)
+        if self.min > self.max:
+            raise _validate.refuse("min", min, f"it must be at most max={max!r}")
+        self.initial: int | None = None if initial is None else _validate.count("initial", initial)
+        self.reserve: float = _validate.number("reserve", reserve, low=0, high=0.99)
+        self.queue: int = _validate.count("queue", queue, low=0)
+        self.max_wait: float | None = _validate.optional_seconds("max_wait", max_wait)
+        if queue and max_wait is None and min < 1:
+            raise _validate.refuse("max_wait", max_wait, "with min < 1 who waits may not be woken")
+        if priority is not None:
+            _validate.plain_callable("priority", priority)
+        self._priority = priority
+        self._partitions = Partitions.of(partition, shares)
+        self._on = classify.condition("on", on)
+        self._judges = bool(self._on.on_results)
+        self.resting: Any = None  # never; in a slot, where reading it is quick
+        self._after_fork()
+        super().__init__(name, shadow=shadow)
+
+    def _after_fork(self) -> None:
+        """Start afresh: the calls under way, and what they will teach, are the parent's."""
+        self._afresh = 0.0
+        self._taken = 0
+        search = self._algorithm.search(self.min, self.max, self.initial)
+        self._sample = search.sample
+        self._told = search.limit
+        self._empty(search.limit)
+
+    # -- the gate ------------------------------------------------------------------------------
+
+    def enter(self, now: float, args: Arguments, kwargs: Keywords, site: Site = NOWHERE, /) -> Any:
+        """Return a permit or a place in the queue, or raise `ConcurrencyLimitedError`."""
+        inside = self._inside
+        if len(inside) < self._open:
+            inside.append(None)
+            if len(inside) <= self._limit:  # whoever comes in first and counts then, can't be wrong
+                return now
+            del inside[-1:]
+        return self._enter_by_class(now, args, kwargs, site)
+
+    def succeeded(self, permit: Any, now: float, result: Any, /) -> None:
+        """Give the permit back, and learn from the call."""
+        if self._slow or type(permit) is Permit:
+            self._succeeded_slowly(permit, now, result)
+            return
+        inside = self._inside
+        if self._taken >= SAMPLES and now < self._afresh:
+            del inside[-1:]  # no pop(): a child forked inside a call gives back what it hasn't got
+            if self._contended:
+                self._settle(now)
+            return
+        with self._lock:
+            in_flight = len(inside)
+            del inside[-1:]
+            self._taken += 1
+            if now >= self._afresh:
+                self._afresh, self._taken = now + SPAN, 1
+            limit = self._limit
+            if in_flight > limit:  # others are in beyond the limit; that's not this one's doing
+                in_flight = int(limit)
+            found = self._sample(now, now - permit, in_flight, False)  # noqa: FBT003 - a position is quicker
+            if found != limit:
+                self._learnt_locked(found)
+            elif not self._contended:
+                return
+        self._changed(now, limit, found)
+
+    def failed(self, permit: Any, now: float, error: Exception, /) -> None:
+        """Give the permit back; a loss shrinks the limit, another error is no sample."""
+        rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
+        if not rejected and self._on.matches(error, broken=True):
+            self._leave(permit, now, lost=True)
+        else:
+            self.abandoned(permit, now)
+
+    def abandoned(self, permit: Any, now: float, /) -> None:
+        """Give the permit back of a call that was cancelled, or leave the queue: no sample."""
+        if type(permit) is Permit and not permit.granted and self._gave_up(permit):
+            return
+        self._leave(permit, now, lost=None)
+
+    def _enter_by_class(self, now: float, args: Arguments, kwargs: Keywords, site: Site) -> Any:
+        if self._contended:  # somebody may have found no room because of us, or a rest has ended
+            self._settle(now)
+        chosen = current_priority() if self._priority is None else self._priority(*args, **kwargs)
+        rank = rank_of(chosen)
+        party = None if self._partitions is None else self._partitions.find(args, kwargs)
+        permit = self._admit(now, rank, party)
+        if permit is None:
+            self._refused(self._refusal(rank, now), now, site)
+            permit = self._overdraw(now, party)  # in shadow mode
+        return permit
+
+    def _succeeded_slowly(self, permit: Any, now: float, result: Any) -> None:
+        lost = False
+        if self._judges and result is not NO_RESULT:
+            try:
+                lost = self._on.matches_result(result)
+            except Exception:
+                self.abandoned(permit, now)
+                raise
+        self._leave(permit, now, lost=lost)
+
+    def _leave(self, permit: Any, now: float, *, lost: bool | None) -> None:
+        """Take a permit back; a call with an outcome that was let in below the limit is a sample."""
+        special = type(permit) is Permit
+        took = now - (permit.started if special else permit)
+        with self._lock:
+            in_flight, limit = len(self._inside), self._limit
+            self._count_out_locked(permit.party if special else None)
+            found = limit
+            if lost is not None and (lost or not special or permit.sample):
+                found = self._sample(now, took, min(in_flight, int(limit) or 1), lost)
+                self._learnt_locked(found)
+            if found < 1:
+                self._rest_until = now + took * (1 / found - 1)
+        self._changed(now, limit, found)
+
+    def _changed(self, now: float, before: float, found: float) -> None:
+        """Let in who waits, and tell a change of the limit that is worth it."""
+        if self._contended:
+            self._settle(now)
+        if found == before or not world.listeners:
+            return
+        before, after = self._told, self._limit
+        if abs(after - before) >= max(TOLD * before, min(1.0, before / 2)):
+            self._told = after
+            self._tell("LimitChanged", at=now, before=before, after=after)
+
+    # -- for people ----------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as plain data."""
+        parties = self._partitions.parties if self._partitions is not None else {}
+        return {
+            "strategy": self.kind, "name": self.name, "limit": self._limit,
+            "in_flight": self.in_flight, "waiting": self.waiting, "queue": self.queue,
+            "max_wait": self.max_wait, "min": self.min, "max": self.max,
+            "algorithm": repr(self._algorithm), "reserve": self.reserve,
+            "partitions": {key: party.in_flight for key, party in parties.items()},
+            "shadow": self.shadow, "detected": self.detected, "enforced": self.enforced,
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"<ConcurrencyLimiter{name} {self.in_flight} in flight, limit {self._limit:.3g}>"

@@ -1,0 +1,577 @@
+"""`ConcurrencyLimiter`: who comes in, what becomes a sample, and who is refused first."""
+
+import pytest
+
+from holdfast import (
+    AttemptTimeout,
+    BulkheadFullError,
+    ConcurrencyLimitedError,
+    ConcurrencyLimiter,
+    ConfigurationError,
+    concurrency,
+    on_result,
+    priority,
+)
+from holdfast import events as told
+from holdfast._world import _renew_all
+from holdfast.shapes import NO_RESULT, Gate, Site
+from holdfast.strategies.concurrency_limiter import SAMPLES
+
+LOST = TimeoutError("lost")
+WRONG = KeyError("wrong")
+
+
+class Scripted:
+    """An algorithm whose limit the test sets; it remembers what it was told."""
+
+    def __init__(self, limit=4.0):
+        self.limit = limit
+        self.samples = []
+        self.began = None
+
+    def search(self, low, high, initial):
+        self.began = (low, high, initial)
+        return self
+
+    def sample(self, now, rtt, in_flight, dropped):
+        self.samples.append((now, rtt, in_flight, dropped))
+        return self.limit
+
+
+def limiter(limit=4.0, **options):
+    """Return a limiter with that limit, and its algorithm."""
+    algorithm = Scripted(limit)
+    return ConcurrencyLimiter(algorithm, **options), algorithm
+
+
+def enter(gate, *args, now=0.0, **kwargs):
+    return gate.enter(now, args, kwargs)
+
+
+def fill(gate, *args):
+    """Enter until refused; return the permits."""
+    permits = []
+    while True:
+        try:
+            permits.append(enter(gate, *args))
+        except ConcurrencyLimitedError:
+            return permits
+
+
+def refused(gate, *args, now=0.0):
+    with pytest.raises(ConcurrencyLimitedError) as caught:
+        gate.enter(now, args, {})
+    return caught.value
+
+
+# -- the limit ----------------------------------------------------------------------------------------
+
+
+def test_a_limiter_has_the_shape_of_a_gate():
+    """It never rests, since each call counts, and it wants to know how long calls take."""
+    gate = ConcurrencyLimiter()
+
+    assert isinstance(gate, Gate)
+    assert (gate.resting, gate.timed, gate.limit, gate.in_flight) == (None, True, 20, 0)
+    assert gate.expired(1.0, 0.0) is None
+
+
+@pytest.mark.parametrize("limit, size", [(1.0, 1), (1.9, 1), (4.0, 4), (4.99, 4), (100.0, 100)])
+def test_as_many_calls_as_the_limit_are_in_flight(limit, size):
+    """Fractions of a call don't count."""
+    gate, _ = limiter(limit)
+
+    assert len(fill(gate)) == size
+    assert gate.in_flight == size
+
+
+def test_a_search_is_told_the_bounds():
+    """`min`, `max`, and where to begin."""
+    gate, algorithm = limiter(min=2, max=50, initial=7)
+
+    assert algorithm.began == (2, 50, 7)
+    assert (gate.min, gate.max, gate.initial) == (2, 50, 7)
+
+
+def test_a_success_is_a_sample():
+    """The instant, how long it took, how many were in flight with it, and that it is no loss."""
+    gate, algorithm = limiter()
+    enter(gate, now=10.0)
+    permit = enter(gate, now=10.5)
+
+    gate.succeeded(permit, 11.0, "result")
+
+    assert algorithm.samples == [(11.0, 0.5, 2, False)]
+    assert gate.in_flight == 1
+
+
+@pytest.mark.parametrize("error", [LOST, ConnectionError("down"), AttemptTimeout(seconds=1.0)])
+def test_a_transient_failure_is_a_loss(error):
+    """Timeouts and refusals are what overload looks like."""
+    gate, algorithm = limiter()
+
+    gate.failed(enter(gate), 1.0, error)
+
+    assert algorithm.samples == [(1.0, 1.0, 1, True)]
+    assert gate.in_flight == 0
+
+
+@pytest.mark.parametrize("error", [WRONG, BulkheadFullError("full")])
+def test_other_errors_are_no_samples(error):
+    """They say nothing about the capacity; a rejection further in never reached the dependency."""
+    gate, algorithm = limiter()
+
+    gate.failed(enter(gate), 1.0, error)
+
+    assert (algorithm.samples, gate.in_flight) == ([], 0)
+
+
+def test_what_is_a_loss_is_an_option():
+    """By class, by predicate or by result; a rejection only where its class is named."""
+    gate, algorithm = limiter(on=KeyError | on_result(lambda result: result == "busy"))
+    gate.failed(enter(gate), 1.0, WRONG)
+    gate.succeeded(enter(gate), 1.0, "busy")
+    gate.succeeded(enter(gate), 1.0, "fine")
+    gate.failed(enter(gate), 1.0, LOST)
+    assert [sample[3] for sample in algorithm.samples] == [True, True, False]
+
+    gate, algorithm = limiter(on=Exception)
+    gate.failed(enter(gate), 1.0, BulkheadFullError("full"))
+    assert algorithm.samples == []
+
+    gate, algorithm = limiter(on=BulkheadFullError)
+    gate.failed(enter(gate), 1.0, BulkheadFullError("full"))
+    assert [sample[3] for sample in algorithm.samples] == [True]
+
+
+def test_a_predicate_that_raises_leaks_no_permit():
+    """Its error reaches the caller of a success, and is noted on that of a failure."""
+
+    def broken(_subject):
+        raise ZeroDivisionError
+
+    gate, _ = limiter(on=on_result(broken))
+    with pytest.raises(ZeroDivisionError):
+        gate.succeeded(enter(gate), 1.0, "result")
+    assert gate.in_flight == 0
+
+    gate, _ = limiter(on=broken)
+    gate.failed(enter(gate), 1.0, WRONG)
+    assert gate.in_flight == 0
+
+
+def test_a_block_of_code_has_no_result_to_judge():
+    """It succeeds, whatever the condition on results."""
+    gate, algorithm = limiter(on=on_result(lambda _result: True))
+
+    gate.succeeded(enter(gate), 1.0, NO_RESULT)
+
+    assert [sample[3] for sample in algorithm.samples] == [False]
+
+
+def test_an_abandoned_call_is_no_sample():
+    """A cancelled call ended early for a reason of its own."""
+    gate, algorithm = limiter()
+
+    gate.abandoned(enter(gate), 1.0)
+
+    assert (algorithm.samples, gate.in_flight) == ([], 0)
+
+
+def test_of_very_many_calls_some_are_samples():
+    """A thousand in half a second say enough; all give their permits back."""
+    gate, algorithm = limiter()
+    for _ in range(3 * SAMPLES):
+        gate.succeeded(enter(gate, now=1.0), 1.25, None)
+    assert len(algorithm.samples) == SAMPLES
+
+    gate.succeeded(enter(gate, now=1.0), 1.75, None)
+    assert len(algorithm.samples) == SAMPLES + 1
+    assert gate.in_flight == 0
+
+
+def test_the_limit_follows_the_algorithm():
+    """Up and down; after a shrinking nobody enters until enough have left."""
+    gate, algorithm = limiter(4.0)
+    permits = fill(gate)
+    algorithm.limit = 2.0
+    gate.succeeded(permits.pop(), 1.0, None)
+    assert gate.limit == 2.0
+
+    for _ in range(2):
+        refused(gate)
+        gate.succeeded(permits.pop(), 1.0, None)
+    enter(gate)
+
+    algorithm.limit = 8.0
+    gate.succeeded(permits.pop(), 1.0, None)
+    assert len(fill(gate)) == 7
+
+
+def test_who_is_in_beyond_the_limit_does_not_count_in_a_sample():
+    """The algorithm is told of as many as it has allowed."""
+    gate, algorithm = limiter(4.0)
+    permits = fill(gate)
+    with priority("critical"):
+        fill(gate)
+    assert gate.in_flight == 16
+
+    gate.succeeded(permits.pop(), 1.0, None)
+    gate.failed(permits.pop(), 1.0, LOST)
+
+    assert [sample[2] for sample in algorithm.samples] == [4, 4]
+
+
+def test_a_call_that_loses_a_race_for_the_last_place_is_refused():
+    """It counts itself in, sees that somebody else was faster, and takes itself back."""
+
+    class Raced(list):
+        def append(self, entry):
+            super().append(entry)
+            if len(self) == 1:
+                super().append(entry)  # somebody else, in the same instant
+
+    gate, _ = limiter(1.0)
+    gate._inside = Raced()
+
+    refused(gate)
+    assert gate.in_flight == 1
+
+
+# -- refusals -----------------------------------------------------------------------------------------
+
+
+def test_a_refusal_says_how_many_and_why():
+    """The limit, what is in flight, and for which class of calls."""
+    gate, _ = limiter(4.3, name="payments")
+    fill(gate)
+    with pytest.raises(ConcurrencyLimitedError) as caught:
+        gate.enter(0.0, (), {}, Site("checkout"))
+
+    assert str(caught.value) == (
+        "pipeline 'checkout': concurrency limiter 'payments' is at its limit: "
+        "4 in flight, and the limit found for default calls is 4.3"
+    )
+    assert caught.value.strategy == "concurrency limiter 'payments'"
+    assert caught.value.retry_after is None
+
+
+def test_a_refusal_is_told(heard):
+    """With the pipeline that was called and the instant."""
+    gate, _ = limiter(1.0)
+    enter(gate)
+
+    with pytest.raises(ConcurrencyLimitedError) as caught:
+        gate.enter(7.0, (), {}, Site("checkout"))
+
+    (event,) = heard
+    assert (type(event), event.pipeline, event.at) == (told.CallRejected, "checkout", 7.0)
+    assert event.error is caught.value
+
+
+def test_a_change_of_the_limit_is_told_if_it_is_worth_it(heard):
+    """A tenth of it, and at least one call; by the limiter's name, with both limits."""
+    gate, algorithm = limiter(20.0, name="payments")
+    for limit in (20.5, 21.0, 21.9, 22.0, 21.0, 19.0, 1.0, 0.9, 0.5, 0.4):
+        algorithm.limit = limit
+        gate.failed(enter(gate, now=5.0), 5.0, LOST)
+        gate._rest_until = 0.0
+
+    changes = [(event.before, event.after) for event in heard]
+    assert changes == [(20.0, 22.0), (22.0, 19.0), (19.0, 1.0), (1.0, 0.5)]
+    assert {type(event) for event in heard} == {told.LimitChanged}
+    assert (heard[0].strategy, heard[0].at) == ("concurrency limiter 'payments'", 5.0)
+
+
+# -- priorities ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, room", [("sheddable", 15), ("default", 20), ("critical", 80)])
+def test_each_class_has_its_ceiling(name, room):
+    """Three quarters of the limit, the limit, and the limit with the reserve on top."""
+    gate, _ = limiter(20.0)
+
+    with priority(name):
+        assert len(fill(gate)) == room
+
+
+def test_the_reserve_is_an_option():
+    """A share of all that critical calls may have; without one they are as others."""
+    for reserve, room in ((0.0, 20), (0.5, 40), (0.9, 200)):
+        gate, _ = limiter(20.0, reserve=reserve)
+        with priority("critical"):
+            assert len(fill(gate)) == room
+
+
+def test_less_important_calls_are_refused_first():
+    """Those that come while the more important ones fill the limit."""
+    gate, _ = limiter(20.0)
+    with priority("sheddable"):
+        fill(gate)
+        refused(gate)
+    enter(gate)
+    with priority("sheddable"):
+        assert "found for sheddable calls is 15" in str(refused(gate))
+    with priority("critical"):
+        enter(gate)
+
+
+def test_even_a_limit_of_one_is_open_to_everybody():
+    """Three quarters of a call would be none at all."""
+    for name, room in (("sheddable", 1), ("default", 1), ("critical", 4)):
+        gate, _ = limiter(1.0)
+        with priority(name):
+            assert len(fill(gate)) == room
+
+
+def test_a_call_beyond_the_limit_is_no_sample_unless_it_is_lost():
+    """Its wait is not the one that the limit is to control."""
+    gate, algorithm = limiter(4.0)
+    fill(gate)
+    with priority("critical"):
+        first, second = enter(gate), enter(gate)
+
+    gate.succeeded(first, 1.0, None)
+    assert algorithm.samples == []
+    gate.failed(second, 1.0, LOST)
+    assert len(algorithm.samples) == 1
+
+
+def test_the_priority_can_be_told_by_the_arguments():
+    """Then the ambient one does not matter."""
+    gate, _ = limiter(4.0, priority=lambda order: order["class"])
+    with priority("critical"):
+        assert len(fill(gate, {"class": "sheddable"})) == 3
+
+    enter(gate, {"class": "default"})
+    refused(gate, {"class": "default"})
+    enter(gate, {"class": "critical"})
+
+
+def test_a_priority_function_that_fails_leaks_no_permit():
+    """What it raises reaches the caller, and so does that there is no such class."""
+    gate, _ = limiter(4.0, priority=lambda name: {"high": "urgent"}[name])
+    enter(gate, "anything")  # nobody asks while there is room for everybody
+    enter(gate, "anything")
+    enter(gate, "anything")
+
+    with pytest.raises(KeyError):
+        enter(gate, "low")
+    with pytest.raises(ConfigurationError, match="priority='urgent'"):
+        enter(gate, "high")
+    assert gate.in_flight == 3
+
+
+# -- partitions ---------------------------------------------------------------------------------------
+
+
+def shared(limit=10.0, **shares):
+    return limiter(limit, partition=lambda tenant: tenant, shares=shares)
+
+
+def test_a_partition_may_use_what_the_others_leave():
+    """All of the limit, while nobody else wants any."""
+    gate, _ = shared(ours=0.7, theirs=0.3)
+
+    assert len(fill(gate, "theirs")) == 10
+    assert gate.snapshot()["partitions"] == {"ours": 0, "theirs": 10}
+
+
+def test_a_partition_is_guaranteed_its_share():
+    """Although others fill the limit; the whole exceeds it for a while."""
+    gate, algorithm = shared(ours=0.7, theirs=0.3)
+    theirs = fill(gate, "theirs")
+
+    ours = fill(gate, "ours")
+
+    assert len(ours) == 7
+    for permit in theirs:
+        gate.succeeded(permit, 1.0, None)
+    assert len(fill(gate, "ours")) == 3
+    assert len(algorithm.samples) == 10
+    assert gate.snapshot()["partitions"] == {"ours": 10, "theirs": 0}
+
+
+def test_who_has_no_share_gets_what_is_left_over():
+    """Nothing is guaranteed to others."""
+    gate, _ = shared(ours=0.5)
+    fill(gate, "ours")
+    refused(gate, "somebody")
+
+    gate, _ = shared(ours=0.5)
+    assert len(fill(gate, "somebody")) == 10
+    assert len(fill(gate, "ours")) == 5
+
+
+def test_every_share_is_at_least_one_call():
+    """However small it, or the limit, is."""
+    gate, _ = shared(limit=2.0, ours=0.95, theirs=0.05)
+    fill(gate, "ours")
+
+    assert len(fill(gate, "theirs")) == 1
+
+
+def test_however_a_call_of_a_partition_ends_it_is_counted_out():
+    """Success, failure and cancellation."""
+    gate, _ = shared(ours=0.5)
+    gate.succeeded(enter(gate, "ours"), 1.0, None)
+    gate.failed(enter(gate, "ours"), 1.0, LOST)
+    gate.failed(enter(gate, "ours"), 1.0, WRONG)
+    gate.abandoned(enter(gate, "ours"), 1.0)
+
+    assert gate.snapshot()["partitions"] == {"ours": 0}
+    assert gate.in_flight == 0
+
+
+@pytest.mark.parametrize("tenant, error", [([], TypeError), (None, ZeroDivisionError)])
+def test_a_partition_function_that_fails_leaks_no_permit(tenant, error):
+    """Neither where it raises, nor where its answer cannot be a key."""
+    gate, _ = limiter(partition=lambda tenant: tenant if tenant == [] else 1 / 0, shares={"a": 1.0})
+
+    with pytest.raises(error):
+        enter(gate, tenant)
+    assert gate.in_flight == 0
+
+
+# -- limits below one ---------------------------------------------------------------------------------
+
+
+def test_a_limit_below_one_is_a_duty_cycle():
+    """A call of two seconds at a limit of 0.25 is followed by six seconds of rest."""
+    gate, _ = limiter(0.25, min=0.05)
+    permit = enter(gate, now=10.0)
+    assert refused(gate, now=11.0).retry_after is None  # while one is in flight nobody knows
+    gate.succeeded(permit, 12.0, None)
+
+    assert refused(gate, now=13.0).retry_after == 5.0
+    with priority("critical"):
+        refused(gate, now=17.9)
+    gate.abandoned(enter(gate, now=18.0), 18.1)
+    assert refused(gate, now=18.2).retry_after == pytest.approx(0.2)
+
+
+def test_a_rest_ends_with_the_limit_that_asked_for_it():
+    """Once the limit is 1 again, calls follow one another."""
+    gate, algorithm = limiter(0.5, min=0.05)
+    permit = enter(gate, now=0.0)
+    algorithm.limit = 1.0
+
+    gate.succeeded(permit, 1.0, None)
+
+    enter(gate, now=1.0)
+
+
+# -- shadow mode --------------------------------------------------------------------------------------
+
+
+def test_in_shadow_mode_nobody_is_refused(heard):
+    """It is only told; those beyond the limit count, and are no samples."""
+    gate, algorithm = limiter(1.0, shadow=True)
+    permits = [enter(gate) for _ in range(3)]
+
+    assert (gate.in_flight, gate.detected, gate.enforced) == (3, 2, 0)
+    assert [event.enforced for event in heard] == [False, False]
+    for permit in permits:
+        gate.succeeded(permit, 1.0, None)
+    assert (gate.in_flight, len(algorithm.samples)) == (0, 1)
+
+
+def test_shadow_mode_can_be_switched_while_it_runs():
+    """Calls that it let in give their permits back as others do."""
+    gate, _ = limiter(1.0, shadow=True)
+    permits = [enter(gate), enter(gate)]
+    gate.shadow = False
+    refused(gate)
+    for permit in permits:
+        gate.abandoned(permit, 1.0)
+
+    assert gate.in_flight == 0
+    assert (gate.detected, gate.enforced) == (2, 1)
+
+
+def test_shadow_mode_that_ends_while_a_call_is_refused_leaks_nothing():
+    """The refusal bites, so the call is not counted in."""
+    gate, _ = limiter(1.0, shadow=True)
+    enter(gate)
+
+    class Switching(Site):
+        def refuse(self, error, now, *, enforced=True):
+            raise error
+
+    with pytest.raises(ConcurrencyLimitedError):
+        gate.enter(0.0, (), {}, Switching("p"))
+    assert gate.in_flight == 1
+
+
+# -- the rest -----------------------------------------------------------------------------------------
+
+
+def test_a_child_process_starts_afresh():
+    """It has none of the calls in flight; one that gives a permit back all the same does no harm."""
+    gate, algorithm = limiter(10.0, partition=lambda tenant: tenant, shares={"ours": 0.5})
+    permit = enter(gate, "ours")
+    algorithm.limit = 7.0
+
+    _renew_all()
+
+    assert (gate.in_flight, gate.limit) == (0, 7.0)
+    assert gate.snapshot()["partitions"] == {"ours": 0}
+    gate.succeeded(permit, 1.0, None)
+    assert gate.in_flight == 0
+    assert gate.snapshot()["partitions"] == {"ours": 0}
+
+
+def test_it_is_busy_while_calls_are_in_flight():
+    """`Keyed` asks before it forgets one."""
+    gate, _ = limiter()
+    assert not gate.busy(0.0)
+    permit = enter(gate)
+    assert gate.busy(0.0)
+    gate.abandoned(permit, 0.0)
+    assert not gate.busy(0.0)
+
+
+def test_the_snapshot_tells_the_state():
+    """As plain data, for metrics and for people."""
+    gate = ConcurrencyLimiter(concurrency.vegas(), max=50, name="payments")
+    enter(gate)
+
+    assert gate.snapshot() == {
+        "strategy": "concurrency limiter", "name": "payments", "limit": 20.0, "in_flight": 1,
+        "min": 1.0, "max": 50, "algorithm": "concurrency.vegas()", "reserve": 0.75,
+        "partitions": {}, "shadow": False, "detected": 0, "enforced": 0,
+    }  # fmt: skip
+    assert repr(gate) == "<ConcurrencyLimiter 'payments' 1 in flight, limit 20>"
+    assert repr(ConcurrencyLimiter()) == "<ConcurrencyLimiter 0 in flight, limit 20>"
+
+
+BAD = [
+    {"algorithm": "vegas"},
+    {"algorithm": object()},
+    {"min": 0},
+    {"max": 0},
+    {"max": 2.5},
+    {"min": 30, "max": 20},
+    {"initial": 0},
+    {"on": "Exception"},
+    {"reserve": 1.0},
+    {"reserve": -0.1},
+    {"priority": "critical"},
+    {"partition": str},
+    {"shares": {"a": 0.5}},
+    {"partition": str, "shares": {}},
+    {"partition": "key", "shares": {"a": 0.5}},
+    {"partition": str, "shares": {"a": 0.0}},
+    {"partition": str, "shares": {"a": 0.6, "b": 0.5}},
+    {"shadow": 1},
+    {"name": ""},
+]
+
+
+@pytest.mark.parametrize("options", BAD, ids=repr)
+def test_an_option_outside_its_range_is_refused(options):
+    """By name, when it is made."""
+    with pytest.raises(
+        ConfigurationError, match=rf"^({'|'.join(options)}|shares)\b.* is not allowed"
+    ):
+        ConcurrencyLimiter(**options)
