@@ -6,6 +6,8 @@
 ... def pay(order): ...
 """
 
+import typing as _typing
+
 from holdfast.classify import on_result
 from holdfast.deadline import deadline, remaining
 from holdfast.errors import (
@@ -35,35 +37,110 @@ from holdfast.strategies.retry import Retry
 from holdfast.strategies.timeout import Timeout
 from holdfast.transient import transient
 
+if _typing.TYPE_CHECKING:
+    from holdfast.criticality import priority as priority
+    from holdfast.integrations.llm import llm as llm
+    from holdfast.outcome import Outcome as Outcome
+    from holdfast.strategies import concurrency as concurrency
+    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout as AdaptiveTimeout
+    from holdfast.strategies.chaos import Chaos as Chaos
+    from holdfast.strategies.coalesce import Coalesce as Coalesce
+    from holdfast.strategies.concurrency_limiter import ConcurrencyLimiter as ConcurrencyLimiter
+    from holdfast.strategies.hedge import Hedge as Hedge
+    from holdfast.strategies.hedge_delay import knee as knee
+    from holdfast.strategies.hedge_delay import quantile as quantile
+    from holdfast.strategies.keyed import Keyed as Keyed
+    from holdfast.strategies.load_shedder import LoadShedder as LoadShedder
+    from holdfast.strategies.rate_limiter import Rate as Rate
+    from holdfast.strategies.rate_limiter import RateLimiter as RateLimiter
+    from holdfast.strategies.slowness import learnt as learnt
+    from holdfast.strategies.throttle import Throttle as Throttle
+
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaptiveTimeout",
     "AttemptTimeout",
     "Bulkhead",
     "BulkheadFullError",
+    "Chaos",
     "CircuitBreaker",
     "CircuitOpenError",
+    "Coalesce",
     "CompositionWarning",
     "ConcurrencyLimitedError",
+    "ConcurrencyLimiter",
     "ConfigurationError",
     "DeadlineExceeded",
     "DeadlineTooShortError",
     "Fallback",
+    "Hedge",
     "HoldfastError",
     "IsolatedError",
+    "Keyed",
+    "LoadShedder",
     "NestedRetryWarning",
+    "Outcome",
     "Pipeline",
+    "Rate",
     "RateLimitedError",
+    "RateLimiter",
     "RejectedError",
     "Retry",
     "RetryBudget",
+    "Throttle",
     "ThrottledError",
     "Timeout",
     "__version__",
     "backoff",
+    "concurrency",
     "deadline",
+    "knee",
+    "learnt",
+    "llm",
     "on_result",
+    "priority",
+    "quantile",
     "remaining",
     "standard",
     "transient",
 ]
+
+_LATER = {
+    "AdaptiveTimeout": "strategies.adaptive_timeout",
+    "Chaos": "strategies.chaos",
+    "Coalesce": "strategies.coalesce",
+    "ConcurrencyLimiter": "strategies.concurrency_limiter",
+    "Hedge": "strategies.hedge",
+    "Keyed": "strategies.keyed",
+    "LoadShedder": "strategies.load_shedder",
+    "Outcome": "outcome",
+    "Rate": "strategies.rate_limiter",
+    "RateLimiter": "strategies.rate_limiter",
+    "Throttle": "strategies.throttle",
+    "concurrency": "strategies.concurrency",
+    "knee": "strategies.hedge_delay",
+    "learnt": "strategies.slowness",
+    "llm": "integrations.llm",
+    "priority": "criticality",
+    "quantile": "strategies.hedge_delay",
+}
+"""Where the names are that not every program needs: imported when they are first used."""
+
+_MODULES = ("concurrency",)
+
+if not _typing.TYPE_CHECKING:  # a type checker shall see the names above, and no others
+
+    def __getattr__(name: str) -> object:
+        place = _LATER.get(name)
+        if place is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        module = import_module(f"{__name__}.{place}")
+        found = module if name in _MODULES else getattr(module, name)
+        globals()[name] = found
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -1,4 +1,7 @@
-"""Orders of layers that defeat themselves, each with the reason and the fix."""
+"""Orders of layers that defeat themselves, each with the reason and the fix.
+
+The strategies that not every program imports are told by their `kind`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,39 @@ def findings(strategies: tuple[Any, ...]) -> list[str]:
         *_breaker_outside_retry(strategies),
         *_fallback_inside(strategies),
         *_inner_timeout_longer(strategies),
+        *_wrong_sides(strategies),
+        *_chaos_outside(strategies),
     ]
+
+
+WRONG_SIDES = (
+    ("concurrency limiter", "retry", "it takes the delays between attempts for latency"),
+    ("adaptive timeout", "retry", "it learns how long series of attempts take, delays included"),
+    ("throttle", "retry", "it sees one outcome for each series of attempts"),
+    ("hedge", "retry", "each of its attempts is a series of retries, so that they multiply"),
+    (
+        "hedge",
+        "bulkhead",
+        "each of its attempts needs a permit of its own, so that hedging fills the compartment",
+    ),
+    (
+        "hedge",
+        "rate limiter",
+        "its further attempts use up the rate that was meant for calls",
+    ),
+    ("retry", "load shedder", "what is shed to save work is asked for again at once"),
+    (
+        "bulkhead",
+        "coalesce",
+        "callers that share one attempt take a permit each",
+    ),
+    (
+        "rate limiter",
+        "coalesce",
+        "callers that share one attempt are counted one by one",
+    ),
+)
+"""What must not stand outside of what, and why."""
 
 
 def _places(strategies: tuple[Any, ...], kinds: type | tuple[type, ...]) -> list[int]:
@@ -38,7 +73,8 @@ def _two_retries(strategies: tuple[Any, ...]) -> list[str]:
 
 
 def _breaker_outside_retry(strategies: tuple[Any, ...]) -> list[str]:
-    retries, breakers = _places(strategies, Retry), _places(strategies, CircuitBreaker)
+    retries = _places(strategies, Retry)
+    breakers = [place for place, one in enumerate(strategies) if _kind(one) == "circuit breaker"]
     if not retries or not any(breaker < retries[-1] for breaker in breakers):
         return []
     reason = (
@@ -62,9 +98,38 @@ def _fallback_inside(strategies: tuple[Any, ...]) -> list[str]:
     return found
 
 
+def _wrong_sides(strategies: tuple[Any, ...]) -> list[str]:
+    kinds = [_kind(one) for one in strategies]
+    return [
+        f"{_a(outer)} stands outside the {inner}: {reason}; put the {outer} inside the {inner}"
+        for outer, inner, reason in WRONG_SIDES
+        if outer in kinds and inner in kinds[kinds.index(outer) + 1 :]
+    ]
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def _chaos_outside(strategies: tuple[Any, ...]) -> list[str]:
+    kinds = [_kind(one) for one in strategies]
+    if "chaos" not in kinds[:-1]:
+        return []
+    missed = next((kind for kind in kinds[kinds.index("chaos") + 1 :] if kind != "chaos"), None)
+    if missed is None:
+        return []
+    return [f"chaos stands outside the {missed}, which never sees its faults: put it innermost"]
+
+
+def _kind(strategy: Any) -> str:
+    """Return what a layer is: that of a keyed one is the kind that it makes for each key."""
+    kind: str = getattr(strategy, "kind", "") or type(strategy).__name__.lower()
+    return strategy.makes or kind if kind == "keyed" else kind
+
+
 def _inner_timeout_longer(strategies: tuple[Any, ...]) -> list[str]:
-    limits = [(place, strategies[place].seconds) for place in _places(strategies, Timeout)]
-    for (_, outer), (_, inner) in pairwise(limits):
+    limits = [strategies[place].seconds for place in _places(strategies, Timeout)]
+    for outer, inner in pairwise(limits):
         if inner >= outer:
             reason = (
                 f"the inner timeout of {inner:g} s never fires before the outer one of {outer:g} s: "

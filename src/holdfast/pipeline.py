@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from holdfast import _validate
 from holdfast._compile import applier, is_strategy, protect
 from holdfast.composition import findings
-from holdfast.errors import CompositionWarning, ConfigurationError
+from holdfast.errors import CompositionWarning, ConfigurationError, Misuse
+from holdfast.outcome import Outcome
 
 if TYPE_CHECKING:
     from holdfast._block import Block, Blocks
@@ -121,6 +122,34 @@ class Pipeline:
             object.__setattr__(self, "_acall", head)
         return await head(fn, *args, **kwargs)  # type: ignore[no-any-return]
 
+    def try_call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
+        """Do as `call`, and return an `Outcome` instead of raising an `Exception`.
+
+        Raises:
+            TypeError: if ``fn`` turns out to be async.
+        """
+        try:
+            return Outcome(self.call(fn, *args, **kwargs))
+        except Exception as error:
+            if isinstance(error.__context__, Misuse):
+                raise
+            return Outcome(error=error)
+
+    async def outcome(
+        self, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Outcome[R]:
+        """Do as `acall`, and return an `Outcome` instead of raising an `Exception`.
+
+        Raises:
+            TypeError: if ``fn`` returns nothing that can be awaited.
+        """
+        try:
+            return Outcome(await self.acall(fn, *args, **kwargs))
+        except Exception as error:
+            if isinstance(error.__context__, Misuse):
+                raise
+            return Outcome(error=error)
+
     # -- deriving others -----------------------------------------------------------------------
 
     def with_(self, *strategies: Any, name: str | None = None) -> Pipeline:
@@ -193,6 +222,18 @@ class Pipeline:
             for one in self.strategies
         ]
         return {"pipeline": self.name, "strategies": layers}
+
+    def describe(self) -> str:
+        """Return the pipeline as a tree: each layer's options, and the worst case of a call."""
+        from holdfast._describe import described
+
+        return described(self.name, self.strategies)
+
+    def explain(self) -> str:
+        """Return in words why the pipeline is as it is now, a line for each layer with a state."""
+        from holdfast._explain import explained
+
+        return explained(self.name, self.strategies)
 
     def __repr__(self) -> str:
         parts = [repr(self.name), *map(repr, self.strategies)]

@@ -1,13 +1,15 @@
-"""`standard`: the four patterns in the order that works, with defaults that need no tuning."""
+"""`standard`: the patterns in the order that works, with defaults that need no tuning."""
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from holdfast import _validate
 from holdfast.classify import On
 from holdfast.pipeline import Pipeline
 from holdfast.strategies import backoff
+from holdfast.strategies._shared import Identity
 from holdfast.strategies.budget import RetryBudget
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.circuit_breaker import CircuitBreaker
@@ -16,65 +18,138 @@ from holdfast.strategies.retry import Retry
 from holdfast.strategies.timeout import Timeout
 from holdfast.transient import transient
 
+if TYPE_CHECKING:
+    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
+    from holdfast.strategies.concurrency_limiter import ConcurrencyLimiter
+    from holdfast.strategies.keyed import Keyed
+    from holdfast.strategies.rate import Rate
+    from holdfast.strategies.rate_limiter import RateLimiter
 
-class _Default:
+MOST: Final = 200
+"""How many attempts may be in flight where there is no bulkhead."""
+
+MAX_WAIT: Final = 1.0
+"""Seconds that a call waits for its turn where a rate is given as a number."""
+
+
+class Default:
     """What stands for "ours", where None means "none"."""
 
     def __repr__(self) -> str:
         return "..."
 
 
-OURS: Final = _Default()
+OURS: Final = Default()
 
 
 def standard(
     name: str,
     *,
     timeout: float | Timeout | None = 10.0,
-    attempt_timeout: float | Timeout | None = 2.0,
-    attempts: int | Retry | None = 3,
+    attempt_timeout: float | Timeout | AdaptiveTimeout | None = 2.0,
+    attempts: int | Retry | None = 4,
     concurrency: int | Bulkhead | None = 100,
+    rate: float | Rate | RateLimiter | None = None,
     on: On = transient,
     fallback: Any = OURS,
-    budget: RetryBudget | _Default | None = OURS,
-    breaker: CircuitBreaker | _Default | None = OURS,
+    budget: RetryBudget | Default | None = OURS,
+    breaker: CircuitBreaker | Keyed | Default | None = OURS,
+    adaptive: ConcurrencyLimiter | Keyed | Default | None = OURS,
+    key: Callable[..., Hashable] | None = None,
     sync: Literal["thread", "cooperative"] = "thread",
 ) -> Pipeline:
-    """Return the recommended pipeline: fallback, total timeout, bulkhead, retry, breaker, timeout.
+    """Return the recommended pipeline.
 
-    Each part can be replaced by a strategy of your own, or left out with None.
+    Outermost first: fallback, total timeout, rate limiter, bulkhead, retry, breaker, adaptive
+    concurrency, attempt timeout.  Each part can be replaced by a strategy of your own, or left out
+    with None.
 
     Args:
         name: for errors, events and metrics.
         timeout: the total, in seconds.
-        attempt_timeout: the limit of each attempt, in seconds.
+        attempt_timeout: the limit of each attempt, in seconds, or a `Timeout.adaptive`.
         attempts: how many in all; delays grow from 0.1 s to 5 s with full jitter.
         concurrency: how many calls may be in flight.
+        rate: how many calls a second may begin, each waiting for its turn for at most 1 s; or a
+            `Rate`, or a `RateLimiter`; there is none by default.
         on: which outcomes are failures, for the retry and for the breaker.
         fallback: the answer in place of an error, a function that makes it, or a `Fallback`; there
             is none by default.
-        budget: the retry budget; by default one of its own, 10 % of the successes.
-        breaker: by default one of its own, which opens after 5 failures in a row for 1 s, growing
-            to 60 s.
+        budget: the retry budget; by default one of its own, 20 % of the successes.
+        breaker: by default one of its own, which opens for 1 s, growing to 60 s, after 5 failures in
+            a row, or more where some failures are usual (``confidence=0.99``).
+        adaptive: a `ConcurrencyLimiter`, which learns how many attempts the dependency can take; by
+            default one of its own, by ``concurrency.demand()``, which never lets more in than
+            ``concurrency``.
+        key: takes the call's arguments and returns which host, shard or tenant it goes to: each
+            gets a breaker and an adaptive limit of its own, so that one that is down does no harm
+            to the others.
         sync: how the timeouts treat blocking functions, see `Timeout`.
 
     Raises:
         ConfigurationError: for a value outside its range.
     """
-    retry_budget = RetryBudget() if isinstance(budget, _Default) else budget
-    if isinstance(breaker, _Default):
-        breaker = CircuitBreaker(on=on, open_for=1.0)
+    retry_budget = RetryBudget(0.2) if isinstance(budget, Default) else budget
+    if isinstance(breaker, Default):
+        breaker = (
+            default_breaker(on) if key is None else _keyed(key, lambda _key: default_breaker(on))
+        )
+    elif key is not None and isinstance(breaker, CircuitBreaker):
+        raise _validate.refuse(
+            "breaker",
+            breaker,
+            "one breaker cannot be each key's own: give Keyed(key, ...), or key=",
+        )
+    bulkhead = _bulkhead(concurrency)
+    if isinstance(adaptive, Default):
+        most = MOST if bulkhead is None else bulkhead.size
+        adaptive = _adaptive(on, most)
+        if key is not None:
+            adaptive = _keyed(key, lambda _key: _adaptive(on, most))
     layers = (
         None if fallback is OURS or fallback is None else _fallback(fallback),
         _timeout(timeout, sync),
-        concurrency
-        if concurrency is None or isinstance(concurrency, Bulkhead)
-        else Bulkhead(concurrency),
+        _rate(rate),
+        bulkhead,
         _retry(attempts, on, retry_budget),
         breaker,
+        adaptive,
         _timeout(attempt_timeout, sync),
     )
     return Pipeline(name, *(layer for layer in layers if layer is not None))
+
+
+def default_breaker(on: On) -> CircuitBreaker:
+    """Return the breaker of `standard`."""
+    return CircuitBreaker(on=on, open_for=1.0, confidence=0.99)
+
+
+def _bulkhead(concurrency: int | Bulkhead | None) -> Bulkhead | None:
+    if concurrency is None or isinstance(concurrency, Bulkhead):
+        return concurrency
+    return Bulkhead(concurrency)
+
+
+def _adaptive(on: On, most: int) -> ConcurrencyLimiter:
+    from holdfast.strategies.concurrency.demand import demand
+    from holdfast.strategies.concurrency_limiter import ConcurrencyLimiter
+
+    # it begins with all that the bulkhead lets through: a cold start is no overload
+    return ConcurrencyLimiter(demand(), min=0.05, max=most, initial=most, on=on)
+
+
+def _keyed(key: Callable[..., Hashable], factory: Callable[[Any], Any]) -> Keyed:
+    from holdfast.strategies.keyed import Keyed
+
+    return Keyed(key, factory)
+
+
+def _rate(rate: float | Rate | RateLimiter | None) -> RateLimiter | None:
+    if rate is None:
+        return None
+    from holdfast.strategies.rate_limiter import RateLimiter
+
+    return rate if isinstance(rate, RateLimiter) else RateLimiter(rate, max_wait=MAX_WAIT)
 
 
 def _fallback(value: Any) -> Fallback | StaleFallback:
@@ -82,9 +157,11 @@ def _fallback(value: Any) -> Fallback | StaleFallback:
 
 
 def _timeout(
-    value: float | Timeout | None, sync: Literal["thread", "cooperative"]
-) -> Timeout | None:
-    return value if value is None or isinstance(value, Timeout) else Timeout(value, sync=sync)
+    value: float | Timeout | AdaptiveTimeout | None, sync: Literal["thread", "cooperative"]
+) -> Timeout | AdaptiveTimeout | None:
+    if value is None or isinstance(value, Timeout | Identity):
+        return value
+    return Timeout(value, sync=sync)
 
 
 def _retry(attempts: int | Retry | None, on: On, budget: RetryBudget | None) -> Retry | None:

@@ -2,7 +2,8 @@
 
 Classes of third-party libraries are recognised by their names, so nothing is imported for it.  Where
 an error carries an HTTP status or a gRPC code, the code decides: 408, 425, 429, 500, 502, 503, 504
-are transient (RFC 9110 and 6585; the list that AWS, Google and Microsoft clients share), a 404 isn't.
+(RFC 9110 and 6585; the list that AWS, Google and Microsoft clients share) and 529 ("overloaded", as
+LLM APIs say it) are transient, a 404 isn't.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final
 from holdfast.classify import Condition
 from holdfast.errors import RejectedError
 
-STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 """HTTP statuses after which another try may succeed."""
 
 GRPC_CODES: Final = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED"})

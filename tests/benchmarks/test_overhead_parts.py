@@ -30,8 +30,10 @@ def test_only_thread_timeouts_report_the_median():
 
     assert medians == {
         "sync timeout",
+        "sync hedge",
         "sync four layers",
         "sync timeout, on one core",
+        "sync hedge, on one core",
         "sync four layers, on one core",
     }
 

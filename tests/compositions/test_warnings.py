@@ -7,11 +7,19 @@ import pytest
 
 from holdfast import (
     Bulkhead,
+    Chaos,
     CircuitBreaker,
+    Coalesce,
     CompositionWarning,
+    ConcurrencyLimiter,
     Fallback,
+    Hedge,
+    Keyed,
+    LoadShedder,
     Pipeline,
+    RateLimiter,
     Retry,
+    Throttle,
     Timeout,
     standard,
 )
@@ -53,6 +61,46 @@ FINDINGS = {
         (Timeout(2.0), Retry(3), Timeout(2.0)),
         ("the inner timeout of 2 s never fires", "make the inner one, which is per attempt"),
     ),
+    "an adaptive limit outside a retry": (
+        (ConcurrencyLimiter(), Retry(3)),
+        ("takes the delays between attempts for latency", "inside the retry"),
+    ),
+    "a timeout that learns outside a retry": (
+        (Timeout.adaptive(), Retry(3)),
+        ("learns how long series of attempts take", "inside the retry"),
+    ),
+    "a throttle outside a retry": (
+        (Throttle(), Retry(3)),
+        ("a throttle stands outside the retry", "one outcome for each series"),
+    ),
+    "a hedge outside a retry": (
+        (Hedge(after=1.0), Retry(3)),
+        ("each of its attempts is a series of retries", "put the hedge inside the retry"),
+    ),
+    "a hedge outside a bulkhead": (
+        (Hedge(after=1.0), Bulkhead(5)),
+        ("each of its attempts needs a permit", "put the hedge inside the bulkhead"),
+    ),
+    "a hedge outside a rate limit": (
+        (Hedge(after=1.0), RateLimiter(5)),
+        ("use up the rate that was meant for calls", "put the hedge inside the rate limiter"),
+    ),
+    "a retry outside a load shedder": (
+        (Retry(3), LoadShedder(5)),
+        ("is asked for again at once", "put the retry inside the load shedder"),
+    ),
+    "a bulkhead outside a single flight": (
+        (Bulkhead(5), Coalesce(str)),
+        ("take a permit each", "put the bulkhead inside the coalesce"),
+    ),
+    "a rate limit outside a single flight": (
+        (RateLimiter(5), Coalesce(str)),
+        ("are counted one by one", "put the rate limiter inside the coalesce"),
+    ),
+    "chaos that is not innermost": (
+        (Chaos(error=OSError), CircuitBreaker()),
+        ("chaos stands outside the circuit breaker", "never sees its faults", "innermost"),
+    ),
 }
 
 GOOD = {
@@ -68,6 +116,23 @@ GOOD = {
     "a breaker alone": (CircuitBreaker(), Bulkhead(5)),
     "a bulkhead inside the retry": (Retry(3), CircuitBreaker(), Bulkhead(5)),
     "falling limits": (Timeout(9.0), Timeout(4.0), Timeout(1.0)),
+    "all that there is": (
+        Fallback(None),
+        Timeout(9.0),
+        Coalesce(str),
+        RateLimiter(50),
+        Bulkhead(5),
+        Retry(3),
+        CircuitBreaker(),
+        Throttle(),
+        ConcurrencyLimiter(),
+        Hedge(after=0.5),
+        Timeout.adaptive(),
+        Chaos(error=OSError),
+    ),
+    "a server's": (LoadShedder(50), Timeout(1.0), Keyed(str, Bulkhead)),
+    "two kinds of chaos": (Retry(3), Chaos(error=OSError), Chaos(latency=1.0)),
+    "rate limits for attempts": (Retry(3), RateLimiter(5), CircuitBreaker()),
     "fallbacks outermost": (Fallback.stale(9.0), Fallback(None), Retry(3), CircuitBreaker()),
 }
 
@@ -102,6 +167,7 @@ def test_the_standard_pipelines_are_in_order():
         standard("p", attempt_timeout=None, fallback=1)
         standard("p", attempts=None, breaker=None)
         standard("p", concurrency=None, sync="cooperative")
+        standard("p", rate=5, adaptive=ConcurrencyLimiter(), key=str)
 
 
 def test_several_findings_are_several_warnings():

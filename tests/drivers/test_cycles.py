@@ -9,18 +9,29 @@ import gc
 import threading
 import time
 import weakref
+from random import Random
 
 import pytest
 
 from holdfast import (
     AttemptTimeout,
     Bulkhead,
+    Chaos,
     CircuitBreaker,
     CircuitOpenError,
+    Coalesce,
+    ConcurrencyLimiter,
     Fallback,
+    Hedge,
+    Keyed,
+    LoadShedder,
     Pipeline,
+    Rate,
+    RateLimiter,
+    RejectedError,
     Retry,
     RetryBudget,
+    Throttle,
     Timeout,
     backoff,
     deadline,
@@ -113,6 +124,16 @@ STACKS = {
     "fallback of something else": lambda: (Fallback(None, on=KeyError),),
     "outer retry": lambda: (Retry(2, backoff=NO_WAIT, nested="outer"),),
     "cooperative timeout": lambda: (Timeout(9.0, sync="cooperative"),),
+    "rate limit": lambda: (RateLimiter(Rate(100), Rate(900, per=60, cost=lambda _request: 1)),),
+    "adaptive limit": lambda: (ConcurrencyLimiter(),),
+    "throttle": lambda: (Throttle(),),
+    "load shedder": lambda: (LoadShedder(3),),
+    "breaker for each key": lambda: (Keyed(type, CircuitBreaker),),
+    "hedge": lambda: (Hedge(after=9.0),),
+    "hedge that starts at once": lambda: (Hedge(after=9.0, budget=RetryBudget()),),
+    "one flight": lambda: (Coalesce(type),),
+    "chaos that is off": lambda: (Chaos(error=OSError),),
+    "timeout that learns": lambda: (Timeout.adaptive(sync="cooperative"),),
     "everything but threads": lambda: (
         Fallback(None, on=KeyError),
         Timeout(9.0, sync="cooperative"),
@@ -143,6 +164,43 @@ def test_a_failing_call_leaves_nothing_while_somebody_listens(colour, stack):
 def test_a_rejected_call_leaves_nothing(colour):
     """A rejection keeps neither the arguments nor the frames of its caller."""
     request, error = remains(colour, Pipeline("p", Retry(3), tripped()), fail, CircuitOpenError)
+    assert request() is None
+    assert error() is None
+
+
+def full(gate):
+    """Use up a gate that has one place, or one token."""
+    gate.enter(gate_clock(), (), {})
+    return gate
+
+
+def gate_clock():
+    return time.monotonic()
+
+
+def refused_for_long():
+    throttle = Throttle(max_rejection=0.999, window=999.0, rng=Random(0), shadow=True)
+    for _ in range(999):
+        throttle.failed(throttle.enter(gate_clock(), (), {}), gate_clock(), OSError())
+    throttle.shadow = False
+    return throttle
+
+
+GATES = {
+    "bulkhead": lambda: full(Bulkhead(1)),
+    "rate limit": lambda: full(RateLimiter(0.001, burst=1)),
+    "rate limit of tokens": lambda: full(RateLimiter(0.001, burst=1, cost=lambda *_: 1)),
+    "adaptive limit": lambda: full(ConcurrencyLimiter(min=1, max=1)),
+    "throttle": refused_for_long,
+    "load shedder": lambda: full(LoadShedder(1, queue=0)),
+    "breaker of a key": lambda: Keyed(type, lambda _key: tripped()),
+}
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_call_that_a_gate_rejects_leaves_nothing(colour, gate):
+    """Whichever gate refuses, the error is in no cycle with the frames that raised it."""
+    request, error = remains(colour, Pipeline("p", GATES[gate]()), fail, RejectedError)
     assert request() is None
     assert error() is None
 

@@ -94,7 +94,7 @@ def test_our_own_rejections_are_not_transient(error):
 @pytest.mark.parametrize(
     "status, expected",
     [
-        *((status, True) for status in (408, 425, 429, 500, 502, 503, 504)),
+        *((status, True) for status in (408, 425, 429, 500, 502, 503, 504, 529)),
         *((status, False) for status in (200, 400, 401, 404, 409, 501)),
     ],
 )

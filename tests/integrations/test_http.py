@@ -149,7 +149,7 @@ class TestStatus:
 
 
 class TestUnhealthy:
-    @pytest.mark.parametrize("status", [500, 502, 503, 504])
+    @pytest.mark.parametrize("status", [500, 502, 503, 504, 529])
     def test_server_errors_speak_against_the_server(self, status):
         """They are what a breaker counts."""
         assert is_unhealthy(StatusError(Response(status)))
@@ -206,9 +206,11 @@ class TestStandard:
         pipeline = http.standard("https://api.example.com")
         names = [type(one).__name__ for one in pipeline.strategies]
 
-        assert names == ["Timeout", "Bulkhead", "Retry", "CircuitBreaker", "Timeout"]
+        assert names == [
+            "Timeout", "Bulkhead", "Retry", "CircuitBreaker", "ConcurrencyLimiter", "Timeout",
+        ]  # fmt: skip
         assert pipeline.strategies[0] == Timeout(10.0, sync="cooperative")
-        assert pipeline.strategies[4] == Timeout(5.0, sync="cooperative")
+        assert pipeline.strategies[5] == Timeout(5.0, sync="cooperative")
         breaker = pipeline.strategies[3]
         for _ in range(9):
             breaker.failed(breaker.enter(0.0, (), {}), 0.0, StatusError(Response(429)))
@@ -217,7 +219,8 @@ class TestStandard:
     def test_each_part_can_be_replaced_or_left_out(self):
         """It takes what `holdfast.standard` takes."""
         retry = Retry(7, on=transient)
-        pipeline = http.standard("x", timeout=None, attempts=retry, breaker=None, concurrency=None)
+        left_out = dict.fromkeys(("timeout", "breaker", "concurrency", "adaptive"))
+        pipeline = http.standard("x", attempts=retry, **left_out)
 
         assert pipeline.strategies == (retry, Timeout(5.0, sync="cooperative"))
 

@@ -5,19 +5,35 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, assert_type
 
 from holdfast import (
+    AdaptiveTimeout,
     Bulkhead,
     BulkheadFullError,
+    Chaos,
     CircuitBreaker,
     CircuitOpenError,
+    Coalesce,
+    ConcurrencyLimiter,
     Fallback,
+    Hedge,
+    Keyed,
+    LoadShedder,
+    Outcome,
     Pipeline,
+    Rate,
+    RateLimiter,
     RejectedError,
     Retry,
     RetryBudget,
+    Throttle,
     Timeout,
     backoff,
+    concurrency,
     deadline,
+    knee,
+    llm,
     on_result,
+    priority,
+    quantile,
     remaining,
     standard,
     transient,
@@ -60,6 +76,7 @@ async def use_async() -> None:
     assert_type(await pipeline.acall(apay, 1, amount=2.0), list[str])
     assert_type(await pipeline.acall(fetch, "a"), bytes)
     await pipeline.acall(apay)  # type: ignore[call-arg]
+    assert_type(await pipeline.outcome(fetch, "a"), Outcome[bytes])
     async with pipeline:
         pass
     async for attempt in Retry(3):
@@ -129,6 +146,11 @@ def identity(function: Callable[[int], str]) -> Callable[[int], str]:
 assert_type(pipeline.call(pay, 1, amount=2.0), list[str])
 assert_type(pipeline.call(divmod, 7, 2), tuple[int, int])
 pipeline.call(pay, 1)  # type: ignore[call-arg]
+assert_type(pipeline.try_call(pay, 1, amount=2.0), Outcome[list[str]])
+assert_type(pipeline.try_call(pay, 1, 2.0).unwrap(), list[str])
+assert_type(pipeline.try_call(pay, 1, 2.0).value_or(None), list[str] | None)
+pipeline.try_call(pay, 1)  # type: ignore[call-arg]
+assert_type(pipeline.describe(), str)
 assert_type(pipeline.name, str)
 assert_type(pipeline.snapshot(), dict[str, Any])
 assert_type(pipeline.with_(Timeout(1.0), name="faster"), Pipeline)
@@ -177,6 +199,27 @@ assert_type(breaker.state, str)
 assert_type(breaker.snapshot(), dict[str, Any])
 assert_type(Bulkhead(1).in_flight, int)
 assert_type(RetryBudget().tokens, float)
+
+assert_type(Timeout.adaptive(quantile=0.999, ceiling=2.0), AdaptiveTimeout)
+RateLimiter(100, per=1.0, burst=10, max_wait=None)
+RateLimiter(Rate(10), Rate(300, per=60.0), Rate(90_000, per=60.0, cost=len, actual=int))
+RateLimiter("100")  # type: ignore[arg-type]
+ConcurrencyLimiter(concurrency.vegas(), shadow=True)
+Throttle(ratio=2.0, window=5.0)
+Hedge(after=0.05, budget=RetryBudget())
+Hedge(after=quantile(0.95))
+Hedge(after=knee())
+Hedge(after="soon")  # type: ignore[arg-type]
+Keyed(len, CircuitBreaker)
+Keyed(len, lambda key: Bulkhead(10, name=str(key)), max_keys=100)
+Keyed(3, CircuitBreaker)  # type: ignore[arg-type]
+Chaos(rate=0.1, error=ConnectionError)
+Coalesce(len)
+LoadShedder(10, shadow=False)
+with priority("critical"):
+    pass
+assert_type(llm("model", requests_per_minute=500), Pipeline)
+standard("p", rate=10, key=len, attempt_timeout=Timeout.adaptive(), adaptive=ConcurrencyLimiter())
 
 
 def read(error: CircuitOpenError | BulkheadFullError) -> None:

@@ -4,7 +4,7 @@
   idempotent; others are if an ``Idempotency-Key`` says so.  And the body must be there once more: bytes
   can be sent again, a generator that has been read cannot.
 * **What counts as failed.**  `STATUSES` are worth another try.  Of these, a breaker counts what the
-  server could not help (500, 502, 503, 504): whoever answers 429 in time is alive, only busy.
+  server could not help (500, 502, 503, 504, 529): whoever answers 429 in time is alive, only busy.
 * **When to come back.**  ``Retry-After``, RFC 9110, 10.2.3: a number of seconds, or a date.
 
 An integration raises an exception with a ``response`` for an answer whose status is in `STATUSES`, and
@@ -24,7 +24,7 @@ from typing import Any, Final
 from holdfast import _validate, presets
 from holdfast.classify import Condition
 from holdfast.pipeline import Pipeline
-from holdfast.strategies.circuit_breaker import CircuitBreaker
+from holdfast.strategies.hedge import Hedge
 from holdfast.strategies.retry import Retry
 from holdfast.strategies.retry_after import register
 from holdfast.strategies.timeout import Timeout
@@ -50,7 +50,7 @@ IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 """draft-ietf-httpapi-idempotency-key-header; Stripe, PayPal and Adyen use this name."""
 
-REPEATING: Final[tuple[type, ...]] = (Retry,)
+REPEATING: Final[tuple[type, ...]] = (Retry, Hedge)
 """The strategies that send a request more than once: they are left out where `may_repeat` says no."""
 
 ATTEMPT: Final = 5.0
@@ -88,8 +88,8 @@ def status_of(outcome: Any) -> int | None:
 def is_unhealthy(error: Exception) -> bool:
     """Return whether ``error`` speaks against the server: the default ``on`` of a breaker.
 
-    Connection errors, timeouts, 500, 502, 503 and 504; not 4xx (429 included), nor a connection pool
-    of our own that was exhausted.
+    Connection errors, timeouts, 500, 502, 503, 504 and 529; not 4xx (429 included), nor a connection
+    pool of our own that was exhausted.
     """
     if type(error).__name__ in LOCAL or not is_transient(error):
         return False
@@ -192,7 +192,7 @@ def standard(
         attempt_timeout = _attempt_of(timeout)
     options.setdefault("sync", "cooperative")
     if "breaker" not in options:
-        options["breaker"] = CircuitBreaker(on=unhealthy, open_for=1.0)
+        options["breaker"] = presets.default_breaker(unhealthy)
     return presets.standard(name, timeout=timeout, attempt_timeout=attempt_timeout, **options)
 
 

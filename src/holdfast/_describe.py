@@ -1,0 +1,148 @@
+"""A pipeline as a tree, and the worst case of one call: how many attempts, how long.
+
+The worst case is computed from the inside out: each layer turns the attempts and the longest duration
+of what is inside it into its own.  A duration without bound is `inf`; a fallback's own time is unknown
+and left out.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from holdfast.strategies.retry import RETRY_AFTER_CAP, RETRY_AFTER_JITTER, Retry
+from holdfast.strategies.timeout import Timeout
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from holdfast.strategies.backoff import Backoff
+
+MANY = 1_000
+"""From here on the delays of a retry are taken to be the longest so far."""
+
+
+class Worst(NamedTuple):
+    """The worst case of a call; `inf` stands for no bound."""
+
+    attempts: float
+    seconds: float
+    hinted: float
+    """The seconds where the dependency asks for the longest delays, with ``Retry-After``."""
+    because: str
+
+
+class _Highest:
+    """A source of randomness that always draws the most."""
+
+    def uniform(self, _low: float, high: float) -> float:
+        return high
+
+    def random(self) -> float:
+        return 1.0
+
+
+def described(name: str, strategies: tuple[Any, ...]) -> str:
+    """Return the tree, outermost first, and the worst case."""
+    lines = [name]
+    for place, one in enumerate(strategies):
+        lines.append(f"{'   ' * place}└─ {summary(one)}")
+    lines.append(f"{'   ' * len(strategies)}└─ the function")
+    lines.append(f"worst case: {_spelt(worst_case(strategies))}")
+    return "\n".join(lines)
+
+
+def summary(strategy: Any) -> str:
+    """Return one line about a layer: the options that it was made with."""
+    spelt = getattr(strategy, "spelt", None)
+    return " ".join((repr(strategy) if spelt is None else spelt()).split())
+
+
+def worst_case(strategies: tuple[Any, ...]) -> Worst:
+    """Return the worst case of one call through ``strategies``, outermost first."""
+    worst = Worst(1, math.inf, math.inf, "nothing limits the function")
+    for strategy in reversed(strategies):
+        worst = _around(strategy, worst)
+    return worst
+
+
+def _around(strategy: Any, inner: Worst) -> Worst:
+    if isinstance(strategy, Retry):
+        return _retried(strategy, inner)
+    if getattr(strategy, "kind", "") == "hedge":
+        return _hedged(strategy, inner)
+    learnt = getattr(strategy, "ceiling", None)
+    limit = strategy.seconds if isinstance(strategy, Timeout) else learnt
+    if limit is None:
+        return _longer(inner, _queueing(strategy))
+    because = inner.because if inner.seconds <= limit else f"cut by the timeout of {limit:g} s"
+    return Worst(inner.attempts, min(limit, inner.seconds), min(limit, inner.hinted), because)
+
+
+def _hedged(hedge: Any, inner: Worst) -> Worst:
+    """Each further attempt begins after the delay, or when the one before has failed."""
+    fixed = hedge.after if isinstance(hedge.after, float) else math.inf
+    steps = hedge.max_hedges
+    return inner._replace(
+        attempts=inner.attempts * (steps + 1),
+        seconds=inner.seconds + steps * min(fixed, inner.seconds),
+        hinted=inner.hinted + steps * min(fixed, inner.hinted),
+    )
+
+
+def _longer(inner: Worst, seconds: float) -> Worst:
+    return inner._replace(seconds=inner.seconds + seconds, hinted=inner.hinted + seconds)
+
+
+def _retried(retry: Retry, inner: Worst) -> Worst:
+    elapsed = math.inf if retry.max_elapsed is None else retry.max_elapsed
+    if retry.attempts is None:
+        longest = elapsed + inner.seconds
+        because = "the retry goes on" + ("" if elapsed == math.inf else f" for {elapsed:g} s")
+        return Worst(math.inf, longest, elapsed + inner.hinted, because)
+    again = retry.attempts - 1
+    backoff = retry._backoff  # noqa: SLF001 - our own
+    asked = RETRY_AFTER_CAP * (1 + RETRY_AFTER_JITTER) if retry.respect_retry_after else 0.0
+    waits = _delays(backoff, again)
+    return Worst(
+        inner.attempts * retry.attempts,
+        min(elapsed + inner.seconds, retry.attempts * inner.seconds + waits),
+        min(elapsed + inner.hinted, retry.attempts * inner.hinted + _delays(backoff, again, asked)),
+        inner.because
+        if inner.seconds == math.inf
+        else f"{retry.attempts} × {inner.seconds:g} s and delays of {waits:.3g} s",
+    )
+
+
+def _delays(backoff: Backoff, number: int, least: float = 0.0) -> float:
+    """Return the longest sum of so many delays, each of at least ``least``, in seconds."""
+    highest = cast("Random", _Highest())
+    total, previous = 0.0, None
+    for attempt in range(1, min(number, MANY) + 1):
+        previous = max(least, backoff.delay(attempt, previous, highest))
+        total += previous
+    return total + max(0, number - MANY) * (previous or 0.0)
+
+
+def _queueing(strategy: Any) -> float:
+    """Return how long a call may wait for its turn at a gate, in seconds."""
+    if getattr(strategy, "queue", None) == 0:
+        return 0.0
+    limit = getattr(strategy, "max_wait", 0.0)
+    return math.inf if limit is None else float(limit)
+
+
+def _spelt(worst: Worst) -> str:
+    many = (
+        "attempts without bound" if worst.attempts == math.inf else f"{worst.attempts:g} attempts"
+    )
+    if worst.attempts == 1:
+        many = "1 attempt"
+    text = f"{many}, {_long(worst.seconds)} ({worst.because})"
+    if worst.hinted > worst.seconds:
+        text += f"; with the longest Retry-After {_long(worst.hinted)}"
+    return text
+
+
+def _long(seconds: float) -> str:
+    return "for ever" if seconds == math.inf else f"{seconds:.3g} s"

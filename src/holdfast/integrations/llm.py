@@ -1,0 +1,228 @@
+"""`llm`: the recommended pipeline for a language model's API.
+
+Such APIs differ from others in four ways, and the defaults follow them:
+
+* **Limits are normal.**  Requests and tokens per minute are part of the contract, so a `RateLimiter`
+  keeps to them beforehand, each attempt counted; tokens are estimated from the arguments and
+  corrected by the answer's ``usage``.
+* **429 and 529 say when to come back**, with ``Retry-After`` or ``retry-after-ms`` (OpenAI, Azure),
+  and ``x-should-retry`` says whether to (OpenAI, Anthropic).  A 429 is no failure of the server, so
+  the breaker doesn't count it; an exhausted quota (``insufficient_quota``) is not tried again.
+* **Answers take minutes, connections do not**: a long total deadline, a long limit for each attempt,
+  and a short time to connect (`client_timeout` for the client, since only it can tell the two apart).
+* **Answers cost money**, so there is no hedge.
+
+Works with any client whose errors carry a status (``openai``, ``anthropic``, ``httpx``, ...).  Switch
+off its own retries (``max_retries=0``), which would multiply with these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+from holdfast import _validate, presets
+from holdfast.classify import On
+from holdfast.integrations.http import status_of, unhealthy
+from holdfast.pipeline import Pipeline
+from holdfast.presets import OURS, Default
+from holdfast.strategies import backoff
+from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
+from holdfast.strategies.budget import RetryBudget
+from holdfast.strategies.bulkhead import Bulkhead
+from holdfast.strategies.circuit_breaker import CircuitBreaker
+from holdfast.strategies.rate_limiter import Rate, RateLimiter
+from holdfast.strategies.retry import Retry
+from holdfast.strategies.retry_after import register
+from holdfast.strategies.timeout import Timeout
+from holdfast.transient import is_transient
+
+__all__ = ["CONNECT", "client_timeout", "estimate", "llm", "usage", "worth_retrying"]
+
+CONNECT: Final = 3.0
+"""Seconds for a connection: the first SYN and two more, which Linux sends after 1 s and 3 s."""
+
+CONFLICT: Final = 409
+"""What OpenAI's and Anthropic's own clients also try again (a lock was not free)."""
+
+SERVER_ERRORS: Final = 500
+LETTERS_PER_TOKEN: Final = 4
+"""OpenAI's rule of thumb for English text."""
+
+EXHAUSTED: Final = "insufficient_quota"
+CONNECTION_ERRORS: Final = frozenset({"APIConnectionError", "APITimeoutError"})
+"""How the clients of OpenAI and Anthropic call them."""
+
+
+def llm(
+    name: str,
+    *,
+    requests_per_minute: float | None = None,
+    tokens_per_minute: float | None = None,
+    tokens: Callable[..., float] | None = None,
+    used: Callable[[Any], float | None] | None = None,
+    timeout: float | Timeout | None = 300.0,
+    attempt_timeout: float | Timeout | AdaptiveTimeout | None = 120.0,
+    attempts: int | Retry | None = 6,
+    concurrency: int | Bulkhead | None = 100,
+    on: On | None = None,
+    fallback: Any = OURS,
+    budget: RetryBudget | Default | None = OURS,
+    breaker: CircuitBreaker | Default | None = OURS,
+    sync: Literal["thread", "cooperative"] = "thread",
+) -> Pipeline:
+    """Return the recommended pipeline for calls of one language model.
+
+    Outermost first: fallback, total timeout, bulkhead, retry, rate limits, breaker, attempt timeout.
+    Each part can be replaced by a strategy of your own, or left out with None.
+
+    Args:
+        name: for errors, events and metrics.
+        requests_per_minute: what your contract allows; None for no limit here.
+        tokens_per_minute: the same for tokens.
+        tokens: the tokens that a call will take, from its arguments; by default `estimate`.
+        used: the tokens that it has taken, from its result; by default `usage`.
+        timeout: the total, waits for the rate limits included, in seconds.
+        attempt_timeout: the limit of each attempt, in seconds.
+        attempts: how many in all; delays grow from 0.5 s to 60 s with full jitter, and a
+            ``Retry-After`` of up to 120 s is obeyed.
+        concurrency: how many calls may be in flight.
+        on: which outcomes to retry; by default `worth_retrying`.
+        fallback: the answer in place of an error, a function that makes it, or a `Fallback`; there
+            is none by default.
+        budget: the retry budget; by default one of its own, 20 % of the successes.
+        breaker: by default one of its own, which opens after 5 failures of the server in a row (no
+            429 among them) for 5 s, growing to 60 s.
+        sync: how the timeouts treat blocking functions, see `Timeout`.
+
+    Raises:
+        ConfigurationError: for a value outside its range.
+    """
+    if isinstance(attempts, int) and not isinstance(attempts, bool):
+        attempts = Retry(
+            attempts,
+            on=worth_retrying if on is None else on,
+            backoff=backoff.exponential(base=0.5, cap=60.0),
+            budget=RetryBudget(0.2) if isinstance(budget, Default) else budget,
+        )
+    whole = presets.standard(
+        name, timeout=timeout, attempt_timeout=attempt_timeout, attempts=attempts,
+        concurrency=concurrency, fallback=fallback, sync=sync, adaptive=None,
+        breaker=CircuitBreaker(on=unhealthy) if isinstance(breaker, Default) else breaker,
+    )  # fmt: skip
+    limits = _limits(requests_per_minute, tokens_per_minute, tokens or estimate, used or usage)
+    if not limits:
+        return whole
+    layers = list(whole.strategies)
+    inside = [place for place, one in enumerate(layers) if isinstance(one, Bulkhead | Retry)]
+    layers.insert(max(inside, default=-1) + 1, RateLimiter(*limits, max_wait=None))
+    return Pipeline(name, *layers)
+
+
+def _limits(
+    requests: float | None,
+    tokens: float | None,
+    estimated: Callable[..., float],
+    used: Callable[[Any], float | None],
+) -> list[Rate]:
+    limits = [] if requests is None else [Rate(requests, per=60.0)]
+    if tokens is not None:
+        limits.append(Rate(tokens, per=60.0, cost=estimated, actual=used))
+    return limits
+
+
+def worth_retrying(error: Exception) -> bool:
+    """Return whether another attempt may succeed: the default ``on`` of `llm`'s retry.
+
+    Connection errors, timeouts, 408, 409, 425, 429 and everything from 500 on, 529 among it; not what
+    the server says is not worth it (``x-should-retry: false``), nor a quota that is used up.
+    """
+    if getattr(error, "code", None) == EXHAUSTED:
+        return False
+    said = _header(error, "x-should-retry")
+    if said in ("true", "false"):
+        return bool(said == "true")
+    status = status_of(error)
+    if status is None:
+        return is_transient(error) or type(error).__name__ in CONNECTION_ERRORS
+    return is_transient(error) or status == CONFLICT or status >= SERVER_ERRORS
+
+
+def estimate(*args: Any, **kwargs: Any) -> float:
+    """Return about how many tokens a call will take, from its arguments.
+
+    A token for four letters of all texts in them, lists of messages included, and what ``max_tokens``
+    or its newer names allow for the answer.  Rough on purpose: `usage` corrects it.
+    """
+    answer = next((kwargs[one] for one in LIMITS_OF_ANSWERS if kwargs.get(one)), 0)
+    return max(1.0, (_letters(args) + _letters(kwargs)) / LETTERS_PER_TOKEN + answer)
+
+
+LIMITS_OF_ANSWERS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+
+
+def _letters(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_letters, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_letters, value))
+    return 0
+
+
+def usage(result: Any) -> float | None:
+    """Return the tokens that an answer says it took; None where it doesn't say.
+
+    Knows the ``usage`` of OpenAI's and Anthropic's answers, as objects and as JSON.
+    """
+    told = _part(result, "usage")
+    total = _part(told, "total_tokens")
+    if isinstance(total, int | float):
+        return float(total)
+    parts = [_part(told, one) for one in PARTS_OF_USAGE]
+    counted = [one for one in parts if isinstance(one, int | float)]
+    return float(sum(counted)) if counted else None
+
+
+PARTS_OF_USAGE: Final = (
+    "input_tokens", "output_tokens", "cache_creation_input_tokens", "prompt_tokens",
+    "completion_tokens",
+)  # fmt: skip
+
+
+def _part(holder: Any, name: str) -> Any:
+    if isinstance(holder, Mapping):
+        return holder.get(name)
+    return getattr(holder, name, None)
+
+
+def client_timeout(seconds: float = 120.0, *, connect: float = CONNECT) -> Any:
+    """Return an ``httpx.Timeout`` for the client: ``connect`` seconds for a connection.
+
+    ``OpenAI(timeout=client_timeout(), max_retries=0)``: OpenAI's and Anthropic's clients take it, and
+    all others on httpx.  ``seconds`` is the longest silence of the server, for the threads of calls
+    that the pipeline has given up on.
+    """
+    import httpx
+
+    return httpx.Timeout(
+        _validate.seconds("seconds", seconds), connect=_validate.seconds("connect", connect)
+    )
+
+
+def _header(outcome: Any, name: str) -> Any:
+    headers = getattr(getattr(outcome, "response", outcome), "headers", None)
+    return headers.get(name) if isinstance(headers, Mapping) else None
+
+
+def milliseconds(outcome: Any) -> float | None:
+    """Return the seconds that ``retry-after-ms`` asks to wait, an extractor for `Retry`."""
+    value = _header(outcome, "retry-after-ms")
+    try:
+        return max(0.0, float(value) / 1000.0)
+    except (TypeError, ValueError):
+        return None
+
+
+register(milliseconds)
