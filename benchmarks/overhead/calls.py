@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.overhead import cores, floors, ours, peers_async, peers_rejection, peers_sync
+from benchmarks.overhead import (
+    cores,
+    floors,
+    ours,
+    peers_async,
+    peers_limits,
+    peers_rejection,
+    peers_sync,
+)
 from benchmarks.overhead.candidates import ONE_CORE, SECTIONS, Candidate, Section, World
 from benchmarks.overhead.functions import REACHED, abare, bare
 from benchmarks.overhead.loops import sampler
@@ -18,7 +26,14 @@ BARE = {
     "sync": Candidate(Section("sync bare"), "bare function", "bare", lambda: bare),
     "async": Candidate(Section("async bare"), "bare coroutine function", "bare", lambda: abare),
 }
-PARTS = (floors.floor, peers_sync.peer, peers_async.peer, peers_rejection.peer, ours.ours)
+PARTS = (
+    floors.floor,
+    peers_sync.peer,
+    peers_async.peer,
+    peers_limits.peer,
+    peers_rejection.peer,
+    ours.ours,
+)
 # Shorter samples and more of them: where the system puts the two threads changes over seconds.
 MORE = 4
 

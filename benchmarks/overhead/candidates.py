@@ -26,8 +26,24 @@ class Section:
         return "async" if self.name.startswith("async") else "sync"
 
 
-_LAYERS = ("retry", "breaker", "bulkhead", "timeout", "three layers", "four layers")
-_BY_THREAD = ("sync timeout", "sync four layers")
+_LAYERS = (
+    "retry",
+    "breaker",
+    "breaker per key",
+    "bulkhead",
+    "timeout",
+    "adaptive timeout",
+    "rate limit",
+    "adaptive concurrency",
+    "throttle",
+    "load shedder",
+    "hedge",
+    "coalesce",
+    "chaos, off",
+    "three layers",
+    "four layers",
+)
+_BY_THREAD = ("sync timeout", "sync hedge", "sync four layers")
 ONE_CORE = ", on one core"
 _SUCCEEDING = (
     Section(f"{world} {layer}", "median" if f"{world} {layer}" in _BY_THREAD else "minimum")

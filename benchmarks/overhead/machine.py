@@ -18,6 +18,11 @@ PEERS = (
     "aiobreaker",
     "hyx",
     "pyresilience",
+    "limits",
+    "aiolimiter",
+    "pyrate-limiter",
+    "throttled-py",
+    "anyio",
 )
 
 

@@ -11,6 +11,7 @@ from benchmarks.overhead.settings import (
     FAILURE_RATE,
     FAILURES,
     LIMIT,
+    RATE,
     SECONDS,
     SLOW,
     SLOW_RATE,
@@ -20,6 +21,8 @@ from benchmarks.overhead.settings import (
 OURS = "holdfast"
 WINDOWED = "holdfast, window of 100 + slow calls"
 ISOLATED = "holdfast, isolated by hand"
+THREE = "holdfast, three limits at once"
+LEARNING = "holdfast, delay learnt"
 ours = Candidates("holdfast")
 
 
@@ -38,8 +41,26 @@ def pipeline(*layers: str) -> Any:
         "window": window,
         "bulkhead": lambda: hf.Bulkhead(LIMIT),
         "timeout": lambda: hf.Timeout(SECONDS),
+        "keyed breaker": lambda: hf.Keyed(one_of_ten, lambda _key: hf.CircuitBreaker()),
+        "adaptive timeout": lambda: hf.Timeout.adaptive(sync="cooperative"),
+        "rate limit": lambda: hf.RateLimiter(RATE),
+        "three rate limits": lambda: hf.RateLimiter(
+            *(hf.Rate(RATE, per=per) for per in (1, 10, 60))
+        ),
+        "adaptive concurrency": lambda: hf.ConcurrencyLimiter(max=LIMIT),
+        "throttle": lambda: hf.Throttle(window=SECONDS),
+        "load shedder": lambda: hf.LoadShedder(LIMIT),
+        "hedge": lambda: hf.Hedge(after=SECONDS),
+        "learning hedge": lambda: hf.Hedge(after=hf.quantile(0.95)),
+        "coalesce": lambda: hf.Coalesce(one_of_ten),
+        "chaos": lambda: hf.Chaos(error=ConnectionError),
     }
     return hf.Pipeline("benchmark", *(options[layer]() for layer in layers))
+
+
+def one_of_ten(number: int) -> int:
+    """The key of a call."""
+    return number % 10
 
 
 def window() -> Any:
@@ -55,6 +76,17 @@ _ROWS = {
     ("breaker", WINDOWED): ("window",),
     ("bulkhead", OURS): ("bulkhead",),
     ("timeout", OURS): ("timeout",),
+    ("breaker per key", OURS): ("keyed breaker",),
+    ("adaptive timeout", OURS): ("adaptive timeout",),
+    ("rate limit", OURS): ("rate limit",),
+    ("rate limit", THREE): ("three rate limits",),
+    ("adaptive concurrency", OURS): ("adaptive concurrency",),
+    ("throttle", OURS): ("throttle",),
+    ("load shedder", OURS): ("load shedder",),
+    ("hedge", OURS): ("hedge",),
+    ("hedge", LEARNING): ("learning hedge",),
+    ("coalesce", OURS): ("coalesce",),
+    ("chaos, off", OURS): ("chaos",),
     ("three layers", OURS): ("retry", "breaker", "bulkhead"),
     ("three layers", WINDOWED): ("retry", "window", "bulkhead"),
     ("four layers", OURS): ("retry", "breaker", "bulkhead", "timeout"),

@@ -10,6 +10,8 @@ SLOW = 1.0
 SLOW_RATE = 0.5
 LIMIT = 10
 SECONDS = 5.0
+# Per second; more than any candidate could use.
+RATE = 100_000_000
 # Rejections are measured on breakers that stay open for the whole run.
 AN_HOUR = 3600.0
 
