@@ -114,6 +114,11 @@ def bench(args: list[str]) -> int:
     return env.run(["python", "-m", "benchmarks", *(args or ["overhead"])])
 
 
+def experiments(args: list[str]) -> int:
+    """What the strategies achieve, on virtual time, with the bars (ARGS='02 08': those only)."""
+    return Environment(".venv", "dev").ready().run(["python", "-m", "tests.experiments", *args])
+
+
 def demo(args: list[str]) -> int:
     """See it work: `holdfast demo` (ARGS go to it)."""
     return Environment(".venv", "demo").ready().run(["holdfast", "demo", *args])
@@ -132,14 +137,17 @@ def clean(args: list[str]) -> int:
     return 0
 
 
-COMMANDS = (demo, test, check, pytest, cover, matrix, bench, docs, fmt, fix, lock, clean)
+COMMANDS = (
+    *(demo, test, check, pytest, cover, matrix, bench, experiments),
+    *(docs, fmt, fix, lock, clean),
+)
 
 
 def usage() -> int:
     """Say what there is."""
     print("make COMMAND [ARGS='...']    or    python3 dev.py COMMAND [ARGUMENT ...]\n")
     for command in COMMANDS:
-        print(f"  {command.__name__:8} {command.__doc__}")
+        print(f"  {command.__name__:11} {command.__doc__}")
     return 0
 
 

@@ -55,6 +55,10 @@ def _plain(snapshot: Snapshot) -> str:
     return ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in told.items())
 
 
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _value(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
@@ -64,9 +68,9 @@ SHADOW = ("shadow", "detected", "enforced")
 
 def _shadow(snapshot: Snapshot) -> str:
     if snapshot.get("shadow"):
-        return f"in shadow mode: it would have rejected {snapshot['detected']} calls"
+        return "in shadow mode: it would have rejected " + _many(snapshot["detected"], "call")
     rejected = snapshot.get("enforced", 0)
-    return f"{rejected} calls rejected so far" if rejected else ""
+    return _many(rejected, "call") + " rejected so far" if rejected else ""
 
 
 def _budget(budget: Any) -> str:
@@ -82,13 +86,16 @@ def _breaker(snapshot: Snapshot) -> str:
         )
     if state == "half-open":
         flying, passed = snapshot["probes_in_flight"], snapshot["probes_passed"]
-        probes = f"{passed} probes have passed, {flying} in flight"
+        probes = f"{passed} of its probes have passed, {flying} in flight"
         return f"half-open{_because(snapshot)}; {probes}"
+    if state == "ramping":
+        left = snapshot["retry_after"]
+        return f"closed again, and letting in a growing share of the calls; all in {left:.3g} s"
     if state in ("isolated", "disabled"):
         return f"{state} by hand, until reset()"
     parts = [state]
     if snapshot["failures_in_a_row"]:
-        parts.append(f"{snapshot['failures_in_a_row']} failures in a row")
+        parts.append(_many(snapshot["failures_in_a_row"], "failure") + " in a row")
     if snapshot["calls"]:
         parts.append(f"{snapshot['failures']} of the last {snapshot['calls']} calls failed")
     if snapshot["slow_calls"]:
@@ -109,12 +116,98 @@ def _bulkhead(snapshot: Snapshot) -> str:
 def _stale(snapshot: Snapshot) -> str:
     if not snapshot["kept"]:
         return "nothing kept"
-    return f"{snapshot['kept']} results kept, the oldest {snapshot['oldest']:.3g} s old"
+    return f"{_many(snapshot['kept'], 'result')} kept, the oldest {snapshot['oldest']:.3g} s old"
+
+
+def _rate_limiter(snapshot: Snapshot) -> str:
+    left = " and ".join(
+        f"{rate['available']:.3g} of {rate['limit']:g} per {rate['per']:g} s left"
+        for rate in snapshot["rates"]
+    )
+    return left + (f", {snapshot['waiting']} waiting" if snapshot["waiting"] else "")
+
+
+def _concurrency(snapshot: Snapshot) -> str:
+    text = f"{snapshot['in_flight']} in flight, limit {snapshot['limit']:.3g}"
+    return text + (f", {snapshot['waiting']} waiting" if snapshot["waiting"] else "")
+
+
+def _throttle(snapshot: Snapshot) -> str:
+    if not snapshot["requests"]:
+        return "no calls lately"
+    lately = f"{snapshot['accepts']} of {snapshot['requests']} calls were accepted"
+    return f"{lately} in {snapshot['window']:g} s; it rejects {snapshot['rejecting']:.0%}"
+
+
+def _load_shedder(snapshot: Snapshot) -> str:
+    text = f"{snapshot['in_flight']} of {snapshot['size']} served"
+    waiting = [f"{number} {name}" for name, number in snapshot["waiting"].items() if number]
+    if waiting:
+        text += f", {' and '.join(waiting)} waiting"
+    if snapshot["standing"]:
+        text += f"; the queue of {' and '.join(snapshot['standing'])} calls stands"
+    return text
+
+
+def _hedge(snapshot: Snapshot) -> str:
+    if snapshot["delay"] is None:
+        text = f"it has seen {_many(snapshot['samples'], 'call')}, too few to know when to hedge"
+    else:
+        text = f"hedges after {snapshot['delay']:.3g} s"
+    if snapshot.get("slow"):
+        text += "; everything is slow, so that few hedges are earned"
+    return text + f"; {_many(snapshot['started'], 'hedge')} so far, {snapshot['won']} of them won"
+
+
+def _adaptive_timeout(snapshot: Snapshot) -> str:
+    limit, samples = f"limit {snapshot['limit']:.3g} s", snapshot["samples"]
+    if snapshot["estimate"] is None:
+        return f"{limit}, the ceiling: {samples} of {snapshot['min_samples']} samples are there"
+    learnt = f"{snapshot['margin']:g} × p{100 * snapshot['quantile']:g} of {samples} successes"
+    text = f"{limit} ({learnt})"
+    if snapshot["silent"]:
+        text += "; nothing answers, so that most attempts get an eighth of it"
+    return text
+
+
+def _keyed(snapshot: Snapshot) -> str:
+    text = f"{snapshot['keys']} of at most {snapshot['max_keys']} keys, {snapshot['open']} open"
+    worst = [f"{key!r}: {_of_child(child)}" for key, child in snapshot["worst"].items()]
+    if snapshot["overflowed"]:
+        worst.append(
+            f"{_many(snapshot['overflowed'], 'call')} shared the overflow, for the table is full"
+        )
+    if snapshot["parent"] is not None:
+        worst.append(f"parent {_of_child(snapshot['parent'])}")
+    return "; ".join([text, *worst])
+
+
+def _of_child(snapshot: Snapshot) -> str:
+    return WORDS.get(snapshot.get("strategy", ""), _plain)(snapshot)
+
+
+def _coalesce(snapshot: Snapshot) -> str:
+    now = f"{_many(snapshot['flights'], 'attempt')} under way for {_many(snapshot['sharing'], 'caller')}"
+    return f"{now}; {_many(snapshot['shared'], 'call')} spared so far"
+
+
+def _chaos(snapshot: Snapshot) -> str:
+    state = f"on, for {snapshot['rate']:.3g} of the calls" if snapshot["enabled"] else "off"
+    return f"{state}; {_many(snapshot['injected'], 'fault')} injected so far"
 
 
 WORDS: dict[str, Callable[[Snapshot], str]] = {
     "circuit breaker": _breaker,
     "bulkhead": _bulkhead,
     "stale fallback": _stale,
+    "rate limiter": _rate_limiter,
+    "concurrency limiter": _concurrency,
+    "throttle": _throttle,
+    "load shedder": _load_shedder,
+    "hedge": _hedge,
+    "adaptive timeout": _adaptive_timeout,
+    "keyed": _keyed,
+    "coalesce": _coalesce,
+    "chaos": _chaos,
 }
 """By the kind of strategy."""

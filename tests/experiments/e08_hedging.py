@@ -185,22 +185,23 @@ def unhedged() -> Hedge:
     return Hedge(1e6)
 
 
+BARS = "<= 19 ms; <= 6 %; <= 5 %, <= 5 %"
+
+
 def report() -> list[Row]:
-    """Run it at full length."""
+    """Run it at full length: five seeds of ours, two of what it is compared with."""
     rows: list[Row] = []
     for name, make in RULES.items():
-        runs = [story(make, 200, seed) for seed in (range(5) if name == "knee" else range(2))]
-        p99, extra = (
-            mean([run[0].percentile(0.99) for run in runs]),
-            mean([run[0].extra for run in runs]),
-        )
-        rows.append((f"{name}: p99, healthy", f"{p99:.1f} ms", "<= 19 ms", p99 <= 19))
-        rows.append((f"{name}: extra load, healthy", f"{extra:.2f} %", "<= 6 %", extra <= 6))
-        for place, minutes in ((1, "first minute"), (2, "next four minutes")):
-            extra = mean([run[place].extra for run in runs])
-            rows.append(
-                (f"{name}: extra load, outage, {minutes}", f"{extra:.2f} %", "<= 5 %", extra <= 5)
-            )
+        ours = name == "knee"
+        runs = [story(make, 200, seed) for seed in range(5 if ours else 2)]
+        p99 = mean([run[0].percentile(0.99) for run in runs])
+        calm, first, later = (mean([run[part].extra for run in runs]) for part in range(3))
+        rows.append((
+            f"{name}: p99; extra load; extra in the outage's first minute, and next four",
+            f"{p99:.1f} ms; {calm:.2f} %; {first:.2f} %, {later:.2f} %",
+            BARS if ours else "",
+            p99 <= 19 and calm <= 6 and max(first, later) <= 5,
+        ))  # fmt: skip
     for rate in (15, 50):
         runs = [story(Hedge, rate, seed) for seed in range(3)]
         p99, extra = (

@@ -70,6 +70,7 @@ WORST = {
     "a wait for a turn": ((RateLimiter(1, max_wait=3.0), Timeout(2.0)), 1, 5.0),
     "an endless wait for a turn": ((RateLimiter(1, max_wait=None), Timeout(2.0)), 1, math.inf),
     "a hedge": ((Hedge(after=0.1, max_hedges=2), Timeout(2.0)), 3, 2.2),
+    "a hedge after a whole number": ((Hedge(after=1), Timeout(2.0)), 2, 3.0),
     "hedges that are retried": ((Retry(2, backoff=SECOND), Hedge(after=0.5), Timeout(2.0)), 4, 6.0),
     "a limit that is learnt": ((Timeout.adaptive(ceiling=3.0),), 1, 3.0),
     "a fallback": ((Fallback(None), Timeout(2.0)), 1, 2.0),

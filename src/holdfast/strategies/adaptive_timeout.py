@@ -216,6 +216,14 @@ class AdaptiveTimeout(Identity):
 
     # -- what it looks like --------------------------------------------------------------------
 
+    def spelt(self) -> str:
+        """Return the call that made it, such as ``"Timeout.adaptive(ceiling=2.0)"``."""
+        from holdfast.strategies.timeout import Timeout
+
+        usual = Timeout.adaptive.__kwdefaults__ or {}
+        given = [f"{name}={value!r}" for name, value in self._given if usual[name] != value]
+        return f"Timeout.adaptive({', '.join(given)})"
+
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data."""
         with self._lock:
