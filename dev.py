@@ -138,9 +138,8 @@ def clean(args: list[str]) -> int:
 
 
 COMMANDS = (
-    *(demo, test, check, pytest, cover, matrix, bench, experiments),
-    *(docs, fmt, fix, lock, clean),
-)
+    demo, test, check, pytest, cover, matrix, bench, experiments, docs, fmt, fix, lock, clean,
+)  # fmt: skip
 
 
 def usage() -> int:

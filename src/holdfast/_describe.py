@@ -80,8 +80,13 @@ def _around(strategy: Any, inner: Worst) -> Worst:
 
 
 def _hedged(hedge: Any, inner: Worst) -> Worst:
-    """Each further attempt begins after the delay, or when the one before has failed."""
-    fixed = hedge.after if isinstance(hedge.after, float) else math.inf
+    """Each further attempt begins after the delay, or when the one before has failed.
+
+    Where a budget may refuse one at its time, it may still begin at a failure later on.
+    """
+    fixed = math.inf
+    if isinstance(hedge.after, int | float) and hedge.budget is None:
+        fixed = float(hedge.after)
     steps = hedge.max_hedges
     return inner._replace(
         attempts=inner.attempts * (steps + 1),

@@ -29,7 +29,7 @@ MOST: Final = 200
 """How many attempts may be in flight where there is no bulkhead."""
 
 MAX_WAIT: Final = 1.0
-"""Seconds that a call waits for its turn where a rate is given as a number."""
+"""Seconds that a call waits for its turn: by the rate, or by the adaptive limit."""
 
 
 class Default:
@@ -80,7 +80,7 @@ def standard(
             a row, or more where some failures are usual (``confidence=0.99``).
         adaptive: a `ConcurrencyLimiter`, which learns how many attempts the dependency can take; by
             default one of its own, by ``concurrency.demand()``, which never lets more in than
-            ``concurrency``.
+            ``concurrency``; a call waits for its turn for at most 1 s.
         key: takes the call's arguments and returns which host, shard or tenant it goes to: each
             gets a breaker and an adaptive limit of its own, so that one that is down does no harm
             to the others.
@@ -135,7 +135,9 @@ def _adaptive(on: On, most: int) -> ConcurrencyLimiter:
     from holdfast.strategies.concurrency_limiter import ConcurrencyLimiter
 
     # it begins with all that the bulkhead lets through: a cold start is no overload
-    return ConcurrencyLimiter(demand(), min=0.05, max=most, initial=most, on=on)
+    return ConcurrencyLimiter(
+        demand(), min=0.05, max=most, initial=most, on=on, queue=100, max_wait=MAX_WAIT
+    )
 
 
 def _keyed(key: Callable[..., Hashable], factory: Callable[[Any], Any]) -> Keyed:

@@ -365,7 +365,7 @@ def test_a_failed_task_leaves_nothing(stack):
         assert task() is None
 
 
-@pytest.mark.parametrize("limited_by", ["limit", "deadline", "outer"])
+@pytest.mark.parametrize("limited_by", ["limit", "learnt", "shared", "deadline", "outer"])
 def test_a_task_that_timed_out_leaves_nothing(limited_by):
     """The same for a task that ended by a timeout, whoever set it."""
 
@@ -376,6 +376,11 @@ def test_a_task_that_timed_out_leaves_nothing(limited_by):
         match limited_by:
             case "limit":
                 await Pipeline("p", Timeout(2.0)).acall(hangs, request)
+            case "learnt":
+                await Pipeline("p", Timeout.adaptive(ceiling=2.0)).acall(hangs, request)
+            case "shared":
+                flight = Coalesce(lambda request: 1)
+                await Pipeline("p", Timeout(2.0), flight).acall(hangs, request)
             case "deadline":
                 with deadline(2.0):
                     await Pipeline("p", Timeout(9.0)).acall(hangs, request)

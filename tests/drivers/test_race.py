@@ -9,9 +9,21 @@ from contextlib import suppress
 
 import pytest
 
-from holdfast import AttemptTimeout, Bulkhead, CompositionWarning, Pipeline, Timeout
+from holdfast import (
+    AttemptTimeout,
+    Bulkhead,
+    BulkheadFullError,
+    CompositionWarning,
+    Pipeline,
+    Timeout,
+    deadline,
+)
+from holdfast._runtimes.pool import Worker, WorkerPool
+from holdfast._runtimes.race_threads import raced
+from holdfast._runtimes.threads import Threads
 from holdfast.events import AbandonedFinished
 from holdfast.extend import worker_pool
+from holdfast.shapes import Site
 from holdfast.strategies.hedge import Hedge
 from holdfast.testing import Fail, Hang, Ok, Scripted, VirtualClock, record, run
 from tests.drivers.test_cancellation import CancelAt
@@ -220,6 +232,60 @@ def test_a_cancelled_hedge_task_is_no_outcome():
     run(main())
 
 
+def test_a_hedge_of_what_is_no_coroutine():
+    """``acall`` takes whatever can be awaited, such as a future of an executor; so do its hedges."""
+
+    async def main():
+        loop, futures = asyncio.get_running_loop(), []
+
+        def begin():
+            futures.append(loop.create_future())
+            loop.call_later(1.0, futures[-1].set_result, len(futures))
+            return futures[-1]
+
+        assert await Pipeline("p", Hedge(0.2)).acall(begin) == 1
+        assert [one.cancelled() for one in futures] == [False, True]
+
+    run(main())
+
+
+@pytest.mark.parametrize("delay", [0.2, 9.0], ids=["slow", "failed"])
+def test_a_hedge_that_raises_before_it_can_be_awaited(delay, caplog):
+    """It is an attempt that failed, like any other; the first error stands."""
+    failing = Scripted([Fail(ConnectionError, takes=1.0)]).aio
+
+    def begin(calls=[]):  # noqa: B006 - kept on purpose
+        calls.append(1)
+        if len(calls) > 1:
+            raise ValueError("at once")
+        return failing()
+
+    with pytest.raises(ConnectionError) as caught:
+        run(Pipeline("p", Hedge(delay)).acall(begin))
+
+    assert "attempt 2 raised ValueError('at once')" in caught.value.__notes__[0]
+    assert caplog.records == []
+
+
+class Unprintable(Exception):
+    """An error like one of a lazy record whose database is gone."""
+
+    def __repr__(self):
+        raise OSError("no connection")
+
+
+def test_an_error_that_cannot_be_printed():
+    """The note of the other attempts names its class, and the call ends."""
+    call = Pipeline("p", Hedge(0.2))(Scripted([Fail(Unprintable, takes=1.0)]).aio)
+
+    async def main():
+        with pytest.raises(Unprintable) as caught:
+            await call()
+        return caught.value.__notes__[0]
+
+    assert run(main()).endswith("hedged this call: attempt 2 raised Unprintable")
+
+
 def test_nobody_complains_of_errors_that_were_never_retrieved(caplog):
     """A loser that fails while it is cancelled, or after, is silent."""
 
@@ -364,12 +430,6 @@ def test_abandoned_losers_keep_others_out(balanced):
 
 def test_a_full_pool_refuses_the_call_and_never_a_hedge(monkeypatch):
     """Without a worker the call is rejected; a hedge without one is simply not there."""
-    from holdfast._runtimes.pool import WorkerPool
-    from holdfast._runtimes.race_threads import raced
-    from holdfast._runtimes.threads import Threads
-    from holdfast.errors import BulkheadFullError
-    from holdfast.shapes import Site
-
     pool = WorkerPool(limit=1)
     gate = threading.Event()
     hedge = Hedge(0.001)
@@ -387,6 +447,46 @@ def test_a_full_pool_refuses_the_call_and_never_a_hedge(monkeypatch):
         step((), {})
     gate.set()
     blocked.join(PATIENCE)
+
+
+def test_a_hedge_without_a_worker_can_be_a_failure():
+    """Where ``on`` names the rejection the next attempt follows; none is waited for that isn't there."""
+
+    class Full(WorkerPool):
+        def start(self, job):
+            if self.threads:
+                self.resize(1)
+            super().start(job)
+
+    def fail(_args, _kwargs):
+        time.sleep(0.02)
+        raise ConnectionError("down")
+
+    hedge = Hedge(0.001, 3, on=(ConnectionError, BulkheadFullError))
+    step = raced(Threads(workers=Full()), hedge, fail, Site("p"))
+
+    with deadline(PATIENCE), pytest.raises(ConnectionError):
+        step((), {})
+    assert hedge.started == 3
+
+
+def test_a_hedge_for_which_the_system_has_no_thread(monkeypatch):
+    """The first attempt goes on as if nothing had been tried."""
+    gate, begun = threading.Event(), []
+
+    def start(worker, start=Worker.start):
+        if begun:
+            gate.set()
+            raise RuntimeError("can't start new thread")
+        begun.append(worker)
+        start(worker)
+
+    monkeypatch.setattr(Worker, "start", start)
+    step = raced(
+        Threads(workers=WorkerPool()), Hedge(0.001), lambda *_: gate.wait(PATIENCE), Site("p")
+    )
+
+    assert step((), {}) is True
 
 
 def test_an_interrupt_of_a_waiting_thread_abandons_its_attempts(monkeypatch):

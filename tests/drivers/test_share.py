@@ -236,6 +236,37 @@ def test_an_error_of_the_attempt_itself_is_everybodys():
     assert attempts.began == 1
 
 
+def test_an_error_that_is_no_exception_is_everybodys():
+    """What a framework raises past all handlers, such as a failed test, ends the calls."""
+
+    class Outcome(BaseException):
+        pass
+
+    async def fail(calls=[]):  # noqa: B006 - kept on purpose
+        calls.append(1)
+        assert len(calls) == 1
+        raise Outcome
+
+    async def main():
+        call = Pipeline("p", Coalesce(lambda: 1))(fail)
+        ends = await asyncio.gather(call(), call(), return_exceptions=True)
+        assert [type(one) for one in ends] == [Outcome, Outcome]
+
+    run(main())
+
+
+def test_what_cannot_be_awaited_is_told_once():
+    """A plain function in ``acall`` is a mistake, and not tried again and again."""
+    calls = []
+
+    async def main():
+        with pytest.raises(TypeError, match="cannot be awaited"):
+            await Pipeline("p", Coalesce(lambda: 1)).acall(lambda: calls.append(1))
+
+    run(main())
+    assert calls == [1]
+
+
 def test_a_function_that_cancels_itself_does_so_to_all_its_callers():
     """A CancelledError of the function's own making is its outcome, not a reason to begin anew."""
     began = []

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -116,6 +117,34 @@ def test_every_other_response_is_closed(web, step):
     assert web.get(web.client(hedged())).content == b"here"
 
     assert [body.closed > 0 for body in web.bodies] == [True, True]
+
+
+def test_a_response_that_cannot_be_closed_leaves_the_others_to_be_closed(web, step):
+    """A connection that breaks while it is closed is no reason to keep two."""
+    bad = step(503, chunks=[(0.0, b"busy")])
+    web.script(bad, bad, step(chunks=[(0.0, b"here")]))
+    client = web.client(hedged(max_hedges=2))
+    closed = []
+
+    def closing(body):
+        closed.append(body)
+        raise OSError("broken")
+
+    async def aclosing(body):
+        closing(body)
+
+    original = web._body
+
+    def breaking(*args):
+        body = original(*args)
+        type(body).close, type(body).aclose = closing, aclosing
+        return body
+
+    web._body = breaking
+    with suppress(OSError):
+        web.get(client)
+
+    assert set(web.bodies[:2]) <= set(closed)
 
 
 def test_a_retry_around_a_hedge(web, step):

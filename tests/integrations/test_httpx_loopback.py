@@ -15,6 +15,7 @@ from holdfast import (
     CircuitBreaker,
     CircuitOpenError,
     DeadlineTooShortError,
+    Hedge,
     Pipeline,
     RejectedError,
     Retry,
@@ -209,6 +210,21 @@ class TestConnections:
 
         assert {caller.run(client.get, server.url).status_code for _ in range(10)} == {200}
 
+    @pytest.mark.filterwarnings("ignore::holdfast.CompositionWarning")
+    @pytest.mark.parametrize("hedged_first", [False, True])
+    def test_those_of_hedges_do_not_exhaust_it(self, caller, loopback, hedged_first):
+        """They are read to the end, for each of them may be the answer."""
+        busy = loopback.reply("503 Service Unavailable", b"x" * 300_000)
+        server = loopback(lambda number: [busy])
+        layers = [Retry(2, on=transient, backoff=backoff.constant(0.0)), Hedge(9.0, budget=None)]
+        layers = layers[::-1] if hedged_first else layers
+        client = caller.client(Pipeline("test", Timeout(5.0), Bulkhead(1), *layers))
+
+        response = caller.run(client.get, server.url)
+
+        assert (response.status_code, len(response.content)) == (503, 300_000)
+        assert len(server.requests) == 4
+
     def test_timeouts_do_not_exhaust_it(self, caller, loopback):
         """The connection that was given up on is closed."""
         server = loopback(lambda number: [30.0])
@@ -221,9 +237,15 @@ class TestConnections:
 
         assert caller.run(client.get, server.url).status_code == 200
 
-    def test_a_pool_is_as_large_as_the_bulkhead(self, caller, loopback):
-        """So whoever has a permit has a connection, too."""
-        client = caller.client(lambda origin: http.standard(origin, concurrency=7))
+    @pytest.mark.filterwarnings("ignore::holdfast.CompositionWarning")
+    @pytest.mark.parametrize(
+        "layers, size",
+        [((Bulkhead(7),), 7), ((Bulkhead(7), Hedge(9.0, 2)), 21), ((Hedge(9.0), Bulkhead(7)), 7)],
+        ids=["plain", "hedges inside", "hedges outside"],
+    )
+    def test_a_pool_is_as_large_as_the_bulkhead(self, caller, loopback, layers, size):
+        """So whoever has a permit has a connection, too, and one for each hedge."""
+        client = caller.client(Pipeline("test", *layers))
         server = loopback(lambda number: [loopback.reply()])
         caller.run(client.get, server.url)
 
@@ -231,7 +253,7 @@ class TestConnections:
             (b"http", b"127.0.0.1", int(server.url.rpartition(":")[2]))
         )[0]
 
-        assert host.inner._pool._max_connections == 7
+        assert host.inner._pool._max_connections == size
 
     def test_options_go_to_the_pools(self, caller, loopback):
         """Here the address that the client calls from."""

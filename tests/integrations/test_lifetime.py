@@ -4,7 +4,17 @@ import math
 
 import pytest
 
-from holdfast import Bulkhead, BulkheadFullError, CircuitBreaker, Pipeline, Retry, Timeout, deadline
+from holdfast import (
+    Bulkhead,
+    BulkheadFullError,
+    CircuitBreaker,
+    Coalesce,
+    ConfigurationError,
+    Pipeline,
+    Retry,
+    Timeout,
+    deadline,
+)
 from holdfast.integrations._lifetime import (
     SHORTEST,
     Horizon,
@@ -157,6 +167,28 @@ class TestLasting:
         assert sorted(done) == ["a", "b"]
         assert not body.when_closed(lambda: done.append("c"))
 
+    @pytest.mark.parametrize("served", [False, True])
+    def test_an_end_in_the_very_instant_does_it_once(self, served):
+        """Closed by another thread between two steps: either that one does it, or whoever asked."""
+        done = []
+
+        class Afterwards(list):
+            def append(self, action):
+                super().append(action)
+                body.open = False
+                if served:
+                    self.pop()()
+
+        def action():
+            done.append("action")
+
+        body = Lasting()
+        body._afterwards = Afterwards()
+        if not body.when_closed(action):
+            action()
+
+        assert done == ["action"]
+
 
 class TestFitted:
     def kinds(self, *strategies):
@@ -192,6 +224,11 @@ class TestFitted:
             "UntilClosed", "Timeout", "Horizon", "CircuitBreaker",
         ]  # fmt: skip
         assert self.kinds() == ["Horizon"]
+
+    def test_a_response_cannot_be_shared(self):
+        """Its body can be read by one caller only."""
+        with pytest.raises(ConfigurationError, match="around the function that sends the request"):
+            fitted(Pipeline("p", Coalesce(lambda exchange: exchange.request.url)))
 
     def test_the_horizon_is_the_deadline_where_it_stands(self, holdfast_clock):
         """Not that of one attempt."""

@@ -79,6 +79,13 @@ class TestTokens:
         assert estimate(messages=messages) == 3
         assert estimate("12345678", max_tokens=100) == 102
         assert estimate() == 1
+        assert estimate("12345678", max_tokens=None) == 2
+
+    def test_a_picture_is_not_counted_by_its_letters(self):
+        """A megabyte in base64 costs about as much as a page of text."""
+        picture = {"type": "image", "source": {"type": "base64", "data": "A" * 1_000_000}}
+
+        assert estimate([{"role": "user", "content": [picture]}]) == 1_001
 
     @pytest.mark.parametrize(
         "told, expected",

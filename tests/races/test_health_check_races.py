@@ -112,14 +112,15 @@ def test_a_loop_that_ends_with_its_check_leaves_no_place_taken():
 
     @Pipeline("p", breaker)
     async def function():
-        return "served"
+        raise asyncio.CancelledError  # no outcome either
 
-    async def main():
-        with pytest.raises(CircuitOpenError):
+    async def main(expected):
+        with pytest.raises(expected):
             await function()
         await asyncio.sleep(0.01)
 
     for _ in range(5):
-        asyncio.run(main())
+        asyncio.run(main(CircuitOpenError))
         assert breaker.snapshot()["probes_in_flight"] == 0
         assert breaker.state == "half-open"
+        asyncio.run(main(asyncio.CancelledError))

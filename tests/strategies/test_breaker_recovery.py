@@ -268,11 +268,14 @@ def test_whatever_a_check_raises_is_a_failure(clock, background, options):
 
 
 def test_a_check_that_was_interrupted_is_no_outcome(clock, background):
-    """Its place is free, and the next call starts another one."""
+    """Its place is free; its loop may have ended, so the next call is a probe itself."""
     breaker, site = checked(background, clock)
 
     background.end(KeyboardInterrupt())
     assert breaker.snapshot()["probes_in_flight"] == 0
+    probe = breaker.enter(5.0, (), {}, site)
+    rejection(breaker, 5.0, site)
+    breaker.succeeded(probe, 5.0, None)
     rejection(breaker, 5.0, site)
 
     assert len(background.begun) == 1

@@ -711,6 +711,30 @@ def test_a_caller_that_comes_after_it_was_isolated_is_rejected(clock, just_befor
     assert isinstance(rejection(breaker, 5.0), IsolatedError)
 
 
+def test_a_caller_that_read_the_state_before_it_opened_is_no_probe(clock):
+    """It was let in as if closed; others have opened it, and half-opened it, between two reads."""
+
+    class Overtaken(CircuitBreaker):
+        overtake = None
+
+        @property
+        def _manual(self):  # what `enter` reads between the state and the answer
+            overtake, self.overtake = self.overtake, None
+            if overtake is not None:
+                overtake()
+
+        @_manual.setter
+        def _manual(self, manual):
+            pass
+
+    breaker = Overtaken(failures=1, open_for=5, probes=1)
+    breaker.overtake = lambda: (fail(breaker), enter(breaker, 10.0))
+    stale = enter(breaker)
+    breaker.succeeded(stale, 11.0, None)
+
+    assert (breaker._state, breaker.snapshot()["probes_in_flight"]) == ("half-open", 1)
+
+
 def test_a_cause_that_was_overtaken_is_not_kept(clock):
     """The copy is made outside the lock; if the breaker was reset meanwhile, it has no cause."""
     breaker = made()

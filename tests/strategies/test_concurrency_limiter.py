@@ -14,7 +14,7 @@ from holdfast import (
 )
 from holdfast import events as told
 from holdfast._world import _renew_all
-from holdfast.shapes import NO_RESULT, Gate, Site
+from holdfast.shapes import NO_RESULT, Gate, Site, Wait
 from holdfast.strategies.concurrency_limiter import SAMPLES
 
 LOST = TimeoutError("lost")
@@ -365,8 +365,8 @@ def test_a_priority_function_that_fails_leaks_no_permit():
 # -- partitions ---------------------------------------------------------------------------------------
 
 
-def shared(limit=10.0, **shares):
-    return limiter(limit, partition=lambda tenant: tenant, shares=shares)
+def shared(limit=10.0, queue=0, **shares):
+    return limiter(limit, partition=lambda tenant: tenant, shares=shares, queue=queue)
 
 
 def test_a_partition_may_use_what_the_others_leave():
@@ -461,6 +461,255 @@ def test_a_rest_ends_with_the_limit_that_asked_for_it():
     enter(gate, now=1.0)
 
 
+# -- the queue ----------------------------------------------------------------------------------------
+
+
+def full(limit=1.0, queue=9, calls=None, **options):
+    """Return a limiter with as many calls in flight as the limit, their permits, and its algorithm."""
+    gate, algorithm = limiter(limit, queue=queue, max_wait=2.0, **options)
+    return gate, [enter(gate) for _ in range(int(limit) if calls is None else calls)], algorithm
+
+
+def wait(gate, *args, now=0.0):
+    """Enter, and return the permit that is waited for."""
+    answer = gate.enter(now, args, {})
+    assert isinstance(answer, Wait)
+    assert (answer.permit, answer.delay) == (answer.ticket, gate.max_wait)
+    return answer.permit
+
+
+def granted(*permits):
+    return [permit.granted for permit in permits]
+
+
+def test_calls_above_the_limit_wait_in_the_order_of_arrival():
+    """As many as the queue holds; each permit that comes back goes to who has waited longest."""
+    gate, permits, _ = full(2.0, queue=2)
+    first, second = wait(gate), wait(gate)
+    assert "2 in flight and 2 wait, and the limit found for default calls is 2" in str(
+        refused(gate)
+    )
+
+    gate.succeeded(permits[0], 1.0, None)
+    assert granted(first, second) == [True, False]
+    gate.failed(permits[1], 1.0, WRONG)
+    gate.abandoned(first, 1.0)
+    gate.abandoned(second, 1.0)
+
+    assert (gate.in_flight, gate.waiting) == (0, 0)
+    enter(gate)
+
+
+def test_the_time_in_the_queue_is_no_latency():
+    """A sample begins when the call is let in."""
+    gate, [permit], algorithm = full()
+    waiter = wait(gate, now=0.5)
+    gate.succeeded(permit, 3.0, None)
+    gate.succeeded(waiter, 3.25, None)
+
+    assert algorithm.samples == [(3.0, 3.0, 1, False), (3.25, 0.25, 1, False)]
+
+
+def test_a_limit_that_grows_lets_in_as_many_as_fit():
+    """Not only one for each call that ends."""
+    gate, [permit], algorithm = full()
+    waiters = [wait(gate) for _ in range(5)]
+    algorithm.limit = 3.0
+
+    gate.succeeded(permit, 1.0, None)
+
+    assert granted(*waiters) == [True, True, True, False, False]
+
+
+def test_a_limit_that_shrinks_lets_nobody_in_until_enough_have_ended():
+    """Those that wait stay where they are."""
+    gate, permits, algorithm = full(3.0)
+    waiter = wait(gate)
+    algorithm.limit = 1.0
+
+    for permit in permits[:2]:
+        gate.succeeded(permit, 1.0, None)
+    assert not waiter.granted
+    gate.succeeded(permits[2], 1.0, None)
+    assert waiter.granted
+
+
+def test_the_more_important_go_first():
+    """Each as soon as there is room for its class, whoever waits before it."""
+    gate, permits, _ = full(4.0, reserve=0.2)
+    with priority("sheddable"):
+        batch = wait(gate)
+    plain = wait(gate)
+    with priority("critical"):
+        enter(gate)
+        urgent = wait(gate)
+
+    order = []
+    for permit in [*permits[:3], permits[3]]:
+        gate.abandoned(permit, 1.0)
+        order.append(granted(urgent, plain, batch))
+
+    assert order == [
+        [True, False, False],
+        [True, False, False],
+        [True, True, False],
+        [True, True, False],
+    ]
+    gate.abandoned(urgent, 1.0)
+    assert batch.granted
+
+
+def test_who_finds_room_for_its_class_does_not_wait_for_others():
+    """Critical calls have room of their own, though default ones wait."""
+    gate, _, _ = full()
+    wait(gate)
+
+    with priority("critical"):
+        enter(gate)
+
+
+def test_a_party_that_waits_has_its_share_before_others_come_in():
+    """Although somebody else has waited longer: that part of the limit is its own."""
+    gate, _ = shared(limit=4.0, ours=0.5, queue=5)
+    others = [enter(gate, "somebody") for _ in range(3)]
+    ours = [enter(gate, "ours") for _ in range(2)]  # beyond the limit, within its share
+    longest, mine = wait(gate, "somebody"), wait(gate, "ours")
+
+    gate.succeeded(ours[0], 1.0, None)
+    assert granted(longest, mine) == [False, True]
+    assert gate.snapshot()["partitions"] == {"ours": 2}
+    gate.succeeded(others[0], 1.0, None)
+    gate.succeeded(others[1], 1.0, None)
+    assert longest.granted
+    for permit in (ours[1], mine, longest, others[2]):
+        gate.abandoned(permit, 1.0)
+    assert (gate.in_flight, gate.snapshot()["partitions"]) == (0, {"ours": 0})
+
+
+def test_who_loses_patience_is_refused_unless_granted_in_time():
+    """After `max_wait` the runtime asks; the refusal says how long it was."""
+    gate, [permit], _ = full()
+    late, lucky = wait(gate), wait(gate)
+
+    error = gate.expired(late, 2.0)
+    assert "1 in flight and 1 wait" in str(error)
+    assert "its turn did not come within 2 s" in str(error)
+    gate.succeeded(permit, 2.0, None)
+    assert gate.expired(lucky, 2.0) is None
+    assert (gate.waiting, gate.in_flight, gate.detected, gate.enforced) == (0, 1, 1, 1)
+
+
+def test_a_cancelled_waiter_leaves_the_queue():
+    """Before its grant it holds nothing; after it, what it holds goes to the next."""
+    gate, [permit], algorithm = full()
+    early, granted_late, last = wait(gate), wait(gate), wait(gate)
+
+    gate.abandoned(early, 1.0)
+    gate.succeeded(permit, 1.0, None)
+    gate.abandoned(granted_late, 1.0)
+
+    assert granted(early, granted_late, last) == [False, True, True]
+    assert (gate.in_flight, gate.waiting, len(algorithm.samples)) == (1, 0, 1)
+
+
+def test_a_waiter_that_nobody_can_wake_is_passed_over():
+    """Its event loop is closed; its permit goes to the next, and is counted once."""
+    gate, [permit], _ = full()
+    orphan, living = wait(gate), wait(gate)
+    orphan.wake = lambda: False
+
+    gate.succeeded(permit, 1.0, None)
+
+    assert granted(orphan, living) == [False, True]
+    assert gate.in_flight == 1
+    gate.abandoned(orphan, 1.0)
+    assert gate.in_flight == 1
+
+
+def test_an_orphan_that_ends_while_it_is_woken_gives_back_once():
+    """The garbage collector may end it in that very moment."""
+    gate, permits, _ = full(3.0)
+    orphan = wait(gate)
+
+    def wake():
+        gate.abandoned(orphan, 1.0)
+        return False
+
+    orphan.wake = wake
+    gate.succeeded(permits[0], 1.0, None)
+    assert gate.in_flight == 2
+
+
+def test_samples_that_are_not_taken_let_waiters_in_all_the_same():
+    """Beyond so many a second, calls end without a look at the limit."""
+    gate, [permit], algorithm = full(queue=1)
+    for _ in range(SAMPLES + 1):
+        gate.succeeded(permit, 0.0, None)
+        permit = enter(gate)
+    assert len(algorithm.samples) == SAMPLES
+    waiter = wait(gate)
+
+    gate.succeeded(permit, 0.0, None)
+
+    assert waiter.granted
+
+
+def test_in_a_rest_nobody_begins_to_wait():
+    """Nobody would be woken at its end: the refusal says when to come back."""
+    gate, [permit], _ = full(0.5, min=0.05, calls=1)
+    refused(gate)
+    gate.succeeded(permit, 1.0, None)
+    assert refused(gate, now=1.5).retry_after == 0.5
+
+
+def test_who_waits_when_the_rests_begin_goes_in_after_one():
+    """Woken by the next call that comes; or by itself, when its patience ends."""
+    gate, [permit], algorithm = full(min=0.05)
+    first, second, third = wait(gate), wait(gate), wait(gate)
+    algorithm.limit = 0.5
+    gate.succeeded(permit, 1.0, None)
+    assert not first.granted
+
+    refused(gate, now=2.0)
+    assert granted(first, second) == [True, False]
+    gate.succeeded(first, 2.25, None)
+    assert gate.expired(second, 2.5) is None
+    assert gate.expired(third, 2.5).retry_after is None
+    gate.succeeded(second, 2.75, None)
+    assert algorithm.samples == [
+        (1.0, 1.0, 1, False),
+        (2.25, 0.25, 1, False),
+        (2.75, 0.25, 1, False),
+    ]
+
+
+def test_in_shadow_mode_nobody_waits(heard):
+    """Who would have, passes; who waited when it was switched on passes after its patience."""
+    gate, [permit], _ = full()
+    waiter = wait(gate)
+    gate.shadow = True
+
+    enter(gate)
+    assert gate.expired(waiter, 2.0) is None
+    assert [event.enforced for event in heard] == [False, False]
+    assert (gate.in_flight, gate.detected, gate.enforced) == (3, 2, 0)
+    gate.succeeded(waiter, 3.0, None)
+    gate.abandoned(permit, 3.0)
+    assert gate.in_flight == 1
+
+
+def test_nobody_waits_in_a_child_process():
+    """Whoever waited lives in the parent, and is waited for there."""
+    gate, _, _ = full()
+    waiter = wait(gate)
+
+    _renew_all()
+
+    assert (gate.in_flight, gate.waiting, gate.busy(0.0)) == (0, 0, False)
+    gate.abandoned(waiter, 1.0)
+    enter(gate)
+
+
 # -- shadow mode --------------------------------------------------------------------------------------
 
 
@@ -538,7 +787,8 @@ def test_the_snapshot_tells_the_state():
 
     assert gate.snapshot() == {
         "strategy": "concurrency limiter", "name": "payments", "limit": 20.0, "in_flight": 1,
-        "min": 1.0, "max": 50, "algorithm": "concurrency.vegas()", "reserve": 0.75,
+        "waiting": 0, "queue": 0, "max_wait": None, "min": 1.0, "max": 50,
+        "algorithm": "concurrency.vegas()", "reserve": 0.75,
         "partitions": {}, "shadow": False, "detected": 0, "enforced": 0,
     }  # fmt: skip
     assert repr(gate) == "<ConcurrencyLimiter 'payments' 1 in flight, limit 20>"
@@ -556,6 +806,9 @@ BAD = [
     {"on": "Exception"},
     {"reserve": 1.0},
     {"reserve": -0.1},
+    {"queue": -1},
+    {"max_wait": 0.0},
+    {"max_wait": None, "queue": 5, "min": 0.5},
     {"priority": "critical"},
     {"partition": str},
     {"shares": {"a": 0.5}},

@@ -36,6 +36,12 @@ def calm():
     return line
 
 
+def lose_one(line, usual):
+    """Let a call hang, which is a sign of overload for a minute, and others follow as usual."""
+    line.calls(1, 30.0, dropped=True)
+    line.calls(60, usual)
+
+
 def test_it_has_the_shape_of_an_algorithm():
     """A limiter can use it, and shows its options."""
     assert isinstance(demand(), Algorithm)
@@ -85,6 +91,7 @@ def test_up_to_the_tolerance_a_higher_latency_changes_nothing(calm):
 
 def test_under_overload_twice_the_normal_load_is_let_in(calm):
     """However high latency rises; it takes about as many calls as `samples`."""
+    calm.calls(1, 3.0, dropped=True)
     limit = calm.calls(20, 3.0, in_flight=10)
 
     assert calm.search.pressure == pytest.approx(0.5, abs=0.02)
@@ -94,6 +101,7 @@ def test_under_overload_twice_the_normal_load_is_let_in(calm):
 
 def test_between_them_the_limit_is_the_load_over_one_minus_the_pressure(calm):
     """Three times the normal latency: g = 2/3, so three times the load."""
+    lose_one(calm, 0.2)
     limit = calm.calls(30, 0.6, in_flight=6)
 
     assert calm.search.pressure == pytest.approx(2 / 3, rel=0.05)
@@ -102,9 +110,10 @@ def test_between_them_the_limit_is_the_load_over_one_minus_the_pressure(calm):
 
 def test_good_news_is_believed_twice_as_fast_as_bad_news(calm):
     """Nothing is limited any more after a few calls of normal latency."""
+    lose_one(calm, 0.2)
     worse = next(count for count in range(1, 50) if calm.calls(1, 3.0) < 5)
     calm.calls(20, 3.0)
-    better = next(count for count in range(1, 50) if calm.calls(1, 0.2) == 20)
+    better = next(count for count in range(1, 50) if calm.calls(1, 0.2) >= 18)
 
     assert better <= worse <= demand().samples
 
@@ -141,11 +150,25 @@ def test_a_lost_call_teaches_nothing_about_normal_times(calm):
     assert calm.search.load == pytest.approx(2.0, rel=0.01)
 
 
-def test_a_lasting_slowness_that_loses_nothing_becomes_normal(calm):
-    """Slowly at first, for it may be an overload; after some minutes nothing is limited."""
-    assert calm.calls(300, 0.9, in_flight=9) < 20
-    assert calm.calls(6000, 0.9, in_flight=9) >= 18
+def test_slowness_that_loses_nothing_is_no_overload(calm):
+    """A deploy, a cold cache, heavier calls: a dependency that is ten times slower still serves all."""
+    for _ in range(60):
+        assert calm.calls(10, 2.0, in_flight=9) == 20
     assert calm.search.pressure == 1.0
+
+
+def test_neither_is_slowness_with_the_losses_that_are_usual():
+    """One call in two hundred hangs on every day, and some calls are heavy: nothing is limited."""
+    line = Line()
+    for _ in range(20):
+        line.calls(199, 0.01)
+        line.calls(1, 2.0, dropped=True)
+    line.calls(600, 0.01)
+    ceiling = line.search.limit
+    line.calls(50, 0.2)
+    line.calls(1, 2.0, dropped=True)
+
+    assert line.calls(50, 0.2) == pytest.approx(0.9 * ceiling)
 
 
 def test_a_lasting_overload_that_loses_calls_never_becomes_normal(calm):
@@ -194,8 +217,8 @@ def test_latencies_that_vary_by_nature_are_given_more_room():
         varying.calls(1, 1.0)
         steady.calls(50, varying.search.normal)
 
-    varying.calls(10, 0.05)
-    steady.calls(10, 0.05)
+    for line in (varying, steady):
+        lose_one(line, 0.05)
 
     assert varying.search.normal == pytest.approx(steady.search.normal, rel=0.1)
     varying.calls(2, 1.0)
@@ -208,7 +231,8 @@ def test_a_client_with_few_calls_may_be_limited_to_less_than_one():
     line = Line(rate=1.0, low=0.05)
     line.calls(200, 0.1)
 
-    assert 0.1 < line.calls(16, 1.0) < 0.4
+    line.calls(1, 1.0, dropped=True)
+    assert 0.1 < line.calls(15, 1.0) < 0.4
 
 
 def test_the_lowest_limit_holds():
@@ -216,7 +240,8 @@ def test_the_lowest_limit_holds():
     line = Line(rate=1.0)
     line.calls(200, 0.1)
 
-    assert line.calls(16, 1.0) == 1
+    line.calls(1, 1.0, dropped=True)
+    assert line.calls(15, 1.0) == 1
 
 
 @given(
@@ -238,3 +263,12 @@ def test_the_limit_stays_in_its_range_whatever_comes(samples, low):
         assert 0.5 <= search.pressure <= 1.0
         assert isfinite(search.load)
         assert isfinite(search.normal)
+
+
+def test_a_clock_that_is_set_back_shows_no_negative_latency():
+    """What seems to have ended before it began took no time; nothing is divided by it."""
+    line = Line(demand(samples=1))
+    line.calls(40, -5.0)
+
+    assert line.calls(20, 0.0) >= 20
+    assert line.search.normal == 0.0

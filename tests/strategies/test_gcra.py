@@ -150,6 +150,62 @@ def test_when_all_have_left_it_is_as_if_they_had_never_come():
     assert not one.turns
 
 
+def test_who_is_refused_for_its_deadline_costs_the_others_nothing(monkeypatch):
+    """The last in line leaves in one step, however many wait: under overload most calls do just that."""
+    one = limits((10.0, 1.0))
+    for _ in range(1001):
+        reserve(one, NOW, 1)
+    steps, after = [], type(one)._after
+    monkeypatch.setattr(
+        type(one), "_after", lambda *given: (steps.append(1), after(*given))[1], raising=True
+    )
+    for _ in range(10):
+        one.leave(reserve(one, NOW, 1))
+    assert (one.wait(NOW, (1,)), len(one.turns), len(steps)) == (pytest.approx(100.1), 1000, 10)
+
+
+def test_the_last_in_line_leaves_a_line_that_has_changed_meanwhile():
+    """Its place is given back as it is now: after a debt, and after others have left before it."""
+    one = limits((1.0, 1.0))
+    turns = [reserve(one, NOW, 1) for _ in range(5)]
+    one.leave(turns[2])
+    one.adjust(0, 3.0, NOW)
+    assert one.wait(NOW, (1,)) == pytest.approx(7.0)  # 1 + 3 + 3 who wait
+    one.leave(turns[4])
+    assert one.wait(NOW, (1,)) == pytest.approx(6.0)
+    one.leave(turns[3])
+    assert one.wait(NOW, (1,)) == pytest.approx(5.0)
+
+
+def test_somebody_leaves_while_the_line_is_played_again(monkeypatch):
+    """The garbage collector may end a waiting coroutine anywhere; its place is given back."""
+    one = limits((1.0, 1.0))
+    turns = [reserve(one, NOW, 1) for _ in range(6)]
+    collected, after = iter([turns[5], turns[1]]), type(one)._after
+
+    def collecting(*given):
+        for turn in collected:
+            one.leave(turn)
+        return after(*given)
+
+    one.leave(turns[2])
+    monkeypatch.setattr(type(one), "_after", collecting)
+    one.settle(NOW)
+
+    assert one.wait(NOW, (1,)) == pytest.approx(5.0)  # the last who waits starts at 4
+    assert list(one.turns) == [turns[3], turns[4]]
+
+
+def test_a_turn_of_another_meter_gives_nothing_back():
+    """A child that was forked while a call waited starts afresh; that call's place was the parent's."""
+    parent, child = limits((1.0, 1.0)), limits((1.0, 1.0))
+    turns = [reserve(parent, NOW, 1) for _ in range(2)]
+    assert child.passes(NOW, (1,))
+    child.leave(turns[1])
+    child.adjust(0, 0.5, NOW)
+    assert child.wait(NOW, (1,)) == pytest.approx(1.5)
+
+
 def test_leaving_after_the_start_gives_nothing_back():
     """The other threads have counted it already: a late word about it changes nothing."""
     one = limits((1.0, 1.0))

@@ -413,6 +413,26 @@ def test_an_open_key_goes_when_its_time_is_long_over(clock):
     assert "retired" not in strategy
 
 
+def test_a_key_that_came_and_went_while_it_was_made_has_one_strategy():
+    """Another thread met it first, and is still inside of what other keys have driven out."""
+    inside = []
+
+    def slow(key):
+        if key == "a" and not inside:
+            inside.append(None)  # the other thread's factory comes to an end at once
+            inside[0] = enter(strategy, "a", 1.0)
+            for other in "bcd":
+                succeed(strategy, other, 2.0)
+            assert "a" not in strategy
+        return CircuitBreaker()
+
+    strategy = keyed(slow, max_keys=2)
+    late = enter(strategy, "a", 3.0)
+
+    assert late[0] is inside[0][0]
+    assert strategy["a"] is late[0].child
+
+
 # -- when there is no room ---------------------------------------------------------------------
 
 

@@ -134,6 +134,72 @@ def test_it_can_stand_around_a_block(world):
     assert limiter.in_flight == 0
 
 
+def timed(world, call):
+    """Return a function that tells when the call ended, and how."""
+
+    @world.function
+    async def function():
+        try:
+            answer = await world.do(call)
+        except Exception as error:
+            answer = type(error)
+        return pytest.approx(world.elapsed(), abs=1e-3), answer
+
+    return function
+
+
+def test_with_a_queue_bursts_wait_for_their_turn(world):
+    """In the order of arrival, for at most `max_wait`; their latency begins with their turn."""
+    algorithm = concurrency.aimd(slow=1.5)
+    limiter = ConcurrencyLimiter(algorithm, initial=1, max=1, queue=3, max_wait=2.5)
+    dependency = world.dependency(Ok("served", takes=1.0))
+    call = timed(world, world.protect(Pipeline("p", limiter), dependency))
+    late = [world.after(0.1 * place, call) for place in range(1, 5)]
+    with record() as events:
+        ends = world.together(call, *late)
+
+    assert ends == [
+        (1.0, "served"),
+        (2.0, "served"),
+        (3.0, "served"),
+        (2.8, ConcurrencyLimitedError),
+        (0.4, ConcurrencyLimitedError),
+    ]
+    assert len(events.of(CallRejected)) == 2
+    assert (limiter.in_flight, limiter.waiting, limiter.limit) == (0, 0, 1)
+
+
+def test_nobody_waits_past_its_deadline(world):
+    """Although `max_wait` would allow it."""
+    limiter = ConcurrencyLimiter(initial=1, queue=3, max_wait=5.0)
+    inner = Pipeline("inner", limiter)
+    slow = world.protect(inner, world.dependency(Ok("served", takes=3.0)))
+    hurried = Pipeline("outer", Timeout(1.0), limiter)
+    quick = timed(world, world.protect(hurried, world.dependency(Ok("served"))))
+
+    assert world.together(slow, world.after(0.5, quick)) == ["served", (1.5, AttemptTimeout)]
+    assert (limiter.in_flight, limiter.waiting) == (0, 0)
+
+
+@asyncio_only
+def test_a_cancelled_waiter_leaves_the_queue(world):
+    """The next in the queue takes its turn."""
+    limiter = ConcurrencyLimiter(initial=1, max=1, queue=3, max_wait=9.0)
+    call = world.protect(Pipeline("p", limiter), world.dependency(Ok("served", takes=1.0)))
+
+    async def main():
+        first, second, third = (asyncio.ensure_future(call()) for _ in range(3))
+        await asyncio.sleep(0.5)
+        assert limiter.waiting == 2
+        second.cancel()
+        assert await asyncio.gather(first, third) == ["served", "served"]
+        assert second.cancelled()
+
+    world.run(main)
+    assert world.elapsed() == pytest.approx(2.0)
+    assert (limiter.in_flight, limiter.waiting) == (0, 0)
+
+
 @asyncio_only
 def test_a_cancelled_call_is_no_sample(world):
     """It gives its permit back and changes nothing."""

@@ -8,6 +8,7 @@ from holdfast import (
     AttemptTimeout,
     Bulkhead,
     BulkheadFullError,
+    Chaos,
     CircuitBreaker,
     CircuitOpenError,
     ConfigurationError,
@@ -233,3 +234,40 @@ def test_the_parent_rejects_all_keys(world):
     world.advance(6.0)
     world.run(protected, "new")
     assert parent.state == "closed"
+
+
+def test_a_keyed_gate_that_answers_after_a_wait_is_heard(world):
+    """A fault with latency comes when the latency is over, and its own error, not ours."""
+    ill = Keyed(shard_of, lambda _: Chaos(1.0, latency=2.0, error=OSError("ill"), enabled=True))
+    call = world.protect(Pipeline("orders", ill), shards(world))
+    started = world.now()
+
+    with pytest.raises(OSError, match="ill"):
+        world.run(call, "eu")
+
+    assert world.now() - started == pytest.approx(2.0)
+
+
+def test_a_deadline_cuts_the_wait_of_a_keyed_gate_that_would_answer(world):
+    """As a hung dependency would be; the wait is the key's, so its strategy says what is to happen."""
+    ill = Keyed(shard_of, lambda _: Chaos(1.0, latency=2.0, result="fake", enabled=True))
+    call = world.protect(Pipeline("orders", Timeout(1.0), ill), shards(world))
+
+    with pytest.raises(AttemptTimeout):
+        world.run(call, "eu")
+
+
+@asyncio_only
+def test_a_call_is_cancelled_while_a_keyed_gate_is_about_to_answer(world):
+    """The cancellation arrives as such."""
+    ill = Keyed(shard_of, lambda _: Chaos(1.0, latency=2.0, result="fake", enabled=True))
+    call = world.protect(Pipeline("orders", ill), shards(world))
+
+    async def main():
+        task = asyncio.ensure_future(call("eu"))
+        await asyncio.sleep(1.0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    world.run(main)

@@ -247,8 +247,9 @@ async def alone(
         alone = bool(fired) and task.uncancel() <= before
         del task, fire, timer  # a task keeps its exception, whose traceback keeps this frame
         if alone and isinstance(error, asyncio.CancelledError):
-            say = timed_out(site.pipeline, limit[1], now()) if ours else None
-            raise say or exceeded(site.pipeline, limit, now()) from error
+            if ours:
+                raise timed_out(site.pipeline, limit[1], now()) from error
+            raise exceeded(site.pipeline, limit, now()) from error
         if ours and isinstance(error, DeadlineExceeded) and error.at == limit[0]:
             raise converted(site.pipeline, limit[1]) from error
         raise

@@ -117,8 +117,13 @@ def start(race: Race, lanes: Lanes, now: float) -> None:
     """Begin the newest attempt; without a worker it counts as rejected."""
     try:
         lanes.start(race.attempts)
-    except BulkheadFullError as full:
-        race.raised(race.attempts, full, now)
+    except (
+        BulkheadFullError,
+        RuntimeError,
+    ) as error:  # the pool, or the system, has no more threads
+        full = BulkheadFullError(str(error), strategy="worker pool")
+        if race.raised(race.attempts, full, now) == NEXT:
+            start(race, lanes, now)
 
 
 class Bell:
@@ -166,7 +171,7 @@ class Workers:
         self._running[number] = job
         try:
             self._workers.start(job)
-        except BulkheadFullError:
+        except (BulkheadFullError, RuntimeError):
             del self._running[number]
             raise
 

@@ -78,21 +78,26 @@ async def _fly(
     inside.set((*inside.get(), flight.mark))
     try:
         result = await inner(args, kwargs)
-    except Exception as error:  # noqa: BLE001 - it belongs to the callers
-        coalesce.land(flight, None, error)
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        coalesce.lose(flight)
+        raise
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():  # by the last caller, or with its event loop
+        if _is_being_cancelled():  # by the last caller, or with its event loop
             coalesce.lose(flight)
             raise
         coalesce.land(flight, None, error)  # an outcome of the function, as odd as it is
-    except BaseException:
-        coalesce.lose(flight)
-        raise
+    except BaseException as error:  # noqa: BLE001 - it belongs to the callers, whatever it is
+        coalesce.land(flight, None, error)
     else:
         coalesce.land(flight, result, None)
     finally:
         del flight  # the frames of an error know the one that called them, this one
+
+
+def _is_being_cancelled() -> bool:
+    # asked apart from `_fly`, whose frame a task's exception keeps: it must not know the task
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 async def _sit(runtime: Runtime, coalesce: Coalesce, seat: Seat, site: Site) -> None:

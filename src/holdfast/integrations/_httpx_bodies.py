@@ -19,6 +19,9 @@ from holdfast.integrations._lifetime import SHORTEST, Lasting
 DRAIN = 65_536
 """Bytes of a failed response that are read at once, so that its connection is free for others."""
 
+DRAIN_HEDGED = 1_048_576
+"""The same where a request is hedged: its failed responses are kept side by side, not one by one."""
+
 
 class Owner(Protocol):
     """What a body asks of the request that it belongs to."""
@@ -43,16 +46,18 @@ class _Body(Lasting):
         self._stream = stream
         self._owner = owner
         self._head: list[bytes] = []
+        self._kept = 0
         self._rest: Any = None
 
     def _check(self, slack: float = 0.0, cause: Exception | None = None) -> None:
         if now() >= self._owner.due - slack:
             raise self._owner.late() from cause
 
-    def _keep(self, chunk: bytes) -> bool:
+    def _keep(self, chunk: bytes, limit: int) -> bool:
         """Keep a chunk that was read in advance; return whether there is room for another one."""
         self._head.append(chunk)
-        return sum(map(len, self._head)) < DRAIN
+        self._kept += len(chunk)
+        return self._kept < limit
 
 
 class BlockingBody(_Body):
@@ -63,9 +68,9 @@ class BlockingBody(_Body):
         while self.open and (chunk := self._next()) is not None:
             yield chunk
 
-    def drain(self) -> None:
+    def drain(self, limit: int) -> None:
         """Read a small body to its end, so that its connection is free; keep what was read."""
-        while (chunk := self._next()) is not None and self._keep(chunk):
+        while (chunk := self._next()) is not None and self._keep(chunk, limit):
             pass
 
     def _next(self) -> bytes | None:
@@ -102,9 +107,9 @@ class AsyncBody(_Body):
         while self.open and (chunk := await self._next()) is not None:
             yield chunk
 
-    async def drain(self) -> None:
+    async def drain(self, limit: int) -> None:
         """Read a small body to its end, so that its connection is free; keep what was read."""
-        while (chunk := await self._next()) is not None and self._keep(chunk):
+        while (chunk := await self._next()) is not None and self._keep(chunk, limit):
             pass
 
     async def _next(self) -> bytes | None:

@@ -16,6 +16,7 @@ from holdfast.deadline import ambient
 from holdfast.errors import DeadlineTooShortError
 from holdfast.integrations import http
 from holdfast.integrations._hosts import Host
+from holdfast.integrations._httpx_bodies import DRAIN, DRAIN_HEDGED
 from holdfast.integrations._httpx_kit import Kit
 from holdfast.integrations._lifetime import SHORTEST, Lasting, Limits
 from holdfast.strategies.hedge import Hedge
@@ -68,6 +69,11 @@ class Exchange:
         twin.response, twin._whole = None, self  # noqa: SLF001 - another one of this class
         self._twins.append(twin)
         return twin
+
+    @property
+    def drained(self) -> int:
+        """How many bytes of a failed response are read at once."""
+        return DRAIN if self._whole is None else DRAIN_HEDGED
 
     @property
     def lost(self) -> bool:

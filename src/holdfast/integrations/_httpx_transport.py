@@ -11,6 +11,7 @@ has its own extensions again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from typing import Any, Final, Self
 
@@ -24,11 +25,18 @@ from holdfast.integrations._httpx_kit import Kit
 from holdfast.integrations._lifetime import fitted
 from holdfast.pipeline import Pipeline
 from holdfast.strategies.bulkhead import Bulkhead
+from holdfast.strategies.hedge import Hedge
 
 CONNECT: Final = 3.0
 """Seconds for a connection: the first SYN and two more, which Linux sends after 1 s and 3 s."""
 
 TLS: Final = ("verify", "cert", "trust_env")
+
+
+def most_at_once(layers: tuple[Any, ...]) -> int:
+    """Return how many attempts of one call may be under way at once."""
+    return math.prod(1 + one.max_hedges for one in layers if isinstance(one, Hedge))
+
 
 Pipelines = Pipeline | Callable[[str], Pipeline] | None
 
@@ -54,6 +62,8 @@ class Base:
     ) -> None:
         if pipeline is not None and not isinstance(pipeline, Pipeline):
             _validate.plain_callable("pipeline", pipeline)
+        if isinstance(pipeline, Pipeline):
+            fitted(pipeline)  # so that what doesn't fit is refused here, and not with a request
         if transport is not None and options:
             raise ConfigurationError(
                 f"{', '.join(options)}: these options are for the connection pools that are made here, "
@@ -92,10 +102,15 @@ class Base:
         return Host(origin, pipeline, inner, repeating, once, pipeline is not given)
 
     def _pool(self, pipeline: Pipeline) -> Any:
-        """Make a connection pool as large as the bulkhead."""
+        """Make a connection pool for all that the bulkhead lets pass, with their hedges."""
         options = {name: value for name, value in self._options.items() if name not in TLS}
         module = self._kit.module
-        sizes = [one.size for one in pipeline.strategies if isinstance(one, Bulkhead)]
+        layers = pipeline.strategies
+        sizes = [
+            one.size * most_at_once(layers[place:])
+            for place, one in enumerate(layers)
+            if isinstance(one, Bulkhead)
+        ]
         if sizes and "limits" not in options:
             size = min(sizes)
             options["limits"] = module.Limits(max_connections=size, max_keepalive_connections=size)
@@ -132,8 +147,15 @@ class BlockingTransport(Base):
                 raise
             return exchange.answer
         finally:
-            for leftover in exchange.leave(self._hosts.release):
-                leftover.close()
+            self._close(exchange.leave(self._hosts.release))
+
+    def _close(self, leftovers: list[Any]) -> None:
+        """Close each response, whatever closing another one raises."""
+        if leftovers:
+            try:
+                leftovers.pop().close()
+            finally:
+                self._close(leftovers)
 
     def _attempt(self, exchange: Exchange) -> Any:
         exchange = exchange.attempt()
@@ -149,7 +171,7 @@ class BlockingTransport(Base):
         if exchange.lost:
             response.close()
         elif body is not None and exchange.repeat and response.status_code in self._statuses:
-            body.drain()
+            body.drain(exchange.drained)
         return exchange.judged(self._statuses)
 
     def close(self) -> None:
@@ -191,8 +213,15 @@ class AsyncioTransport(Base):
                 raise
             return exchange.answer
         finally:
-            for leftover in exchange.leave(self._hosts.release):
-                await leftover.aclose()
+            await self._close(exchange.leave(self._hosts.release))
+
+    async def _close(self, leftovers: list[Any]) -> None:
+        """Close each response, also where the caller is cancelled meanwhile."""
+        if leftovers:
+            try:
+                await leftovers.pop().aclose()
+            finally:
+                await self._close(leftovers)
 
     async def _attempt(self, exchange: Exchange) -> Any:
         exchange = exchange.attempt()
@@ -206,7 +235,7 @@ class AsyncioTransport(Base):
             raise
         body = exchange.received(response, self._kit.async_body)
         if body is not None and exchange.repeat and response.status_code in self._statuses:
-            await body.drain()
+            await body.drain(exchange.drained)
         return exchange.judged(self._statuses)
 
     async def aclose(self) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from holdfast._world import now
 from holdfast.deadline import Ambient, ambient
+from holdfast.errors import ConfigurationError
 from holdfast.extend import Arguments, Gate, Keywords, Site
 from holdfast.pipeline import Pipeline
 from holdfast.strategies.bulkhead import Bulkhead
@@ -128,16 +129,30 @@ class Lasting:
         self._afterwards: list[Callable[[], object]] = []
 
     def when_closed(self, action: Callable[[], object]) -> bool:
-        """Have ``action()`` called at the end; return False if it has come already."""
-        if self.open:
-            self._afterwards.append(action)
-        return self.open
+        """Have ``action()`` called at the end; return False if it has come already.
+
+        The end may come in this instant, in another thread (the body is that of a hedge that lost):
+        whoever takes the action off the list does it, and nobody does it twice.
+        """
+        self._afterwards.append(action)
+        return self.open or not self._taken_back(action)
+
+    def _taken_back(self, action: Callable[[], object]) -> bool:
+        try:
+            self._afterwards.remove(action)
+        except ValueError:
+            return False
+        return True
 
     def _ended(self) -> None:
         """Do what is to happen, once, whoever comes first."""
         self.open = False
         while self._afterwards:
-            self._afterwards.pop()()
+            try:
+                action = self._afterwards.pop()
+            except IndexError:  # taken by `when_closed` in this instant
+                return
+            action()
 
 
 class Cooperative:
@@ -160,6 +175,9 @@ def fitted(pipeline: Pipeline) -> tuple[Any, ...]:
     """Return the layers of ``pipeline`` as an integration uses them; they share its state.
 
     Its timeouts become cooperative, as the client's own enforce them without a thread.
+
+    Raises:
+        ConfigurationError: for a `Coalesce`.
     """
     layers = [_fitted(one) for one in pipeline.strategies]
     layers.insert(_edge(layers), Horizon())
@@ -167,6 +185,11 @@ def fitted(pipeline: Pipeline) -> tuple[Any, ...]:
 
 
 def _fitted(strategy: Any) -> Any:
+    if getattr(strategy, "kind", "") == "coalesce":
+        raise ConfigurationError(
+            f"{strategy!r} cannot stand in an HTTP transport: a response's body can be read by one "
+            "caller only. Put it around the function that sends the request and reads the answer"
+        )
     if isinstance(strategy, Timeout) and strategy.sync != "cooperative":
         return strategy.replace(sync="cooperative")
     if getattr(strategy, "kind", "") == "adaptive timeout":

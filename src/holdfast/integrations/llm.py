@@ -49,6 +49,12 @@ SERVER_ERRORS: Final = 500
 LETTERS_PER_TOKEN: Final = 4
 """OpenAI's rule of thumb for English text."""
 
+PICTURES: Final = ("image", "image_url", "input_image")
+"""The types of parts of messages that hold a picture, whose letters say nothing."""
+
+PICTURE: Final = 1_000 * LETTERS_PER_TOKEN
+"""About what a picture of a megapixel costs, in letters."""
+
 EXHAUSTED: Final = "insufficient_quota"
 CONNECTION_ERRORS: Final = frozenset({"APIConnectionError", "APITimeoutError"})
 """How the clients of OpenAI and Anthropic call them."""
@@ -151,10 +157,12 @@ def worth_retrying(error: Exception) -> bool:
 def estimate(*args: Any, **kwargs: Any) -> float:
     """Return about how many tokens a call will take, from its arguments.
 
-    A token for four letters of all texts in them, lists of messages included, and what ``max_tokens``
+    A token for four letters of all texts in them, lists of messages included, a thousand for a
+    picture, and what ``max_tokens``
     or its newer names allow for the answer.  Rough on purpose: `usage` corrects it.
     """
-    answer = next((kwargs[one] for one in LIMITS_OF_ANSWERS if kwargs.get(one)), 0)
+    limits = (kwargs.get(one) for one in LIMITS_OF_ANSWERS)
+    answer = next((one for one in limits if isinstance(one, int)), 0)
     return max(1.0, (_letters(args) + _letters(kwargs)) / LETTERS_PER_TOKEN + answer)
 
 
@@ -165,6 +173,8 @@ def _letters(value: Any) -> int:
     if isinstance(value, str):
         return len(value)
     if isinstance(value, Mapping):
+        if value.get("type") in PICTURES:
+            return PICTURE
         return sum(map(_letters, value.values()))
     if isinstance(value, list | tuple):
         return sum(map(_letters, value))

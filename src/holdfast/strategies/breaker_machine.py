@@ -35,11 +35,12 @@ class Machine(Guard):
     __slots__ = (
         "_cause", "_check", "_epoch", "_failed_trials", "_good", "_manual", "_on", "_opened_at",
         "_outstanding", "_passed", "_quick", "_reason", "_recovery", "_reopen_at", "_slow",
-        "_slow_after", "_state", "_trip", "_usual",
+        "_slow_after", "_state", "_trip", "_unheard", "_usual",
     )  # fmt: skip
 
     _on: Condition
     _check: Callable[[], Any] | None
+    _unheard: bool
     _recovery: Recovery
     _slow: float | learnt | None
     _trip: Trip
@@ -172,6 +173,7 @@ class Machine(Guard):
         self._reason = reason
         self._epoch += 1
         self._passed = 0
+        self._unheard = False
         self._cause = self._cause if state in (OPEN, HALF_OPEN) else None
         self._outstanding.clear()
         self._trip.clear()

@@ -147,9 +147,10 @@ class CircuitBreaker(Controls):
         self, now: float, _args: Arguments, _kwargs: Keywords, site: Site = NOWHERE, /
     ) -> Any:
         """Return a permit, or raise `CircuitOpenError`."""
+        epoch = self._epoch  # before the state: at worst an older one, whose outcome is ignored
         state = self._state
         if state is CLOSED and self._manual is not ISOLATED:
-            return self._epoch if self._slow is None else (self._epoch, now)
+            return epoch if self._slow is None else (epoch, now)
         if self._manual is not ISOLATED and (state is not OPEN or now >= self._reopen_at):
             permit = self._admitted(now, site)
             if permit is not None:
@@ -167,6 +168,9 @@ class CircuitBreaker(Controls):
             permit, tellings = self._enter_locked(now)
         self._tell_all(tellings, now)
         if type(permit) is Probe and self._check is not None:
+            if self._unheard:
+                self._unheard = False
+                return permit
             self._ask(self._check, permit, site)
             return None
         return permit
@@ -265,9 +269,14 @@ class CircuitBreaker(Controls):
     def _answered(
         self, check: Callable[[], Any], probe: Probe, site: Site, error: BaseException | None
     ) -> None:
-        """Count a health check; after a good one comes the next, until there are enough."""
+        """Count a health check; after a good one comes the next, until there are enough.
+
+        One that was cancelled has no outcome.  Its event loop may live no longer than one call, and
+        so would all others: the next call is a probe itself.
+        """
         now = current_instant()
         if error is not None and not isinstance(error, Exception):
+            self._unheard = probe[0] == self._epoch
             self.abandoned(probe, now)
             return
         self._settle(probe, now, error, failed=error is not None)

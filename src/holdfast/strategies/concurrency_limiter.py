@@ -45,6 +45,9 @@ from holdfast.transient import transient
 TOLD = 0.1
 """A limit that has moved by less than this part of it is not worth an event."""
 
+LONGEST_REST = 60.0
+"""Seconds, however long the call took: who has not asked for a minute knows nothing any more."""
+
 SPAN, SAMPLES = 0.5, 1000
 """Seconds, and how many samples are taken in them at most: more would cost and teach nothing."""
 
@@ -187,7 +190,7 @@ class ConcurrencyLimiter(Crowd):
 
     def abandoned(self, permit: Any, now: float, /) -> None:
         """Give the permit back of a call that was cancelled, or leave the queue: no sample."""
-        if type(permit) is Permit and not permit.granted and self._gave_up(permit):
+        if type(permit) is Permit and self._gave_up(permit):
             return
         self._leave(permit, now, lost=None)
 
@@ -225,7 +228,7 @@ class ConcurrencyLimiter(Crowd):
                 found = self._sample(now, took, min(in_flight, int(limit) or 1), lost)
                 self._learnt_locked(found)
             if found < 1:
-                self._rest_until = now + took * (1 / found - 1)
+                self._rest_until = now + min(LONGEST_REST, took * (1 / found - 1))
         self._changed(now, limit, found)
 
     def _changed(self, now: float, before: float, found: float) -> None:

@@ -47,7 +47,9 @@ class Turn:
 class Meter:
     """The buckets of one limiter, and who waits for them."""
 
-    __slots__ = ("_base", "_rooms", "_stale", "at", "bursts", "levels", "rates", "scarce", "turns")
+    __slots__ = (
+        "_base", "_gone", "_rooms", "_stale", "at", "bursts", "levels", "rates", "scarce", "turns",
+    )  # fmt: skip
 
     def __init__(self, rates: Sequence[float], bursts: Sequence[float]) -> None:
         self.at: float = 0.0
@@ -56,7 +58,10 @@ class Meter:
         """The place of the limit by which `wait` was the longest."""
         self.turns: deque[Turn] = deque()
         self._base: State = (self.at, self.levels)
+        self._gone = 0
+        """How many are in line who have left."""
         self._stale = False
+        """Whether the state is not what follows from `_base` and the line."""
         self._limit(rates, bursts)
 
     def _limit(self, rates: Sequence[float], bursts: Sequence[float]) -> None:
@@ -115,15 +120,13 @@ class Meter:
         self.at, self.levels = self._after(turn.before, turn.start, turn.costs)
 
     def leave(self, turn: Turn) -> None:
-        """Let a call that waits not start at all; cheap for the last one, for whom it came too late."""
-        if not turn.waits:
-            return
-        turn.waits = False
-        if turn is self.turns[-1] and not self._stale:
-            self.turns.pop()
-            self.at, self.levels = turn.before
-        else:
-            self._stale = True
+        """Let a call that waits not start at all.
+
+        It is only noted: the garbage collector may end a coroutine that waits in the middle of this.
+        """
+        if turn.waits:
+            turn.waits = False
+            self._gone += bool(self.turns)  # none in a child that was forked while it waited
 
     def correct(self, turn: Turn, place: int, actual: float, now: float) -> None:
         """Let a call have taken so much from one limit, whatever it said before."""
@@ -163,8 +166,13 @@ class Meter:
     def settle(self, now: float) -> None:
         """Forget who has started by now; let the places of those who left be taken again."""
         self._start(now)
-        if self._stale:
-            self._stale = False
+        while self._gone and not self._stale and self.turns and not self.turns[-1].waits:
+            # The last in line: under overload that is nearly everybody who leaves, at once, because
+            # the turn comes after the deadline.
+            self._gone -= 1
+            self.at, self.levels = self.turns.pop().before
+        if self._gone or self._stale:
+            self._gone, self._stale = 0, False
             self.turns = deque(turn for turn in self.turns if turn.waits)
             state = self._base
             for turn in self.turns:
@@ -179,6 +187,8 @@ class Meter:
             if turn.waits:
                 turn.waits = False
                 self._base = self._after(self._base, turn.start, turn.costs)
+            else:
+                self._gone, self._stale = max(0, self._gone - 1), True
 
     def _drained(self, now: float) -> State:
         """Return the state at ``now``, without those who wait."""

@@ -83,7 +83,8 @@ class Hedge(Identity):
         if isinstance(after, quantile | knee):
             self.learning = Learning(after)
         else:
-            self.learning = Fixed(_validate.seconds("after", after))
+            self.after = _validate.seconds("after", after)
+            self.learning = Fixed(self.after)
         self.max_hedges: int = _validate.count("max_hedges", max_hedges)
         if budget is OURS:
             budget = RetryBudget()

@@ -26,6 +26,14 @@ Outcome = tuple[Any, "BaseException | None"]
 """A result, or an error."""
 
 
+def shown(error: BaseException) -> str:
+    """Return an error as a note shows it, by its class's name where its own ``repr`` raises."""
+    try:
+        return repr(error)
+    except Exception:  # noqa: BLE001 - it would be raised in a callback, and the call never end
+        return type(error).__name__
+
+
 class Race:
     """One call and its attempts, which are numbered from 1.
 
@@ -166,7 +174,7 @@ class Race:
         if not self._failed:
             return
         others = [
-            f"attempt {number} {'returned a bad result' if other is None else f'raised {other!r}'}"
+            f"attempt {number} {'returned a bad result' if other is None else f'raised {shown(other)}'}"
             for number, (_, other) in sorted(self._failed.items())
         ]
         add_note(

@@ -28,7 +28,7 @@ from holdfast.shapes import NOWHERE, Arguments, Instead, Keywords, Site, Wait
 from holdfast.strategies.breaker_parts import Probe
 from holdfast.strategies.circuit_breaker import CircuitBreaker
 from holdfast.strategies.keyed_keys import Keys
-from holdfast.strategies.keyed_parts import is_busy, is_open, no_gate, report
+from holdfast.strategies.keyed_parts import is_busy, is_open, no_gate, report, rewrapped, waited
 from holdfast.strategies.keyed_table import Entry
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Keyed(Keys):
         if permit is None:
             permit = self._ask(entry, now, args, kwargs, site)
             if type(permit) is Wait:
-                return _rewrapped(permit, entry, None)
+                return rewrapped(permit, entry, None)
         return entry, permit, None
 
     def succeeded(self, held: Any, now: float, result: Any, /) -> None:
@@ -130,7 +130,7 @@ class Keyed(Keys):
 
     def abandoned(self, held: Any, now: float, /) -> None:
         """Tell the key's strategy, and the parent, that a call has no outcome."""
-        entry, permit, probe = held
+        entry, permit, probe = waited(held)
         try:
             entry.child.abandoned(permit, now)
         finally:
@@ -138,7 +138,7 @@ class Keyed(Keys):
 
     def expired(self, held: Any, now: float, /) -> Any:
         """Ask the key's strategy what to do about a wait that was too long."""
-        entry, permit, probe = held
+        entry, permit, probe = waited(held)
         error = entry.child.expired(permit, now)
         if error is not None:
             self._give_back(probe, now)
@@ -172,7 +172,7 @@ class Keyed(Keys):
             return entry, permit, probe
         if type(permit.permit) is Instead:
             self._give_back(probe, now)
-        return _rewrapped(permit, entry, probe)
+        return rewrapped(permit, entry, probe)
 
     # -- what becomes of keys, and of the parent -----------------------------------------------
 
@@ -290,9 +290,3 @@ class Keyed(Keys):
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
         return f"<Keyed{name} {len(self)} keys, {len(self._open)} open>"
-
-
-def _rewrapped(wait: Wait, entry: Entry, probe: Any) -> Wait:
-    if type(wait.permit) is Instead:  # it answers itself: we shall hear no more of this call
-        return wait
-    return Wait((entry, wait.permit, probe), wait.delay, wait.ticket)

@@ -134,7 +134,11 @@ class Keys(Identity):
                     self._table.reserved -= 1
         with self._lock:
             self._table.reserved -= 1
-            return self._table.settle(Entry(key, child, now), self._table.calm, now)
+            entry = self._leaving.get(key)  # it has come and gone while the factory ran
+            if entry is None:
+                return self._table.settle(Entry(key, child, now), self._table.calm, now)
+            self._back_locked(entry, now)
+        return entry
 
     def _back_locked(self, entry: Entry, now: float) -> None:
         """Let an entry that has been dropped into the table again."""

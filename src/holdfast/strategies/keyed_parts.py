@@ -8,7 +8,9 @@ from typing import Any
 from holdfast import _validate, _world
 from holdfast._value import Value
 from holdfast.errors import ConfigurationError
+from holdfast.shapes import Instead, Wait
 from holdfast.strategies._shared import Identity
+from holdfast.strategies.keyed_table import Entry
 
 VARIADIC = 0x04
 """Flag of code objects with ``*args``, see `inspect.CO_VARARGS`."""
@@ -83,6 +85,36 @@ class Maker:
             child.title = f"{child.kind} {key!r}"
         if not child._pipelines:  # noqa: SLF001 - ours
             child._pipelines = self.pipelines  # noqa: SLF001
+
+
+class Answer:
+    """What answers in place of a call, and whose answer it is: the gate is asked while it waits."""
+
+    __slots__ = ("entry", "instead")
+
+    def __init__(self, entry: Entry, instead: Instead) -> None:
+        self.entry: Entry = entry
+        self.instead: Instead = instead
+
+    def __call__(self, subject: Any) -> Any:
+        """Answer as the key's strategy wants it."""
+        return self.instead.make(subject)
+
+
+def rewrapped(wait: Wait, entry: Entry, probe: Any) -> Wait:
+    """Return a wait of a key's strategy with what `Keyed` needs to know in its permit."""
+    permit = wait.permit
+    if type(permit) is Instead:
+        return Wait(Instead(Answer(entry, permit), permit.subject), wait.delay, wait.ticket)
+    return Wait((entry, permit, probe), wait.delay, wait.ticket)
+
+
+def waited(held: Any) -> tuple[Entry, Any, Any]:
+    """Return the entry, its permit and the parent's probe of a call that may have waited."""
+    if type(held) is Instead:
+        answer: Any = held.make
+        return answer.entry, answer.instead, None
+    return held  # type: ignore[no-any-return]
 
 
 def _takes_nothing(factory: Any) -> bool:

@@ -87,6 +87,7 @@ class BreakerModel:
         self.era += 1
         self.row = self.passed = 0
         self.trials = []
+        self.unheard = False
         self.calls = None
         if self.failure_rate is not None or self.slow_rate is not None:
             kind = CountWindowModel if isinstance(self.window, int) else TimeWindowModel
@@ -115,7 +116,10 @@ class BreakerModel:
                 self.failed_trials = 0
         if self.state == "half-open":
             trial = self.try_it(now)
-            return "half-open" if trial is None or self.checked else trial
+            if trial is None or (self.checked and not self.unheard):
+                return "half-open"
+            trial["call"], self.unheard = True, False
+            return trial
         return {"era": self.era, "began": now}
 
     def try_it(self, now):
@@ -130,6 +134,8 @@ class BreakerModel:
     def answered(self, trial, now, outcome):
         """End a health check; a good one is followed by another, until there are enough."""
         self.settle(trial, now, outcome)
+        if outcome == "abandoned":
+            self.unheard = trial["era"] == self.era  # the next call is to be a trial itself
         if outcome != "abandoned" and self.state == "half-open":
             self.try_it(now)
 
@@ -270,7 +276,8 @@ class BreakerPair:
         if not self.model.checked:
             return
         known = [trial for _, trial in self.asking]
-        new = [trial for trial in self.model.trials if all(trial is not one for one in known)]
+        checks = [trial for trial in self.model.trials if "call" not in trial]
+        new = [trial for trial in checks if all(trial is not one for one in known)]
         assert len(self.begun) == len(new)
         self.asking += zip(self.begun, new, strict=True)
         self.begun.clear()

@@ -102,7 +102,10 @@ class Machine(RuleBasedStateMachine):
         permit, deed = self.calls.pop(which % len(self.calls))
         self.limiter.abandoned(permit, self.now)
         if deed[0] > self.now + CLOSE:
-            self.model.deeds.remove(deed)
+            deeds = self.model.deeds
+            del deeds[
+                next(place for place, one in enumerate(deeds) if one is deed)
+            ]  # not its equal
 
     @precondition(lambda self: self.calls)
     @rule(which=st.integers(0, 50), actual=st.integers(0, 5), place=st.integers(0, 1))

@@ -70,14 +70,17 @@ class Crowd(Guard):
             if self._has_room_locked(now, rank, party) and not self._waiting.has(rank, party):
                 return admitted(now, party, sample=self._is_sample_locked())
             del self._inside[-1:]
-            if self._limit < 1 or self.shadow or len(self._waiting) >= self.queue:
-                return None
-            permit = Permit(now, party, sample=False, rank=rank)
-            permit.wait()
-            self._waiting.join(permit)
-            self._note_locked()
-        self._settle(now)
-        return permit if permit.granted else Wait(permit, self.max_wait, permit)
+            permit = None
+            if self._limit >= 1 and not self.shadow and len(self._waiting) < self.queue:
+                permit = Permit(now, party, sample=False, rank=rank)
+                permit.wait()
+                self._waiting.join(permit)
+                self._note_locked()
+        if self._contended:  # somebody may have left who saw nobody wait, or us inside
+            self._settle(now)
+        if permit is None or permit.granted:
+            return permit
+        return Wait(permit, self.max_wait, permit)
 
     def _overdraw(self, now: float, party: Party | None) -> Any:
         """Return the permit of a call that shadow mode lets in, beyond the limit."""
@@ -118,23 +121,32 @@ class Crowd(Guard):
 
     def _grant_locked(self, now: float) -> Permit | None:
         """Let in the next for whom there is room, and count the latency from now on."""
-        for permit in self._waiting.heads():
-            self._inside.append(None)
-            if self._has_room_locked(now, permit.rank, permit.party):
-                self._waiting.leave(permit)
-                self._note_locked()
-                if permit.party is not None:
-                    permit.party.in_flight += 1
-                permit.started, permit.sample = now, self._is_sample_locked()
-                if (
-                    not permit.gone and not permit.granted
-                ):  # see the module: nothing may come between
-                    permit.granted = True
-                    return permit
-                self._count_out_locked(permit.party)
-            else:
+        while True:
+            before = len(self._inside)
+            for permit in self._waiting.heads():
+                self._inside.append(None)
+                if self._has_room_locked(now, permit.rank, permit.party):
+                    if self._let_in_locked(permit, now):
+                        return permit
+                    before += 1  # it was collected; there may be others behind it
+                    break
                 del self._inside[-1:]
-        return None
+            if len(self._inside) >= before:  # nobody has left who saw no room because of us
+                return None
+
+    def _let_in_locked(self, permit: Permit, now: float) -> bool:
+        """Grant a waiter who has been counted in; return whether it is still there to be let in."""
+        self._waiting.leave(permit)
+        self._note_locked()
+        if permit.party is not None:
+            permit.party.in_flight += 1
+        permit.started, permit.sample = now, self._is_sample_locked()
+        # see the module: nothing may come between this and the grant
+        if not permit.gone and not permit.granted:
+            permit.granted = True
+            return True
+        self._count_out_locked(permit.party)
+        return False
 
     def _count_out_locked(self, party: Party | None) -> None:
         del self._inside[
@@ -176,6 +188,8 @@ class Crowd(Guard):
                     permit.party.in_flight += 1
             else:
                 del self._inside[-1:]
+        if self._contended:  # as in `_admit`
+            self._settle(now)
         if room:
             return None
         self.detected += 1

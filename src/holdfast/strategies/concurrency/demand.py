@@ -12,6 +12,10 @@ limits made for servers never bind.  So this one does not creep; it is computed 
               tolerance is at least 1 + 3 standard errors of the recent mean
     limit     load / (1 - g)
 
+High latency alone is no overload: a dependency that has become slower, or that some calls are heavier
+for, serves all the same.  So g is 1 until calls are lost, more than is usual (`losses`), and for
+`memory` seconds after such a loss.
+
 With g = 1 there is no limit but a ceiling, which doubles as fast as TCP's slow start where it is used.
 With g = 1/2, under overload, twice the load is let in flight: enough to keep all that is left of the
 dependency busy, little enough that no long queue stands in front of it, and when latency falls again
@@ -34,6 +38,7 @@ from math import exp, inf, sqrt
 
 from holdfast import _validate
 from holdfast._value import Value
+from holdfast.strategies.concurrency.losses import Losses
 from holdfast.strategies.concurrency.protocol import start
 
 STEEPEST = 0.5
@@ -102,7 +107,7 @@ class DemandSearch:
     """The search of one limiter: plain arithmetic, guarded by the limiter's lock."""
 
     __slots__ = (
-        "_calls", "_ceiling", "_elapsed", "_good", "_last", "_lost_at", "_memory", "_options",
+        "_calls", "_ceiling", "_elapsed", "_good", "_last", "_losses", "_lost_at", "_memory", "_options",
         "_patience", "_quick", "_recent", "_share", "_span", "_squares", "_target", "_time", "_times",
         "_warm", "high", "limit", "load", "low", "normal", "pressure",
     )  # fmt: skip
@@ -130,6 +135,7 @@ class DemandSearch:
         self._target = inf
         """The recent latency above which the limit falls."""
         self._patience = inf
+        self._losses = Losses()
         self._lost_at = -inf
         self._weigh()
 
@@ -139,10 +145,13 @@ class DemandSearch:
         self._last = now
         if gap > 0.0:  # a pause says nothing about the load, but that it was a pause
             self._elapsed += min(gap, self._memory / 8)
+        if rtt < 0.0:  # noqa: PLR1730 - max() is a call; a clock may be set back
+            rtt = 0.0
         if dropped:
             self._lose(now, rtt)
             rtt = max(rtt, self._recent)  # a loss is no good news
         else:
+            self._losses.answered()
             heard = min(rtt, self._target / STEEPEST)  # and one slow answer no overload
             self._times.append(rtt if self.pressure >= 1.0 else heard)
             rtt = heard
@@ -151,7 +160,7 @@ class DemandSearch:
         target, recent = self._target, self._recent
         recent += (self._share if rtt > recent else self._quick) * (rtt - recent)
         self._recent = recent
-        if recent > target:
+        if recent > target and now - self._lost_at <= self._memory:
             g = self.pressure = max(STEEPEST, target / recent)
             self.limit = max(self.low, min(self._ceiling, self.load / (1.0 - g)))
             return self.limit
@@ -165,7 +174,9 @@ class DemandSearch:
         """Lower the ceiling, and note how long a call may take before it is lost."""
         self._ceiling = min(self.high, max(self.load, self.low, self._ceiling * BACKOFF))
         if rtt > self.normal:
-            self._patience, self._lost_at = PATIENCE * rtt, now
+            self._patience = PATIENCE * rtt
+            if self._losses.lost(usual=self.pressure >= 1.0):
+                self._lost_at = now
             if not self._warm:
                 self._target = min(self._target, self._patience)
 

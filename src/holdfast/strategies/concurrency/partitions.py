@@ -32,7 +32,7 @@ class Permit(Ticket):
     It is the ticket, too, of a call that waits: from the grant on it is a permit.
     """
 
-    __slots__ = ("gone", "party", "rank", "sample", "started")
+    __slots__ = ("gone", "party", "place", "rank", "sample", "started")
 
     def __init__(self, started: float, party: Party | None, *, sample: bool, rank: int = 1) -> None:
         self.granted = True
@@ -48,6 +48,8 @@ class Permit(Ticket):
         super().__init__()
         self.gone: bool = False
         """Whether its caller has left."""
+        self.place: int = 0
+        """Its number, in the order of arrival."""
 
 
 def admitted(now: float, party: Party | None, *, sample: bool) -> Any:

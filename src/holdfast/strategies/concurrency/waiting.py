@@ -17,10 +17,11 @@ class Waiting:
     somebody out, while the same thread goes through the lines.
     """
 
-    __slots__ = ("_lines",)
+    __slots__ = ("_joined", "_lines")
 
     def __init__(self) -> None:
         self._lines: dict[tuple[int, Party | None], OrderedDict[Permit, None]] = {}
+        self._joined = 0
 
     def __len__(self) -> int:
         return sum(map(len, list(self._lines.values())))
@@ -31,6 +32,8 @@ class Waiting:
 
     def join(self, permit: Permit) -> None:
         """Let somebody wait."""
+        self._joined += 1
+        permit.place = self._joined
         self._lines.setdefault((permit.rank, permit.party), OrderedDict())[permit] = None
 
     def leave(self, permit: Permit) -> None:
@@ -44,5 +47,5 @@ class Waiting:
         firsts = [next(iter(line), None) for line in list(self._lines.values())]
         heads = [permit for permit in firsts if permit is not None]
         if len(heads) > 1:
-            heads.sort(key=lambda permit: (permit.rank, permit.started))
+            heads.sort(key=lambda permit: (permit.rank, permit.place))
         return heads
