@@ -176,6 +176,7 @@ class ConcurrencyLimiter(Crowd):
             found = self._sample(now, now - permit, in_flight, False)  # noqa: FBT003 - a position is quicker
             if found != limit:
                 self._learnt_locked(found)
+                self._rest_locked(now, now - permit)
             elif not self._contended:
                 return
         self._changed(now, limit, found)
@@ -227,9 +228,13 @@ class ConcurrencyLimiter(Crowd):
             if lost is not None and (lost or not special or permit.sample):
                 found = self._sample(now, took, min(in_flight, int(limit) or 1), lost)
                 self._learnt_locked(found)
-            if found < 1:
-                self._rest_until = now + min(LONGEST_REST, took * (1 / found - 1))
+            self._rest_locked(now, took)
         self._changed(now, limit, found)
+
+    def _rest_locked(self, now: float, took: float) -> None:
+        """Rest after a call that ``took`` so long, where the limit is below one call at a time."""
+        if self._limit < 1:
+            self._rest_until = now + min(LONGEST_REST, took * (1 / self._limit - 1))
 
     def _changed(self, now: float, before: float, found: float) -> None:
         """Let in who waits, and tell a change of the limit that is worth it."""
