@@ -27,7 +27,6 @@ from holdfast.errors import (
     ThrottledError,
 )
 from holdfast.pipeline import Pipeline
-from holdfast.presets import standard
 from holdfast.strategies import backoff
 from holdfast.strategies.budget import RetryBudget
 from holdfast.strategies.bulkhead import Bulkhead
@@ -41,6 +40,7 @@ if _typing.TYPE_CHECKING:
     from holdfast.criticality import priority as priority
     from holdfast.integrations.llm import llm as llm
     from holdfast.outcome import Outcome as Outcome
+    from holdfast.presets import standard as standard
     from holdfast.strategies import concurrency as concurrency
     from holdfast.strategies.adaptive_timeout import AdaptiveTimeout as AdaptiveTimeout
     from holdfast.strategies.chaos import Chaos as Chaos
@@ -124,6 +124,7 @@ _LATER = {
     "llm": "integrations.llm",
     "priority": "criticality",
     "quantile": "strategies.hedge_delay",
+    "standard": "presets",
 }
 """Where the names are that not every program needs: imported when they are first used."""
 

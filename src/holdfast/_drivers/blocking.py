@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast._drivers.watching import tell_completed
-from holdfast._runtimes.port import BlockingRuntime as Runtime
-from holdfast._runtimes.port import BlockingStep as Step
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import Misuse
@@ -29,6 +27,10 @@ from holdfast.shapes import (
     Site,
     Wait,
 )
+
+if TYPE_CHECKING:
+    from holdfast._runtimes.port import BlockingRuntime as Runtime
+    from holdfast._runtimes.port import BlockingStep as Step
 
 Function = Callable[..., Any]
 Follow = Callable[[Arguments, Keywords, History], Any]

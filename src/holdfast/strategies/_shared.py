@@ -14,6 +14,19 @@ from holdfast.shapes import Site
 _joining = threading.RLock()
 
 
+PLAIN = (int, float, str, bool, type(None))
+_spellings: dict[Any, Any] = {}
+
+
+def _shared_spelling(given: Any) -> Any:
+    """Return the options as one object for all that are made alike: keys have thousands of them."""
+    if not given or not all(isinstance(value, PLAIN) for _, value in given):
+        return given
+    if len(_spellings) > 1_000:  # noqa: PLR2004 - enough for any program that is written by hand
+        _spellings.clear()
+    return _spellings.setdefault(given, given)
+
+
 class Identity:
     """A strategy with state of its own, which pipelines may share on purpose.
 
@@ -31,7 +44,7 @@ class Identity:
         def __new__(cls, *args: Any, **options: Any) -> Self:
             """Keep the options as they were given, for `Pipeline.describe`."""
             made = super().__new__(cls)
-            made._given = (*(("", one) for one in args), *options.items())
+            made._given = _shared_spelling((*(("", one) for one in args), *options.items()))
             return made
 
     def __init__(self, name: str | None) -> None:

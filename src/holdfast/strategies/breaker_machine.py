@@ -11,14 +11,17 @@ collector, which may close a coroutine that was forgotten inside this very gate,
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from holdfast._value import Value
 from holdfast.classify import Condition
 from holdfast.strategies._shared import Guard
 from holdfast.strategies.breaker_parts import Probe
 from holdfast.strategies.breaker_recovery import Recovery
-from holdfast.strategies.slowness import Usual, learnt
 from holdfast.strategies.trip import Trip
+
+if TYPE_CHECKING:
+    from holdfast.strategies.slowness import learnt
 
 CLOSED, OPEN, HALF_OPEN, RAMPING = "closed", "open", "half-open", "ramping"
 ISOLATED, DISABLED = "isolated", "disabled"
@@ -64,9 +67,9 @@ class Machine(Guard):
     def _forget_locked(self) -> None:
         """Close it and forget all counts, what was learnt too."""
         self._failed_trials = 0
-        self._usual = Usual(self._slow) if isinstance(self._slow, learnt) else None
+        self._usual = self._slow.usual() if isinstance(self._slow, Value) else None
         self._slow_after = (
-            self._slow if not isinstance(self._slow, learnt) else float("inf")
+            self._slow if not isinstance(self._slow, Value) else float("inf")
         )  # what is slow now, in seconds
         self._trip.forget()
         self._become_locked(CLOSED, "")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from holdfast import _validate
+from holdfast._value import Value
 from holdfast.errors import ConfigurationError, HoldfastError
 from holdfast.strategies.noise import deviations, lower_bound
-from holdfast.strategies.slowness import learnt
 from holdfast.strategies.trip import Trip
 from holdfast.strategies.window import CountWindow, TimeWindow, Window
+
+if TYPE_CHECKING:
+    from holdfast.strategies.slowness import learnt
 
 
 class Probe(tuple[int, float]):  # noqa: SLOT001 - a tuple cannot have slots that are not empty
@@ -49,7 +52,7 @@ def new_trip(
     _validate.count("min_calls", min_calls)
     if confidence is not None:
         _check_confidence(confidence)
-    if not isinstance(slow, learnt):
+    if not isinstance(slow, Value):
         _validate.optional_seconds("slow", slow)
     if (slow is None) != (slow_rate is None):
         raise ConfigurationError(f"slow={slow!r} and slow_rate={slow_rate!r} need each other")

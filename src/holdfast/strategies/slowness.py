@@ -49,6 +49,10 @@ class learnt(Value):  # noqa: N801 - reads as a word: CircuitBreaker(slow=learnt
             min_samples=_validate.count("min_samples", min_samples),
         )
 
+    def usual(self) -> Usual:
+        """Return what one breaker learns by this rule: nothing yet."""
+        return Usual(self)
+
 
 class Usual:
     """The durations of one breaker's calls; its lock guards all but `noted`."""
