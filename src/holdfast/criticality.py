@@ -9,6 +9,7 @@ costs nothing where nobody reads it: only limiters that have priorities do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -24,7 +25,7 @@ RANKS: dict[Any, int] = {name: rank for rank, name in enumerate(CLASSES)}
 
 _current: ContextVar[str] = ContextVar("holdfast_priority", default="default")
 
-current_priority = _current.get
+current_priority: Callable[[], str] = _current.get
 """Return the class in force here: ``"critical"``, ``"default"`` or ``"sheddable"``.
 
 ``"default"`` outside of any `priority`.  Safe in any thread or task: each sees its own context's.

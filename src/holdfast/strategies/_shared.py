@@ -108,6 +108,11 @@ class Guard(Identity):
         self.detected = self.enforced = 0
         super().__init__(name)
 
+    def _noted(self, *, enforced: bool) -> None:
+        """Count a refusal that is not made by `_refused`."""
+        self.detected += 1
+        self.enforced += enforced
+
     def _refused(self, error: RejectedError, now: float, site: Site, permit: Any = SHADOW) -> Any:
         """Raise ``error``; in shadow mode tell it, and return ``permit``.  Never under a lock.
 

@@ -41,6 +41,7 @@ class Machine(Guard):
         "_slow_after", "_state", "_trip", "_unheard", "_usual",
     )  # fmt: skip
 
+    resting: Any
     _on: Condition
     _check: Callable[[], Any] | None
     _unheard: bool

@@ -50,6 +50,8 @@ class Bulkhead(Guard):
         "_contended", "_debt", "_free", "_held", "_lock", "_queue", "_size", "max_wait", "queue",
     )  # fmt: skip
     kind = "bulkhead"
+    detected: int
+    enforced: int
     timed = False
 
     def __init__(

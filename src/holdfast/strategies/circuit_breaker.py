@@ -93,6 +93,8 @@ class CircuitBreaker(Controls):
 
     __slots__ = ("_ignore",)
     kind = "circuit breaker"
+    detected: int
+    enforced: int
     timed = True
 
     def __init__(

@@ -161,11 +161,10 @@ class LoadShedder(Guard):
             if permit.granted:
                 return None
             self._all.queue.leave(permit)
-            self.detected += 1
+            self._noted(enforced=not self.shadow)
             if self.shadow:  # switched on meanwhile
                 self._all.let_in(permit, now)
                 return None
-            self.enforced += 1
             self.shed[CLASSES[permit.rank]] += 1
             if not permit.out and (permit.hurried or self._times.late(permit.due, now)):
                 return self._too_late_locked(permit, now)

@@ -41,6 +41,8 @@ class Crowd(Guard):
     queue: int
     max_wait: float | None
     reserve: float
+    detected: int
+    enforced: int
     _judges: bool
     _partitions: Partitions | None
 

@@ -59,7 +59,7 @@ class GradientSearch(Windowed):
     """The search of one limiter."""
 
     __slots__ = ("_long", "_queue", "_tolerance", "_windows")
-    span = 1.0
+    span: float = 1.0
 
     def __init__(self, options: gradient, low: float, high: int, initial: int | None) -> None:
         super().__init__(options, low, high, initial)

@@ -57,7 +57,7 @@ class VegasSearch(Windowed):
     """The search of one limiter."""
 
     __slots__ = ("_alpha", "_beta", "_shortest", "_since")
-    span = 1.0
+    span: float = 1.0
 
     def __init__(self, options: vegas, low: float, high: int, initial: int | None) -> None:
         super().__init__(options, low, high, initial)

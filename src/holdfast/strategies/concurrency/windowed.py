@@ -49,7 +49,7 @@ class Windowed:
         "_backoff", "_ceiling", "_due", "_in_flight", "_least", "_loss", "_lost", "_peak", "_times",
         "high", "limit", "low",
     )  # fmt: skip
-    span = 0.5
+    span: float = 0.5
     """The shortest window, in seconds."""
 
     def __init__(
