@@ -32,10 +32,12 @@ class Ticket:
     granter then takes the permit back and offers it to the next.
     """
 
-    __slots__ = ("granted", "wake")
+    __slots__ = ("granted", "over", "wake")
 
     def __init__(self) -> None:
         self.granted: bool = False
+        self.over: bool = False
+        """Whether its wait is over without a grant; set before `wake` is called, as `granted` is."""
         self.wake: Callable[[], bool] = _nobody_waits_yet
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast import Bulkhead, CircuitBreaker, RetryBudget
+from tests.races.loops import LoopThread
 
 JOIN = 30.0
 
@@ -70,3 +71,12 @@ def assert_balanced(*strategies: Any) -> None:
 def balanced() -> Callable[..., None]:
     """Return a check that nothing is out of the given strategies."""
     return assert_balanced
+
+
+@pytest.fixture
+def two_loops() -> Iterator[tuple[LoopThread, LoopThread]]:
+    """Two event loops, each running in a thread of its own."""
+    loops = LoopThread(), LoopThread()
+    yield loops
+    for one in loops:
+        one.close()

@@ -10,43 +10,7 @@ import warnings
 import pytest
 
 from holdfast import Bulkhead, BulkheadFullError, Pipeline, Timeout
-
-PATIENCE = 20.0
-
-
-def until(condition):
-    """Wait until something in another thread has happened."""
-    for _ in range(int(PATIENCE / 0.0005)):
-        if condition():
-            return
-        time.sleep(0.0005)
-    raise AssertionError("it never happened")
-
-
-class LoopThread:
-    """An event loop in a thread of its own."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.thread.start()
-
-    def submit(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-
-    def close(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(PATIENCE)
-        self.loop.close()
-
-
-@pytest.fixture
-def two_loops():
-    """Two event loops, each running in a thread of its own."""
-    loops = LoopThread(), LoopThread()
-    yield loops
-    for one in loops:
-        one.close()
+from tests.races.loops import PATIENCE, until
 
 
 class Inside:

@@ -10,44 +10,7 @@ import warnings
 import pytest
 
 from holdfast import Coalesce, DeadlineExceeded, Pipeline, deadline
-
-PATIENCE = 20.0
-
-
-def until(condition):
-    """Wait until something in another thread has happened."""
-    limit = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < limit, "it never happened"
-        time.sleep(0.0005)
-
-
-class LoopThread:
-    """An event loop in a thread of its own."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.thread.start()
-
-    def submit(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-
-    def stop(self):
-        """End the loop without a word to its tasks."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(PATIENCE)
-        self.loop.close()
-
-
-@pytest.fixture
-def two_loops():
-    """Two event loops, each running in a thread of its own."""
-    loops = LoopThread(), LoopThread()
-    yield loops
-    for one in loops:
-        if not one.loop.is_closed():
-            one.stop()
+from tests.races.loops import PATIENCE, until
 
 
 def nothing_is_left(*strategies):

@@ -14,16 +14,9 @@ from holdfast.extend import worker_pool
 from holdfast.strategies.hedge import Hedge
 from holdfast.strategies.hedge_delay import quantile
 from holdfast.testing import run
+from tests.races.loops import until
 
 PATIENCE = 20.0
-
-
-def until(condition):
-    """Wait until something in another thread has happened."""
-    limit = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < limit, "it never happened"
-        time.sleep(0.0005)
 
 
 class Inside:

@@ -19,43 +19,9 @@ from holdfast import (
     priority,
 )
 from holdfast.criticality import CLASSES
+from tests.races.loops import PATIENCE, until
 
-PATIENCE = 20.0
 REFUSALS = (ThrottledError, DeadlineTooShortError, DeadlineExceeded)
-
-
-def until(condition):
-    """Wait until something in another thread has happened."""
-    limit = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < limit, "it never happened"
-        time.sleep(0.0005)
-
-
-class LoopThread:
-    """An event loop in a thread of its own."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.thread.start()
-
-    def submit(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-
-    def close(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(PATIENCE)
-        self.loop.close()
-
-
-@pytest.fixture
-def two_loops():
-    """Two event loops, each running in a thread of its own."""
-    loops = LoopThread(), LoopThread()
-    yield loops
-    for one in loops:
-        one.close()
 
 
 def is_balanced(shedder):

@@ -1,42 +1,15 @@
 """One rate limiter and one throttle for threads and event loops together: nothing lost or doubled."""
 
 import asyncio
-import threading
 import time
 
 import pytest
 
 from holdfast import Pipeline, Rate, RateLimitedError, RateLimiter, Throttle
 from holdfast.shapes import Wait
+from tests.races.loops import PATIENCE
 
 NOW = 1000.0
-PATIENCE = 20.0
-
-
-class LoopThread:
-    """An event loop in a thread of its own."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.thread.start()
-
-    def submit(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-
-    def close(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(PATIENCE)
-        self.loop.close()
-
-
-@pytest.fixture
-def two_loops():
-    """Two event loops, each running in a thread of its own."""
-    loops = LoopThread(), LoopThread()
-    yield loops
-    for one in loops:
-        one.close()
 
 
 @pytest.mark.usefixtures("eager_switching")

@@ -10,7 +10,7 @@ from holdfast import (
     Timeout,
     deadline,
 )
-from holdfast.extend import Again, Gate, Instead, Reaction, Wait
+from holdfast.extend import Again, Gate, Instead, Reaction, Ticket, Wait
 from holdfast.testing import Fail, Hang, Ok, instant
 
 
@@ -44,11 +44,31 @@ class Night(Gate):
         raise site.refuse(RejectedError("it is night", retry_after=3600.0), now)
 
 
+class Crowd(Gate):
+    """Lets callers queue, and puts them out before they have begun to wait."""
+
+    def enter(self, now, args, kwargs, site, /):
+        ticket = Ticket()
+        ticket.over = True
+        ticket.wake()
+        return Wait(ticket, 3600.0, ticket)
+
+    def expired(self, permit, now, /):
+        return RejectedError("put out")
+
+
 class Patience(Reaction):
     """Tries once more after a minute, then answers with a word."""
 
     def after_error(self, error, history, /):
         return Again(60.0) if history.attempt == 1 else Instead(lambda subject: subject, "tomorrow")
+
+
+def test_who_is_put_out_of_a_queue_is_told_at_once(world):
+    """However early that happens: not after the hour for which it might have waited."""
+    with pytest.raises(RejectedError, match="put out"):
+        world.call(Pipeline("p", Crowd()), world.dependency(Ok()))
+    assert world.elapsed() == 0.0
 
 
 def test_a_gate_may_make_calls_wait_for_their_turn(world):

@@ -93,7 +93,7 @@ class Asyncio:
             return True
 
         ticket.wake = wake
-        if ticket.granted:
+        if ticket.granted or ticket.over:
             return
         timer = None if limit is None else loop.call_later(limit, done)
         try:

@@ -69,7 +69,7 @@ class Threads:
 
             ticket.wake = wake
             limit = patience(wait, self.now())
-            if not ticket.granted:
+            if not (ticket.granted or ticket.over):
                 signal.acquire(timeout=-1 if limit is None else min(limit, LONGEST))
         except BaseException:
             gate.abandoned(wait.permit, self.now())

@@ -124,6 +124,7 @@ class LoadShedder(Guard):
             finally:
                 error = None  # no cycle through its traceback
         if victim is not None:
+            victim.over = True
             victim.wake()
         return Wait(place, None if place.until == inf else place.until - now, place)
 
@@ -195,16 +196,14 @@ class LoadShedder(Guard):
             self._tell("LimitChanged", at=now, before=float(before), after=float(room.limit))
 
     def _settle(self, now: float) -> None:
-        """Let in whose turn it is, and wake them outside the lock.
-
-        Those that nobody can wake, since their event loop is closed, are passed over.
-        """
+        """Let in whose turn it is, passing over those whose loop is closed; wakes without the lock."""
         again = True
         while again:
             with self._lock:
                 changed = self._all.next(now)
             again = False
             for place in changed:
+                place.over = not place.granted
                 if not place.wake() and place.granted:
                     again = True
                     with self._lock:
@@ -215,8 +214,8 @@ class LoadShedder(Guard):
 
     def _full_locked(self, rank: int, now: float) -> ThrottledError:
         waiting = f" and {len(self._all.queue)} calls wait" if self._all.limit else ""
-        taken = f"all {self._room.limit} places are taken"
-        return self._overloaded_locked(taken + waiting, rank, now)
+        why = f"all {self._room.limit} places are taken{waiting}"
+        return self._overloaded_locked(why, rank, now)
 
     def _overloaded_locked(self, why: str, rank: int, now: float) -> ThrottledError:
         why, after = f"{self.title} is overloaded: {why}", self._all.retry_after(rank, now)

@@ -60,7 +60,7 @@ class VirtualThreads(Threads):
         ticket.wake = wake
         came_back = False
         try:
-            self.clock.wait(until, lambda: ticket.granted or bool(woken), wakes)
+            self.clock.wait(until, lambda: ticket.granted or ticket.over or bool(woken), wakes)
             came_back = True
         finally:
             if not came_back:
