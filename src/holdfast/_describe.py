@@ -88,10 +88,12 @@ def _hedged(hedge: Any, inner: Worst) -> Worst:
     if isinstance(hedge.after, int | float) and hedge.budget is None:
         fixed = float(hedge.after)
     steps = hedge.max_hedges
-    return inner._replace(
-        attempts=inner.attempts * (steps + 1),
-        seconds=inner.seconds + steps * min(fixed, inner.seconds),
-        hinted=inner.hinted + steps * min(fixed, inner.hinted),
+    finite = inner.seconds < math.inf
+    return Worst(
+        inner.attempts * (steps + 1),
+        inner.seconds + steps * min(fixed, inner.seconds),
+        inner.hinted + steps * min(fixed, inner.hinted),
+        f"{steps} more after one of {inner.seconds:g} s" if finite else inner.because,
     )
 
 

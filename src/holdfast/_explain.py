@@ -27,7 +27,8 @@ def explained(name: str, strategies: tuple[Any, ...]) -> str:
 def label(strategy: Any) -> str:
     """Return what a line calls a layer."""
     title: str = getattr(strategy, "title", "") or type(strategy).__name__.lower()
-    return title
+    makes = getattr(strategy, "makes", "")
+    return f"{title}, a {makes} each" if makes else title
 
 
 def _said(strategy: Any) -> str:

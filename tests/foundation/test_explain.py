@@ -187,8 +187,8 @@ def test_keys(clock):
     pipeline.try_call(lambda _shard: fails(), "dead")
 
     assert pipeline.explain().splitlines()[-1] == (
-        "  keyed 'payments': 2 of at most 10000 keys, 1 open; 'dead': open for 0 s: a failure, "
-        "last ConnectionError('refused'); next probe in 5 s"
+        "  keyed 'payments', a circuit breaker each: 2 of at most 10000 keys, 1 open; "
+        "'dead': open for 0 s: a failure, last ConnectionError('refused'); next probe in 5 s"
     )
 
 
