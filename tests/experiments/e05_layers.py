@@ -10,7 +10,7 @@ Designs (3 / 5 layers, seed 1; attempts per call while dead, success at 10 %):
 * 3 attempts, budget 10 %, no breaker: 1.005 / 1.008, 100 %;
 * the same with a breaker of five in a row: 0.002, but 97.9 / 87.3 %: each layer's breaker opens by
   chance now and then, and the layers above see outages;
-* **4 attempts, budget 20 %, breaker with confidence 0.99: 0.002, 100 %**.
+* **4 attempts, budget 20 %, breaker with confidence 0.99: 0.003, 100 %**.
 """
 
 from collections.abc import Callable
