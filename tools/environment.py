@@ -21,7 +21,7 @@ REQUIREMENTS = ROOT / "requirements"
 PINS = {
     "dev": ["--all-extras", "--group", "dev"],
     "demo": ["--extra", "cli", "--group", "build"],
-    "bench": ["--extra", "httpx", "--extra", "httpx2", "--group", "bench"],
+    "bench": ["--extra", "httpx", "--extra", "httpx2", "--extra", "simulation", "--group", "bench"],
 }
 
 

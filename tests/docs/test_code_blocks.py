@@ -20,15 +20,27 @@ import httpx
 import pytest
 
 from holdfast.testing import VirtualClock, instant, off, record, run, seeded
+from holdfast.testing.faults import FaultProxy, FaultServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 REASON = re.compile(r"<!-- notest: .+ -->\n\n?\Z")
 NOT_TESTED_AT_MOST = 4
+
+
+@contextlib.contextmanager
+def fault_proxies():
+    """Stand in for the fixture of that name: a function that starts proxies."""
+    with contextlib.ExitStack() as stack:
+        yield lambda upstream, **options: stack.enter_context(FaultProxy(upstream, **options))
+
+
 FIXTURES = {
     "holdfast_clock": VirtualClock,
     "holdfast_events": record,
+    "holdfast_fault_proxy": fault_proxies,
+    "holdfast_fault_server": FaultServer,
     "holdfast_instant": instant,
     "holdfast_off": off,
     "holdfast_seed": seeded,
@@ -67,12 +79,18 @@ def runs(page):
 
 @pytest.fixture
 def no_network(monkeypatch):
-    """Answer every request of httpx with an empty JSON object."""
+    """Answer every request of httpx with an empty JSON object, but for those to this machine."""
+    really = httpx.HTTPTransport.handle_request
+    really_later = httpx.AsyncHTTPTransport.handle_async_request
 
-    def answer(_transport, request):
+    def answer(transport, request):
+        if request.url.host == "127.0.0.1":
+            return really(transport, request)
         return httpx.Response(200, json={}, request=request)
 
-    async def later(_transport, request):
+    async def later(transport, request):
+        if request.url.host == "127.0.0.1":
+            return await really_later(transport, request)
         return httpx.Response(200, json={}, request=request)
 
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
@@ -90,7 +108,11 @@ def execute(code, namespace):
         if name.startswith("test_"):
             with contextlib.ExitStack() as stack:
                 asked = inspect.signature(namespace[name]).parameters
-                namespace[name](**{one: stack.enter_context(FIXTURES[one]()) for one in asked})
+                made = namespace[name](
+                    **{one: stack.enter_context(FIXTURES[one]()) for one in asked}
+                )
+                if inspect.iscoroutine(made):
+                    run(made)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if runs(page)], ids=name_of)

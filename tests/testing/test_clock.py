@@ -1,5 +1,7 @@
 """`VirtualClock`: blocking code on virtual time."""
 
+import asyncio
+import signal
 import threading
 import time
 
@@ -23,7 +25,7 @@ from holdfast import (
 )
 from holdfast._world import world as process
 from holdfast.events import AbandonedFinished, TimedOut
-from holdfast.testing import Fail, Hang, Ok, Scripted, VirtualClock, record
+from holdfast.testing import DeadlockError, Fail, Hang, Ok, Scripted, VirtualClock, record, run
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def test_durations_are_checked(clock, seconds):
 
 def test_an_endless_sleep_is_reported(clock):
     """A sleep for ever that no timeout ends raises instead of hanging."""
-    with pytest.raises(RuntimeError, match="nothing will ever happen"):
+    with pytest.raises(DeadlockError, match="nothing will ever happen"):
         clock.sleep(float("inf"))
 
 
@@ -285,7 +287,7 @@ def test_a_wait_that_nothing_can_end_is_reported(clock):
     """A wait without limit in a single thread raises instead of hanging, and leaves the queue."""
     bulkhead = Bulkhead(1, queue=1)
     pipeline = Pipeline("p", bulkhead)
-    with pipeline, pytest.raises(RuntimeError, match="nothing will ever happen"):
+    with pipeline, pytest.raises(DeadlockError, match="nothing will ever happen"):
         pipeline.call(sleeper(clock, 1.0))
     assert (bulkhead.in_flight, bulkhead.waiting) == (0, 0)
 
@@ -365,15 +367,124 @@ def test_together_inherits_the_deadline(clock):
 
 
 def test_together_a_wait_for_each_other_is_reported(clock):
-    """Functions that all wait for ever are told so instead of hanging."""
+    """Functions that all wait for ever are unwound, and named in the error that is raised then."""
     bulkhead = Bulkhead(1, queue=5)
 
     def nested():
         with Pipeline("outer", bulkhead):
             return Pipeline("inner", bulkhead).call(lambda: "never")
 
-    first, second = clock.together(nested, nested)
-    assert {type(first), type(second)} == {RuntimeError}
+    with pytest.raises(DeadlockError) as caught:
+        clock.together(nested, nested)
+    message = str(caught.value)
+    assert (
+        "together-1 (nested): waits for its turn at bulkhead 'outer' of pipeline 'inner'" in message
+    )
+    assert (
+        "together-2 (nested): waits for its turn at bulkhead 'outer' of pipeline 'outer'" in message
+    )
+    assert (bulkhead.in_flight, bulkhead.waiting) == (0, 0)
+
+
+def test_together_only_a_true_deadlock_is_one(clock):
+    """A function that waits while another one sleeps gets its permit when that one wakes."""
+    bulkhead = Bulkhead(1, queue=5)
+    waits = Pipeline("p", bulkhead)(clock.now)
+
+    def sleeps():
+        with Pipeline("p", bulkhead):
+            clock.sleep(3600.0)
+
+    assert clock.together(sleeps, waits) == [None, 3600.0]
+
+
+def test_together_an_early_wake_up_wakes_nobody_early(clock):
+    """Who is woken for a wait that is long over goes on sleeping until its time has come."""
+
+    def sleeper():
+        clock.sleep(10.0)
+        return clock.now()
+
+    def disturber():
+        clock.sleep(1.0)
+        late()
+
+    def late():
+        (member,) = (one for one in threading.enumerate() if "(sleeper)" in one.name)
+        member.wake()
+
+    sleeper.__qualname__ = "sleeper"
+    assert clock.together(sleeper, disturber)[0] == 10.0
+
+
+def test_together_a_failure_of_the_test_is_no_outcome(clock):
+    """What is no `Exception`, such as ``pytest.fail`` in a function, is raised when all have ended."""
+    ended = []
+    with pytest.raises(pytest.fail.Exception, match="not like this"):
+        clock.together(lambda: pytest.fail("not like this"), lambda: ended.append(clock.sleep(1.0)))
+    assert ended == [None]
+
+
+@pytest.mark.real_time
+def test_together_a_function_that_blocks_elsewhere_is_named(clock, monkeypatch):
+    """One that waits for another one's lock is named after a while, with its line."""
+    monkeypatch.setattr("holdfast.testing._agenda.PATIENCE", 0.02)
+    lock = threading.Lock()
+
+    def locks():
+        with lock:
+            clock.sleep(1.0)
+
+    with pytest.raises(DeadlockError, match=r"together-2 \(locks\): waits, at .* in locks"):
+        clock.together(locks, locks)
+    until(lambda: not any("(locks)" in thread.name for thread in threading.enumerate()))
+
+
+@pytest.mark.real_time
+def test_together_can_be_interrupted(clock):
+    """Ctrl-C ends it, and the functions that wait are unwound."""
+
+    def endless():
+        clock.sleep(1.0)
+        signal.raise_signal(signal.SIGINT)
+        clock.sleep(1.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        clock.together(endless, lambda: clock.sleep(9.0))
+    until(lambda: not any("(endless)" in thread.name for thread in threading.enumerate()))
+
+
+def test_together_loops_take_turns_with_threads(clock):
+    """Virtual loops and plain functions share one time, and a permit goes from one to the other."""
+    pipeline = Pipeline("p", Bulkhead(1, queue=9))
+
+    async def tasks():
+        await asyncio.gather(*(pipeline.acall(asyncio.sleep, 2.0) for _ in range(2)))
+        return clock.now()
+
+    def thread():
+        pipeline.call(clock.sleep, 1.0)
+        return clock.now()
+
+    functions = [lambda: run(tasks()), thread] * 2
+    assert clock.together(*functions) == [4.0, 5.0, 9.0, 10.0]
+
+
+def test_together_a_loop_that_is_stuck_names_its_tasks(clock):
+    """Of a function that runs a virtual loop, the tasks are told as well."""
+
+    async def stuck():
+        await asyncio.Event().wait()
+
+    with pytest.raises(DeadlockError, match=r"\(stuck\): waits for Event\.wait\(\) \[unset"):
+        clock.together(lambda: run(stuck()), lambda: clock.sleep(3.0))
+
+
+def test_a_fallback_does_not_hide_a_deadlock(clock):
+    """No strategy and no ``except Exception`` answers for a call that would never return."""
+    pipeline = Pipeline("p", Fallback("instead"), Retry(3))
+    with pytest.raises(DeadlockError, match=r"Hang\(\) of a Scripted, its call number 1"):
+        pipeline.call(Scripted([Hang()]))
 
 
 def test_together_does_not_nest(clock):

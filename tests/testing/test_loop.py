@@ -1,6 +1,8 @@
 """`VirtualLoop`: asyncio on virtual time."""
 
 import asyncio
+import os
+import signal
 import socket
 import threading
 import time
@@ -11,6 +13,7 @@ from holdfast import (
     AttemptTimeout,
     Bulkhead,
     CircuitBreaker,
+    ConfigurationError,
     Pipeline,
     Retry,
     Timeout,
@@ -19,7 +22,7 @@ from holdfast import (
     remaining,
 )
 from holdfast._world import world as process
-from holdfast.testing import Fail, Hang, Ok, Scripted, VirtualClock, VirtualLoop, run
+from holdfast.testing import DeadlockError, Fail, Hang, Ok, Scripted, VirtualClock, VirtualLoop, run
 
 
 async def elapsed(awaitable):
@@ -134,7 +137,7 @@ def test_a_loop_with_nothing_to_do_says_so():
     async def main():
         await asyncio.get_running_loop().create_future()
 
-    with pytest.raises(RuntimeError, match="nothing will ever happen"):
+    with pytest.raises(DeadlockError, match="nothing will ever happen"):
         run(main())
 
 
@@ -148,9 +151,59 @@ def test_after_a_deadlock_the_tasks_are_cancelled():
         finally:
             seen.append("cleaned up")
 
-    with pytest.raises(RuntimeError, match="nothing will ever happen"):
+    with pytest.raises(DeadlockError, match="nothing will ever happen"):
         run(main())
     assert seen == ["cleaned up"]
+
+
+def test_a_loop_with_a_limit_ends_what_never_rests():
+    """Past the limit the error names the tasks; up to it nothing happens."""
+
+    async def heartbeat():
+        while True:
+            await asyncio.sleep(60.0)
+
+    assert run(asyncio.sleep(60.0, "in time"), limit=60.0) == "in time"
+    with pytest.raises(
+        TimeoutError, match=r"(?s)after 3,600 virtual .*heartbeat\): .* sleep of 60\.0 s"
+    ):
+        run(heartbeat(), limit=3600.0)
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, float("nan")])
+def test_a_limit_is_checked(limit):
+    """A limit that cannot be is refused."""
+    with pytest.raises(ConfigurationError, match="limit="):
+        VirtualLoop(limit=limit)
+
+
+def test_an_interruption_ends_the_loop():
+    """Ctrl-C stops a loop that is busy with nothing but time."""
+
+    async def main():
+        asyncio.get_running_loop().call_later(5.0, os.kill, os.getpid(), signal.SIGINT)
+        while True:
+            await asyncio.sleep(1.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(main())
+
+
+def test_task_groups_are_virtual():
+    """A failing child cancels its siblings at that very instant."""
+
+    async def fails():
+        await asyncio.sleep(6.0)
+        raise ValueError("child")
+
+    async def main():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(60.0))
+            group.create_task(fails())
+
+    with VirtualClock(start=0.0) as clock, pytest.raises(ExceptionGroup):
+        run(main())
+    assert clock.now() == 6.0
 
 
 # -- Holdfast ------------------------------------------------------------------------------------
@@ -304,6 +357,50 @@ def test_real_sockets_work():
             there.close()
 
     assert run(main()) == b"hello\n"
+
+
+@pytest.mark.real_time
+def test_a_thread_gets_the_permit_of_a_task():
+    """A call in a thread that queues for a permit waits for the time of the task that holds it."""
+    pipeline = Pipeline("p", Bulkhead(1, queue=1))
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        task = asyncio.create_task(pipeline.acall(asyncio.sleep, 60.0))
+        await asyncio.sleep(0.0)
+        granted = await asyncio.to_thread(pipeline.call, loop.time)
+        await task
+        return granted
+
+    assert run(main()) == 1060.0
+
+
+@pytest.mark.real_time
+def test_a_thread_and_a_task_that_wait_for_each_other_are_reported(monkeypatch):
+    """Where the task awaits the thread that waits for the task's permit, that is a deadlock."""
+    monkeypatch.setattr("holdfast.testing.clock.PATIENCE", 0.01)
+    pipeline = Pipeline("p", Bulkhead(1, queue=1))
+
+    async def main():
+        async with pipeline:
+            await asyncio.to_thread(pipeline.call, time.time)
+
+    named = r"\(main\): waits for Pipeline\.call in a thread"
+    with VirtualClock(grace=0.01), pytest.raises(DeadlockError, match=named):
+        run(main())
+
+
+@pytest.mark.real_time
+def test_open_sockets_do_not_hide_a_deadlock(monkeypatch):
+    """With a socket open, no timer, and silence for a while, the loop is stuck."""
+    monkeypatch.setattr("holdfast.testing.loop.PATIENCE_WITH_SILENCE", 0.0)
+
+    async def main():
+        async with await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0):
+            await asyncio.Event().wait()
+
+    with pytest.raises(DeadlockError, match="nothing has come on a socket"):
+        run(main())
 
 
 @pytest.mark.real_time

@@ -1,9 +1,11 @@
 """`Scripted`: a dependency that does what the script says."""
 
+import threading
+
 import pytest
 
-from holdfast import AttemptTimeout, Pipeline, Retry, Timeout, backoff
-from holdfast.testing import Fail, Hang, Ok, Scripted, VirtualClock, run
+from holdfast import AttemptTimeout, ConfigurationError, Pipeline, Retry, Timeout, backoff
+from holdfast.testing import DeadlockError, Fail, Hang, Ok, Scripted, VirtualClock, run
 
 
 def test_it_plays_one_step_for_each_call(world):
@@ -50,7 +52,7 @@ def test_a_hang_ends_with_its_timeout(world):
 
 def test_a_hang_without_a_timeout_is_reported(world):
     """With nothing that ever ends it, a hang raises instead of hanging."""
-    with pytest.raises(RuntimeError, match="nothing will ever happen"):
+    with pytest.raises(DeadlockError, match="nothing will ever happen"):
         world.run(world.dependency(Hang()))
 
 
@@ -103,8 +105,58 @@ def test_an_exception_that_cannot_be_copied_is_raised_again():
 
 def test_an_empty_script_is_refused():
     """A script without a step has nothing to play."""
-    with pytest.raises(ValueError, match="at least one step"):
+    with pytest.raises(ConfigurationError, match="at least one step"):
         Scripted([])
+
+
+@pytest.mark.parametrize(
+    "make, option",
+    [
+        (lambda: Ok(takes=-1.0), "takes"),
+        (lambda: Ok(takes=float("nan")), "takes"),
+        (lambda: Fail(OSError, takes=float("inf")), "takes"),
+        (lambda: Fail(OSError, times=0), "times"),
+        (lambda: Hang(times=1.5), "times"),
+        (lambda: Fail("down"), "error"),
+    ],
+)
+def test_steps_that_cannot_be_are_refused(make, option):
+    """A negative or endless duration, a count below one, an error that is none: where it is written."""
+    with pytest.raises(ConfigurationError, match=f"^{option}="):
+        make()
+
+
+def test_a_step_may_be_played_several_times(world):
+    """Fail twice, then answer in 0.3 seconds."""
+    dependency = world.dependency(Fail(OSError("down"), times=2), Ok(200, takes=0.3))
+    pipeline = Pipeline("p", Retry(3, backoff=backoff.constant(1.0)))
+
+    assert world.call(pipeline, dependency) == 200
+    assert [at - world.start for at in dependency.times] == [0.0, 1.0, 2.0]
+    assert world.elapsed() == pytest.approx(2.3)
+
+
+def test_each_call_gets_a_step_of_its_own():
+    """However many threads call at once, each step is played as often as it says."""
+    dependency = Scripted([Ok(1, times=500), Ok(2, times=500), Ok(3)])
+    answers = []
+
+    def calls():
+        answers.extend(dependency() for _ in range(300))
+
+    threads = [threading.Thread(target=calls) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answers.count(step) for step in (1, 2, 3)] == [500, 500, 200]
+
+
+def test_it_tells_how_often_it_was_called():
+    """Its representation is for failing tests."""
+    dependency = Scripted(["tea"])
+    dependency()
+    assert repr(dependency) == "<Scripted, called 1 times>"
 
 
 def test_one_script_serves_both_colours():

@@ -8,14 +8,15 @@
 ...         payments.call(lambda: 1 / 0)
 ...     except ZeroDivisionError:
 ...         pass
->>> events.names()
-['RetryScheduled', 'RetryScheduled', 'RetriesExhausted', 'CallCompleted']
+>>> events.assert_names("RetryScheduled", "RetryScheduled", "RetriesExhausted", "CallCompleted")
 
-Nothing here needs pytest; `holdfast.testing.pytest_plugin` offers it as fixtures.
+Nothing here needs pytest; `holdfast.testing.pytest_plugin` offers it as fixtures, and runs async tests.
+`holdfast.testing.faults` has a server and a proxy on real sockets.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from holdfast.testing._agenda import DeadlockError
 from holdfast.testing.clock import VirtualClock
 from holdfast.testing.modes import instant, off
 from holdfast.testing.randomness import seeded
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from holdfast.testing.loop import VirtualLoop, run
 
 __all__ = [
+    "DeadlockError",
     "Fail",
     "Hang",
     "Ok",

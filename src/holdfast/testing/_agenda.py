@@ -1,4 +1,4 @@
-"""The parts of `VirtualClock`: what happens when, who is cut where, and who moves."""
+"""The parts of `VirtualClock`: what happens when, and who is cut where."""
 
 from __future__ import annotations
 
@@ -6,10 +6,31 @@ import heapq
 import itertools
 import math
 import threading
-from collections import deque
-from collections.abc import Callable
-from contextvars import Context
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdfast.testing._members import Member
+
+DEADLOCK = "deadlock: nothing will ever happen"
+PATIENCE = 10.0
+"""After how many real seconds in which nothing moves at all a thread is taken for stuck."""
+
+
+class DeadlockError(BaseException):
+    """What is under test waits for what can never come; the message tells who, where, for what.
+
+    No `Exception`, as pytest's own failures are none: no fallback, retry or ``except Exception`` of the
+    code under test shall answer in place of a call that would never return.
+    """
+
+
+def deadlock(why: str, threads: Sequence[Member] | None = None) -> DeadlockError:
+    """Return the error that names ``threads`` and their waits, by default those of this thread."""
+    from holdfast.testing._stuck import listed, stuck_here, stuck_threads  # it imports asyncio
+
+    stuck = [stuck_here()] if threads is None else stuck_threads(threads)
+    return DeadlockError(f"{DEADLOCK}: {why}{listed(stuck)}")
 
 
 class Entry:
@@ -58,7 +79,7 @@ class Agenda:
     def strangers(self) -> int:
         """Return how many free threads sleep."""
         with self._lock:
-            return sum(entry.stranger for entry in self._entries)
+            return sum(entry.stranger and entry.action is not None for entry in self._entries)
 
     def run_next(self) -> Entry | None:
         """Move on to the next entry and let it happen; None if there is none."""
@@ -74,7 +95,7 @@ class Agenda:
     def _run_one(self, limit: float) -> Entry | None:
         with self._lock:
             self._forget_cancelled_locked()
-            if not self._entries or self._entries[0].at > limit:
+            if not self._entries or self._entries[0].at > limit or self._entries[0].at == math.inf:
                 return None
             entry = heapq.heappop(self._entries)
             self.now = max(self.now, entry.at)
@@ -130,64 +151,3 @@ class Scopes(threading.local):
     def next(self) -> Scope | None:
         """Return the scope that ends first; of several, the outermost."""
         return min(self._stack, key=lambda scope: scope.due, default=None)
-
-
-class Member(threading.Thread):
-    """One of several threads of which only one moves at a time."""
-
-    def __init__(
-        self,
-        function: Callable[[], Any],
-        ready: deque[Member],
-        context: Context,
-        local: threading.local,
-    ) -> None:
-        super().__init__(name="holdfast-together", daemon=True)
-        self._function = function
-        self._ready = ready
-        self._context = context
-        self._local = local
-        self._go = threading.Semaphore(0)
-        self._back = threading.Semaphore(0)
-        self._waiting = False
-        self._doomed = False
-        self.ended = False
-        self.outcome: Any = None
-
-    def run(self) -> None:
-        """Run the function, once it is this thread's turn."""
-        self._local.member = self
-        self._go.acquire()
-        try:
-            self.outcome = self._context.run(self._function)
-        except Exception as error:  # noqa: BLE001 - handed to whoever called together()
-            self.outcome = error
-        finally:
-            self.ended = True
-            self._back.release()
-
-    def move(self) -> None:
-        """Let it run until it parks or ends; called by the thread that directs."""
-        if not self.ended:
-            self._go.release()
-            self._back.acquire()
-
-    def park(self) -> None:
-        """Let the others move until this one is woken; called by the thread itself."""
-        self._waiting = True
-        self._back.release()
-        self._go.acquire()
-        if self._doomed:
-            self._doomed = False
-            raise RuntimeError("deadlock: nothing will ever happen: all of together() wait")
-
-    def wake(self) -> None:
-        """Put it back among those that may move."""
-        if self._waiting:
-            self._waiting = False
-            self._ready.append(self)
-
-    def doom(self) -> None:
-        """Wake it with an error: it waits for what can never come."""
-        self._doomed = True
-        self.wake()

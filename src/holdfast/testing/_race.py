@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from holdfast._runtimes.pool import Job
 from holdfast._runtimes.race_threads import ended_late, has_room, racing
-from holdfast.testing._agenda import Cut, Member, Scope
+from holdfast.testing._agenda import Cut, Scope, deadlock
+from holdfast.testing._members import Member
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
@@ -90,7 +91,8 @@ class VirtualLanes:
             if self._caller is not None:
                 self._caller.wake()
 
-        runner = Runner(run, self._ready, contextvars.copy_context(), self._local)
+        name = f"attempt {number} of pipeline {self._names[0]!r}"
+        runner = Runner(run, self._ready, contextvars.copy_context(), self._local, name)
         runner.number, runner.job = number, job
         self._running.append(runner)
         runner.start()
@@ -123,7 +125,7 @@ class VirtualLanes:
         elif until < math.inf and self._agenda.next_instant() >= until:
             self._agenda.run_to(until)
         elif self._agenda.run_next() is None:
-            raise RuntimeError("deadlock: nothing will ever happen: all attempts wait")
+            raise deadlock("all attempts of a hedge wait", self._running)
 
     def leave(self) -> bool:
         """Unwind whatever runs, and keep its permits until its sleep would have ended."""

@@ -16,30 +16,29 @@ ended, which for a sleep of infinite length is never.  The limit of the worker p
 
 **Threads.**  `together` runs several functions in threads of their own of which only one moves at a
 time, so what happens is the same in each run.  They change places only when they sleep or wait on the
-clock; one that waits for another one's lock or result waits for ever.
+clock; a `VirtualLoop` that runs in one of them takes turns with the others.  If all of them wait and
+nothing is due, they are unwound, and `together` raises `DeadlockError`, which names them; so it does,
+after some real seconds, if one of them blocks on something else, such as another one's lock.
 
-Other threads may use the clock too, less predictably: a sleep in a thread that has not entered the
-clock lasts until somebody else moves the time past its end; if nobody does so for ``grace`` real
-seconds, it moves the time itself.  What such a thread does once it is awake takes real time, and the
-time on the clock may move on meanwhile.  A thread that has entered the clock and queues for a permit
-gives them a moment to release one, if they have slept on the clock before.
+Other threads may use the clock too, less predictably: a sleep, or a wait in a queue, in a thread that
+has not entered the clock lasts until somebody else moves the time past its end; if nobody does so for
+``grace`` real seconds, it moves the time itself.  What such a thread does once it is awake takes real
+time, and the time on the clock may move on meanwhile.  A thread that has entered the clock and queues
+for a permit gives them a moment to release one, if they have slept on the clock before.
 """
 
 from __future__ import annotations
 
-import contextvars
 import math
 import threading
-from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from holdfast.testing._agenda import Agenda, Cut, Member, Scope, Scopes
+from holdfast.testing._agenda import PATIENCE, Agenda, Cut, Scope, Scopes, deadlock
+from holdfast.testing._members import Member, in_step
 from holdfast.testing._seams import Layer, put_on, take_off
 from holdfast.testing._threads import VirtualThreads
-
-DEADLOCK = "deadlock: nothing will ever happen"
 
 
 class VirtualClock:
@@ -95,7 +94,7 @@ class VirtualClock:
 
         Raises:
             ValueError: for a negative duration.
-            RuntimeError: for an infinite one that no timeout ends.
+            DeadlockError: for an infinite one that no timeout ends.
         """
         if not seconds >= 0:
             raise ValueError(f"sleep length must be non-negative, not {seconds!r}")
@@ -105,7 +104,7 @@ class VirtualClock:
             self._park(scope.due)
             raise Cut(scope, until)
         if until == math.inf:
-            raise RuntimeError(f"{DEADLOCK}: an endless sleep, and no timeout around it")
+            raise deadlock("an endless sleep, and no timeout around it")
         self._park(until)
 
     def advance(self, seconds: float) -> None:
@@ -122,25 +121,15 @@ class VirtualClock:
 
         Raises:
             RuntimeError: if called by one of such functions itself.
+            DeadlockError: if they wait for what can never come, once all of them are unwound.
         """
-        if getattr(self._local, "member", None) is not None:
+        if self._member() is not None:
             raise RuntimeError("together() cannot be nested: give all functions to the outer one")
-        ready: deque[Member] = deque()
-        members = [
-            Member(function, ready, contextvars.copy_context(), self._local)
-            for function in functions
-        ]
-        ready.extend(members)
-        for member in members:
-            member.start()
-        while not all(member.ended for member in members):
-            if ready:
-                ready.popleft().move()
-            elif self._agenda.run_next() is None:
-                next(member for member in members if not member.ended).doom()
-        for member in members:
-            member.join()
-        return [member.outcome for member in members]
+        return in_step(functions, self._agenda, self._local)
+
+    def _member(self) -> Member | None:
+        member: Member | None = getattr(self._local, "member", None)
+        return member
 
     # -- for the runtimes ----------------------------------------------------------------------
 
@@ -160,6 +149,19 @@ class VirtualClock:
         """Move the time on to ``instant``."""
         self._agenda.run_to(instant)
 
+    def in_step(self) -> bool:
+        """Return whether this thread is one of several of which only one moves at a time."""
+        return self._member() is not None
+
+    def park_loop(self, until: float, awake: Callable[[Callable[[], Any]], bool]) -> None:
+        """Let the others in step move until then, or until the loop of this thread is woken.
+
+        ``awake(wake)`` is told what wakes it, and says whether it is awake already.
+        """
+        member = self._member()
+        if member is not None and not awake(member.wake):
+            self._in_step(member, until, lambda: True)
+
     def entered_scope(self, due: float) -> Scope:
         """Cut this thread's sleeps at ``due`` from here on; leave with `left_scope`."""
         return self._scopes.push(due)
@@ -175,11 +177,14 @@ class VirtualClock:
 
         Whoever grants it calls ``wakes[0]``, which is set before ``granted`` is asked again.
         """
-        member: Member | None = getattr(self._local, "member", None)
+        member = self._member()
         if member is not None:
             wakes.append(member.wake)
             if not granted():
-                self._park(until)
+                self._in_step(member, until, granted)
+            return
+        if threading.get_ident() not in self._drivers:
+            self._follow(until, granted, wakes)
             return
         signal = threading.Event()
         wakes.append(signal.set)
@@ -191,40 +196,68 @@ class VirtualClock:
             elif self._others_may_come(until) and signal.wait(self._grace / 10):
                 continue
             elif until == math.inf:
-                raise RuntimeError(f"{DEADLOCK}: a wait without limit, and nobody to end it")
+                raise deadlock("a wait without limit, and nobody to end it")
             else:
                 self._agenda.run_to(until)
 
     def _others_may_come(self, until: float) -> bool:
         """Return whether a thread that runs freely may end a wait."""
         if until == math.inf:
-            return threading.active_count() > 1
+            from holdfast.testing._stuck import others_may_act
+
+            return others_may_act()
         self._guests = {guest for guest in self._guests if guest.is_alive()}
         return bool(self._guests)
 
     def _park(self, until: float) -> None:
-        """Return when the time has come to ``until``, or a member was woken."""
-        member: Member | None = getattr(self._local, "member", None)
+        """Return when the time has come to ``until``."""
+        member = self._member()
         if member is not None:
-            entry = None if until == math.inf else self._agenda.add(until, member.wake)
-            member.park()
-            if entry is not None:
-                entry.cancel()
+            self._in_step(member, until, lambda: False)
         elif threading.get_ident() in self._drivers:
             self._agenda.run_to(until)
         else:
-            self._follow(until)
+            self._follow(until, lambda: False, [])
 
-    def _follow(self, until: float) -> None:
-        """Sleep in a thread that has not entered the clock, until others have moved the time."""
-        signal = threading.Event()
+    def _in_step(self, member: Member, until: float, done: Callable[[], bool]) -> None:
+        """Let the others move until the time has come to ``until``, or it was woken and is done."""
+        entry = None if until == math.inf else self._agenda.add(until, member.wake)
+        try:
+            member.park()
+            while not done() and self.now() < until:  # woken for a wait that is long over
+                member.park()
+        finally:
+            if entry is not None:
+                entry.cancel()
+
+    def _follow(
+        self, until: float, done: Callable[[], bool], wakes: list[Callable[[], Any]]
+    ) -> None:
+        """Sleep or wait in a thread that has not entered the clock, while others move the time."""
         self._guests.add(threading.current_thread())
-        self._agenda.add(until, signal.set, stranger=True)
-        seen = self.now()
+        while not done() and self.now() < until:
+            signal = threading.Event()
+            entry = self._agenda.add(until, signal.set, stranger=True)
+            # who is woken counts as awake at once, however late the system lets it run
+            wakes[:] = [entry.cancel, signal.set]
+            try:
+                if not done():
+                    self._sleep(signal, until)
+            finally:
+                entry.cancel()
+
+    def _sleep(self, signal: threading.Event, until: float) -> None:
+        """Return when woken; move the time if nobody else does."""
+        seen, idle = self.now(), 0.0
         while not signal.wait(self._grace):
-            if self.now() == seen and self._agenda.next_instant() >= until:
-                self._agenda.run_to(until)
+            idle = idle + self._grace if self.now() == seen else 0.0
             seen = self.now()
+            if not idle or self._agenda.next_instant() < until:
+                continue
+            if until < math.inf:
+                self._agenda.run_to(until)
+            elif idle >= PATIENCE:
+                raise deadlock("a thread waits without limit, and nobody moves the time")
 
 
 _entered: list[VirtualClock] = []

@@ -4,7 +4,8 @@ The loop's selector never really waits: when nothing is ready, the time jumps to
 ``asyncio.sleep``, ``asyncio.timeout``, ``call_later`` and everything of Holdfast run through an hour
 in the time that it takes to run their callbacks.
 
-With nothing ready and no timer the loop can only wait for ever, so it raises `RuntimeError` instead.
+With nothing ready and no timer the loop can only wait for ever, so it raises `DeadlockError` instead,
+which names each task that waits, where, and for what.
 
 **Where the real world comes in.**  Time must not jump while a thread or a socket is about to answer,
 and nobody can know how long that will be.  So before a jump the loop waits really, for up to
@@ -12,7 +13,8 @@ and nobody can know how long that will be.  So before a jump the loop waits real
 and does not sleep on the clock itself (or where it would otherwise raise, and other threads are
 alive), and for up to ``PATIENCE_WITH_SOCKETS`` while a socket or pipe is registered; after that much
 silence it jumps.  Real I/O on this loop is possible, then, but how long it takes depends on the
-machine, and whether it is in time does too: better to script it.
+machine, and whether it is in time does too: better to script it.  Without a timer to jump to, sockets
+on which nothing comes for ``PATIENCE_WITH_SILENCE`` seconds are a deadlock, too.
 """
 
 from __future__ import annotations
@@ -20,21 +22,24 @@ from __future__ import annotations
 import asyncio
 import math
 import selectors
-import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple
 
+from holdfast import _validate
 from holdfast._runtimes.aio import Asyncio
+from holdfast.testing._agenda import DEADLOCK, DeadlockError
 from holdfast.testing._seams import Layer, put_on, take_off
-from holdfast.testing.clock import DEADLOCK, VirtualClock, clock_in_force
+from holdfast.testing._stuck import listed, others_may_act, stuck_tasks
+from holdfast.testing.clock import VirtualClock, clock_in_force
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 PATIENCE_WITH_THREADS = 1.0
 PATIENCE_WITH_SOCKETS = 0.05
+PATIENCE_WITH_SILENCE = 10.0
 POLL = 0.005
 
 
@@ -59,10 +64,23 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     Args:
         clock: the clock to run on.
+        limit: after how many seconds of its time the loop raises `TimeoutError`, and names the tasks
+            that have not ended; none by default.  For tests of code that never comes to rest.
+
+    Raises:
+        ConfigurationError: if ``limit`` is no number greater than 0.
     """
 
-    def __init__(self, clock: VirtualClock | None = None) -> None:
+    _closed = True  # until it is made: asyncio looks, even where an argument is refused
+
+    def __init__(self, clock: VirtualClock | None = None, *, limit: float = math.inf) -> None:
+        if limit != math.inf:
+            limit = _validate.seconds("limit", limit)
         self.clock: VirtualClock = clock or clock_in_force() or VirtualClock()
+        self._limit = limit
+        self._ends = self.clock.now() + limit
+        self._silent_since = math.inf
+        self._wake_member: Callable[[], Any] | None = None
         self._runtime = Asyncio(now=self.clock.now)
         self._woken = False
         self._in_executor = 0
@@ -108,6 +126,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _write_to_self(self) -> None:
         self._woken = True
         super()._write_to_self()  # type: ignore[misc] # asyncio's own, without a type
+        if self._wake_member is not None:
+            self._wake_member()
 
     def let_time_pass(
         self, selector: _Selector, timeout: float | None
@@ -120,21 +140,56 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         ready = selector.really(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
+        if self.clock.in_step() and not self._in_executor:
+            self.clock.park_loop(self._checked(self._next_timer(timeout)), self._parked)
+            return selector.really(0)
         target = self._next_instant(timeout)
-        if self._in_executor:
-            ready = self._give_threads_time(selector)
-        elif target is None and threading.active_count() > 1:
-            ready = selector.really(PATIENCE_WITH_THREADS)
-        elif files:
-            ready = selector.really(PATIENCE_WITH_SOCKETS)
-        target = self._next_instant(timeout)
+        if files or self._in_executor or target == math.inf:
+            ready = self._wait_really(selector, target, files=files)
+            target = self._next_instant(timeout)  # other threads may have slept meanwhile
         if ready:
-            return ready
-        if target is not None:
-            self.clock.run_to(target)
-        elif not files and not self._in_executor:
-            raise RuntimeError(f"{DEADLOCK}: no task is ready and no timer is set")
-        return []
+            self._silent_since = math.inf
+        elif target < math.inf:
+            self._silent_since = math.inf
+            self.clock.run_to(self._checked(target))
+        elif self.clock.guests_asleep() >= self._in_executor:
+            self._check_silence(files=files)
+        return ready
+
+    def _wait_really(
+        self, selector: _Selector, target: float, *, files: bool
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        """Give threads and sockets the real time that they may need before a jump."""
+        if self._in_executor:
+            return self._give_threads_time(selector)
+        if target == math.inf and others_may_act():
+            return selector.really(PATIENCE_WITH_THREADS)
+        return selector.really(PATIENCE_WITH_SOCKETS) if files else []
+
+    def _checked(self, target: float) -> float:
+        """Return the instant to jump to, if that is within the limit."""
+        if self._ends < target < math.inf:
+            raise TimeoutError(
+                f"after {self._limit:,.12g} virtual seconds, its limit, the loop still has work to do:"
+                f"{listed(stuck_tasks(self))}"
+            )
+        return target
+
+    def _check_silence(self, *, files: bool) -> None:
+        """Raise, now that nothing is ready and no timer is set; with sockets open only after a while."""
+        why = "no task is ready and no timer is set"
+        if files:
+            now = time.monotonic()
+            self._silent_since = min(self._silent_since, now)
+            if now - self._silent_since < PATIENCE_WITH_SILENCE:
+                return
+            why += f", and nothing has come on a socket for {PATIENCE_WITH_SILENCE:g} real seconds"
+        raise DeadlockError(f"{DEADLOCK}: {why}{listed(stuck_tasks(self))}")
+
+    def _parked(self, wake: Callable[[], Any]) -> bool:
+        """Keep what wakes this loop while other functions move; say whether it is awake already."""
+        self._wake_member = wake
+        return self._woken
 
     def _give_threads_time(self, selector: _Selector) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait until something is ready, or all calls in threads sleep on the clock."""
@@ -145,16 +200,28 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 return ready
         return []
 
-    def _next_instant(self, timeout: float | None) -> float | None:
-        """Return the instant to jump to, None for none."""
-        target = self.clock.next_event()
-        if timeout is not None:
-            timers: list[asyncio.TimerHandle] = getattr(self, "_scheduled", [])
-            target = min(target, timers[0].when() if timers else self.time() + timeout)
-        return None if target == math.inf else target
+    def _next_instant(self, timeout: float | None) -> float:
+        """Return the instant to jump to, ``inf`` for none."""
+        return min(self.clock.next_event(), self._next_timer(timeout))
+
+    def _next_timer(self, timeout: float | None) -> float:
+        """Return the instant of this loop's next timer, ``inf`` for none."""
+        if timeout is None:
+            return math.inf
+        timers: list[asyncio.TimerHandle] = getattr(self, "_scheduled", [])
+        return timers[0].when() if timers else self.time() + timeout
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run ``coroutine`` on a `VirtualLoop` of its own and return its result."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+def run(coroutine: Coroutine[Any, Any, T], *, limit: float = math.inf) -> T:
+    """Run ``coroutine`` on a `VirtualLoop` of its own and return its result.
+
+    Args:
+        coroutine: what to run.
+        limit: after how many virtual seconds to give up; see `VirtualLoop`.
+
+    Raises:
+        DeadlockError: if it waits for what can never come.
+        TimeoutError: if it goes on past the ``limit``.
+    """
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(limit=limit)) as runner:
         return runner.run(coroutine)
