@@ -9,6 +9,7 @@ import click
 
 COMMANDS: Final = {
     "demo": "See payments hang, without and with Holdfast: real servers, half a minute.",
+    "simulate": "See what an outage does to a policy, your own included: an hour takes seconds.",
 }
 """Command, which is also a module of this package and a function in it, and its line of help."""
 

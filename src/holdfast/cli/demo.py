@@ -6,11 +6,12 @@ import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from holdfast.cli import EXTRA
+from holdfast.cli._files import FILE, FILE_OR_DASH, writable
 from holdfast.demo.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,19 +26,6 @@ class NotPlayed(click.ClickException):
     """The story could not be played."""
 
     exit_code = 2  # the same as click's own for a wrong option: 1 says that a bar isn't met
-
-
-def _writable(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    """Refuse a file in a folder that isn't there now, not after the story."""
-    if value is not None:
-        folder = Path(value).absolute().parent
-        if not folder.is_dir():
-            raise click.BadParameter(f"there is no folder {str(folder)!r}")
-    return value
-
-
-FILE: Final = click.Path(dir_okay=False, writable=True)
-FILE_OR_DASH: Final = click.Path(dir_okay=False, writable=True, allow_dash=True)
 
 
 @click.command()
@@ -65,7 +53,7 @@ FILE_OR_DASH: Final = click.Path(dir_okay=False, writable=True, allow_dash=True)
     show_default=True,
     metavar="FILE",
     type=FILE,
-    callback=_writable,
+    callback=writable,
     help="Where to write the report.",
 )
 @click.option(
@@ -73,7 +61,7 @@ FILE_OR_DASH: Final = click.Path(dir_okay=False, writable=True, allow_dash=True)
     "json_file",
     metavar="FILE",
     type=FILE_OR_DASH,
-    callback=_writable,
+    callback=writable,
     help="Write all measurements as JSON; - for standard output.",
 )
 def demo(

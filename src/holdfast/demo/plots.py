@@ -5,87 +5,58 @@ Drawn by matplotlib without pyplot, so nothing global is touched; imported only 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
 
+from holdfast._report.figure import BLUE, GREEN, GREY, INK, ORANGE, RED, SHADE, drawn, themed
 from holdfast.demo.glance import TITLES
 from holdfast.demo.measure import Run, Sample, throughput
 from holdfast.demo.settings import Settings
 
-BLUE, GREEN, ORANGE, RED = (
-    "#0072b2",
-    "#009e73",
-    "#e69f00",
-    "#b5302a",
-)  # told apart without red or green, too
-INK, GREY, FAINT, SHADE = "#333333", "#8a8a8a", "#d9d9d9", "#fbeae6"
 BREAKERS: Final = {"closed": GREEN, "half-open": ORANGE, "open": RED}
 PAGES: Final = {"/pay": ("payments", BLUE), "/notify": ("notifications", GREEN)}
 BIN = 0.5  # seconds of the story per step of the throughput
 LOG_FROM = 5  # where the unprotected run needs so many times the bulkhead, the axis is logarithmic
-STYLE: Final[dict[Any, Any]] = {
-    "svg.fonttype": "none",  # text stays text: small, sharp, and to be found by a search
-    "svg.hashsalt": "holdfast",
-    "font.family": "sans-serif",
-    "font.size": 9.5,
-    "text.color": INK,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#ececec",
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "legend.borderaxespad": 0.0,
-}
 
 
 def draw(settings: Settings, runs: Sequence[Run]) -> str:
     """The figure as an ``<svg>`` element."""
-    with mpl.rc_context(dict(STYLE)):
-        figure = Figure(figsize=(11, 10.2), layout=ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.06))
-        FigureCanvasSVG(figure)
-        rows = figure.subplots(
-            4, len(runs), sharex=True, sharey="row", height_ratios=(3, 3, 3, 0.45)
-        )
-        linear = _is_small(settings, runs)
-        for column, run in zip(rows.T, runs, strict=True):
-            _throughput(column[0], settings, run)
-            _latency(column[1], run)
-            _in_use(column[2], settings, run, linear=linear)
-            _breaker(column[3], run)
-            _story(column, run)
-        titles = (
-            "Answers per second",
-            "Time to the answer of each request (ms, logarithmic)",
-            "In use" if linear else "In use (logarithmic)",
-            "Payments' circuit breaker",
-        )
-        for row, title in zip(rows, titles, strict=True):
-            row[0].set_title(title, pad=6)
-            row[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=2.5)
-        rows[0][0].set_ylim(0, 1.12 * rows[0][0].get_ylim()[1])
-        svg = io.StringIO()
-        figure.savefig(
-            svg, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        )
-    # Without the XML prologue, which names a DTD on the web, it can stand inside an HTML page.
-    text = svg.getvalue()
-    return text[text.index("<svg") :]
+    return themed(drawn(lambda: _figure(settings, runs)))
+
+
+def _figure(settings: Settings, runs: Sequence[Run]) -> Figure:
+    figure = Figure(
+        figsize=(11, 10.2),
+        layout=ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.06),
+        facecolor="none",  # the page's own shall be seen
+    )
+    rows = figure.subplots(
+        4, len(runs), sharex=True, sharey="row", height_ratios=(3, 3, 3, 0.45),
+        subplot_kw={"facecolor": "none"},
+    )  # fmt: skip
+    linear = _is_small(settings, runs)
+    for column, run in zip(rows.T, runs, strict=True):
+        _throughput(column[0], settings, run)
+        _latency(column[1], run)
+        _in_use(column[2], settings, run, linear=linear)
+        _breaker(column[3], run)
+        _story(column, run)
+    titles = (
+        "Answers per second",
+        "Time to the answer of each request (ms, logarithmic)",
+        "In use" if linear else "In use (logarithmic)",
+        "Payments' circuit breaker",
+    )
+    for row, title in zip(rows, titles, strict=True):
+        row[0].set_title(title, pad=6)
+        row[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=2.5)
+    rows[0][0].set_ylim(0, 1.12 * rows[0][0].get_ylim()[1])
+    return figure
 
 
 def _throughput(axes: Axes, settings: Settings, run: Run) -> None:

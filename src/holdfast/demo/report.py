@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
+from holdfast._report.page import page as html
 from holdfast.demo.bars import Bar
 from holdfast.demo.measure import Run
 from holdfast.demo.settings import ATTEMPT_TIMEOUT, OPEN_CAP, OPEN_FOR, TOTAL_TIMEOUT, Settings
@@ -16,24 +17,6 @@ LEAD: Final = (
     " The same users at the same instants, once without protection and once with Holdfast."
 )
 TITLES: Final = ("measured", "unprotected", "with Holdfast", "bar", "")
-STYLE: Final = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #333; background: #fff; margin: 2.5rem auto;
-       max-width: 72rem; padding: 0 1.5rem; }
-h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
-p.remark { color: #666; font-size: .9rem; }
-p.lead { margin: .3rem 0 1.6rem; color: #666; max-width: 52rem; }
-table { border-collapse: collapse; width: 100%; font-size: .95rem; }
-th, td { padding: .42rem .8rem .42rem 0; border-bottom: 1px solid #e6e6e6; text-align: left;
-         vertical-align: top; }
-th { font-weight: 600; color: #666; } td { font-variant-numeric: tabular-nums; }
-.met, .missed { white-space: nowrap; font-weight: 600; }
-.met { color: #00704f; } .missed { color: #b5302a; }
-figure { margin: 1rem 0; } figure svg { width: 100%; height: auto; }
-figure svg text { font-family: system-ui, sans-serif !important; }
-ul { padding-left: 1.2rem; max-width: 56rem; } li { margin: .3rem 0; }
-.setup td:first-child { color: #666; white-space: nowrap; width: 12rem; }
-"""
 
 
 def write(
@@ -48,16 +31,7 @@ def page(settings: Settings, runs: Sequence[Run], bars: Sequence[Bar], remark: s
     from holdfast.demo.plots import draw
 
     met = sum(bar.met for bar in bars)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Holdfast demo: when payments hang</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>When payments hang</h1>
+    body = f"""<h1>When payments hang</h1>
 <p class="lead">{LEAD}</p>
 <h2>{met} of {len(bars)} bars are met</h2>
 {_bars(bars)}
@@ -67,10 +41,8 @@ def page(settings: Settings, runs: Sequence[Run], bars: Sequence[Bar], remark: s
 <h2>Set-up</h2>
 <table class="setup">{"".join(_setup(settings))}</table>
 <h2>How it is measured</h2>
-<ul>{"".join(f"<li>{line}</li>" for line in _method(settings))}</ul>
-</body>
-</html>
-"""
+<ul>{"".join(f"<li>{line}</li>" for line in _method(settings))}</ul>"""
+    return html("Holdfast demo: when payments hang", body)
 
 
 def _bars(bars: Iterable[Bar]) -> str:

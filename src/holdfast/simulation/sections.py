@@ -1,0 +1,167 @@
+"""The sections of a report: tables and plots of a comparison, maps of a sweep, as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from html import escape
+
+from holdfast.simulation.captions import alternative, caption, legend
+from holdfast.simulation.compare import Comparison, Played
+from holdfast.simulation.heat import TITLES, Level, level, rows, scale, summary, title, word
+from holdfast.simulation.plots import Panel
+from holdfast.simulation.sweep import Cell, Sweep
+from holdfast.simulation.wording import (
+    NEVER,
+    NOTHING,
+    Column,
+    columns,
+    count,
+    duration,
+    rate,
+    share,
+    times,
+    winners,
+)
+
+COLUMNS = {1: 1, 2: 2, 4: 2}
+"""Plots side by side for so many policies; three for any other number."""
+
+PHASES = {"health": "before", "fault": "in it", "after": "after"}
+FIGURES: dict[str, tuple[str, Callable[[float], str]]] = {
+    "success": ("served", share),
+    "goodput": ("goodput", rate),
+    "rejected": ("turned away", share),
+    "amplification": ("attempts per user", times),
+    "p50": ("p50", duration),
+    "p99": ("p99", duration),
+    "p999": ("p99.9", duration),
+}
+"""Of each phase: what they are called, and how they are written."""
+
+
+def medians(comparison: Comparison) -> str:
+    """Return the table of all policies: medians, ranges, and who is best."""
+    told, seeds = columns(comparison.scenario), len(comparison.seeds)
+    body = "".join(_row(comparison, told, played) for played in comparison.played)
+    kind = "One seed" if seeds == 1 else f"Medians of {seeds} seeds, with their range"
+    stars = "; ★ marks the best" if len(comparison.played) > 1 else ""
+    remark = f"{kind}{stars}.{_floor(comparison)}"
+    return f'{_figures(["policy", *(c.title for c in told)], body)}<p class="remark">{remark}</p>'
+
+
+def _figures(titles: Iterable[str], body: str) -> str:
+    head = "".join(f"<th scope=col>{escape(title)}</th>" for title in titles)
+    return (
+        f'<div class="wide"><table class="figures"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _row(comparison: Comparison, told: list[Column], played: Played) -> str:
+    cells = []
+    for column in told:
+        median, between = column.median(played), column.range(played)
+        best = played.policy in winners(comparison, column)
+        kind = " class=met" if best else " class=missed" if median == NEVER else ""
+        spread = f"<small>{escape(between)}</small>" if between else ""
+        cells.append(f"<td><span{kind}>{escape(median)}{' ★' if best else ''}</span>{spread}</td>")
+    return f"<tr><th scope=row>{escape(played.policy)}</th>{''.join(cells)}</tr>"
+
+
+def _floor(comparison: Comparison) -> str:
+    floor = comparison.played[0].spread("unavoidable").median
+    if not floor:
+        return ""
+    return f" Of the failed users {count(floor)} had to fail: no capacity was left for them."
+
+
+def plots(comparison: Comparison) -> Iterator[str]:
+    """Yield a section for each thing to look at, with a plot for each policy."""
+    from holdfast.simulation.plots import shown
+
+    seed, across = comparison.seeds[0], COLUMNS.get(len(comparison.played), 3)
+    yield (
+        f'<p class="remark">The plots show seed {seed}. All have the same axes; the fault is shaded.</p>'
+    )
+    for panel in shown(comparison):
+        cells = "".join(
+            _plot(comparison, panel, number) for number in range(len(comparison.played))
+        )
+        yield (
+            f'<section><h2>{panel.title}</h2><p class="remark">{panel.about}</p>{legend(panel)}'
+            f'<div class="plots" style="--columns: {across}">{cells}</div></section>'
+        )
+
+
+def _plot(comparison: Comparison, panel: Panel, number: int) -> str:
+    from holdfast._report.figure import compact, drawn, themed
+    from holdfast.simulation.plots import cell
+
+    played = comparison.played[number]
+    svg = themed(compact(drawn(lambda: cell(comparison, panel, number)), f"{panel.kind}{number}"))
+    return (
+        f"<figure><figcaption><b>{escape(played.policy)}</b>"
+        f"<span>{escape(caption(panel, played))}</span></figcaption>"
+        f'<div role="img" aria-label="{escape(alternative(panel, played))}">{svg}</div></figure>'
+    )
+
+
+def phases(comparison: Comparison) -> str:
+    """Return the table of what was before, in and after the fault; nothing where there is none."""
+    if not comparison.scenario.faults:
+        return ""
+    body = "".join(_phase(played, name) for played in comparison.played for name in PHASES)
+    table = _figures(["policy", "", *(title for title, _ in FIGURES.values())], body)
+    return f'<h2>Before, in and after the fault</h2>{table}<p class="remark">Medians over the seeds.</p>'
+
+
+def _phase(played: Played, phase: str) -> str:
+    first = phase == next(iter(PHASES))
+    name = f"<th scope=rowgroup rowspan={len(PHASES)}>{escape(played.policy)}</th>" if first else ""
+    known = [
+        (played.spread(f"{phase}.{figure}").median, how) for figure, (_, how) in FIGURES.items()
+    ]
+    cells = "".join(f"<td>{NOTHING if value is None else how(value)}</td>" for value, how in known)
+    return f"<tr>{name}<td>{PHASES[phase]}</td>{cells}</tr>"
+
+
+def maps(sweep: Sweep) -> Iterator[str]:
+    """Yield the heat map of each policy."""
+    looks = "".join(
+        f'<span><i class="heat" style="{_colours(look)}"></i> {look.text}</span>'
+        for look in scale(sweep.figure)
+    )
+    yield f'<h2>{TITLES[sweep.figure]}</h2><p class="legend">{looks}</p><div class="maps">'
+    for policy in sweep.policies:
+        yield _map(sweep, policy)
+    yield "</div>"
+
+
+def _map(sweep: Sweep, policy: str) -> str:
+    first, up = sweep.axes[0], sweep.axes[1] if len(sweep.axes) > 1 else None
+    body = "".join(
+        f"<tr><th scope=row>{'' if value is None else f'{value:g}'}</th>"
+        f"{''.join(_square(sweep, cell) for cell in cells)}</tr>"
+        for value, cells in rows(sweep, policy)
+    )
+    foot = "".join(f"<th scope=col>{value:g}</th>" for value in first.values)
+    return (
+        f"<figure><figcaption><b>{escape(policy)}</b><span>{escape(summary(sweep, policy))}</span>"
+        f'</figcaption><div class="wide"><table class="map"><tbody>{body}</tbody>'
+        f"<tfoot><tr><td></td>{foot}</tr></tfoot></table></div>"
+        f'<p class="remark">{f"↑ {escape(title(up))} " if up else ""}'
+        f"→ {escape(title(first))}</p></figure>"
+    )
+
+
+def _square(sweep: Sweep, cell: Cell) -> str:
+    spread = cell.spread(sweep.figure)
+    text, look = word(sweep.figure, spread.median), level(sweep.figure, spread.median)
+    alike = spread.low == spread.high
+    between = f"{word(sweep.figure, spread.low)} – {word(sweep.figure, spread.high)}"
+    small = "" if alike else f"<small>{between}</small>"
+    return f'<td style="{_colours(look)}">{text}{small}</td>'
+
+
+def _colours(look: Level) -> str:
+    return f"background: {look.background}; color: {look.foreground}"

@@ -1,0 +1,223 @@
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from holdfast import ConfigurationError
+from holdfast.simulation.compare import Comparison, Played, Spread, compare
+from holdfast.simulation.errors import Endless
+from holdfast.simulation.policies import Policy
+from holdfast.simulation.table import table
+from holdfast.simulation.wording import columns, duration, rate, share, winners
+
+
+def with_figures(comparison, *of_policies):
+    """The same comparison with other figures: a dict for each seed of each policy."""
+    played = tuple(
+        replace(
+            comparison.played[0],
+            policy=f"policy {number}",
+            figures=tuple(replace(comparison.played[0].figures[0], **each) for each in changes),
+        )
+        for number, changes in enumerate(of_policies)
+    )
+    return replace(comparison, played=played)
+
+
+def test_every_policy_meets_the_same_users(comparison):
+    """With equal seeds, as many users come to each policy; with others, others do."""
+    users = [[each.whole.users for each in played.figures] for played in comparison.played]
+
+    assert users[0] == users[1]
+    assert users[0][0] != users[0][1]
+
+
+def test_runs_are_told_by_policy_and_seed(comparison):
+    """Policies stand in the order in which they were asked for, figures in that of the seeds."""
+    assert [played.policy for played in comparison.played] == ["none", "standard"]
+    assert all(len(played.figures) == 2 for played in comparison.played)
+    assert comparison.took > 0
+
+
+def test_equal_seeds_give_equal_bytes(storm, comparison):
+    """Nothing in the results depends on the clock, or on how many processes play."""
+    again = compare(storm, ["none", "standard"], [1, 2], workers=2)
+
+    assert json.dumps(again.as_dict()) == json.dumps(comparison.as_dict())
+    assert again.played[1].series == comparison.played[1].series
+    assert "took" not in json.dumps(comparison.as_dict())
+
+
+def test_a_policy_of_your_own_need_not_be_picklable(storm):
+    """Where processes are forked, any function will do, in parallel, too."""
+    mine = Policy("mine", lambda scenario: lambda target: target)
+    played = compare(storm, [mine, "none"], workers=2).played
+
+    assert played[0].policy == "mine"
+    assert played[0].figures == played[1].figures
+
+
+def test_progress_is_told_from_nothing_to_all(storm):
+    """Who watches is told shares of runs that are under way, and which they are."""
+    told = []
+    compare(storm, ["none"], [1, 2], progress=lambda *now: told.append(now))
+
+    done = [done for done, _, _ in told]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, 2)
+    assert any(0 < share < 1 for share in done)
+    assert {(total, label) for _, total, label in told} == {
+        (2, "none, seed 1"),
+        (2, "none, seed 2"),
+    }
+
+
+def test_progress_of_processes_is_told_run_by_run(storm):
+    """Runs side by side are told when they are done."""
+    told = []
+    compare(storm, ["none"], [1, 2], workers=2, progress=lambda *now: told.append(now))
+
+    assert [done for done, _, _ in told] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_that_must_be_ended_ends_all(storm, workers):
+    """Its error comes out as it is, from another process, too, and what has not begun never does."""
+    told = []
+    with pytest.raises(Endless, match="was ended after"):
+        compare(
+            storm,
+            ["none"],
+            range(50),
+            workers=workers,
+            most_steps=50,
+            progress=lambda *now: told.append(now),
+        )
+
+    assert len(told) < 50
+
+
+@pytest.mark.parametrize("policies,seeds,option", [([], [1], "policies"), (["none"], [], "seeds")])
+def test_there_must_be_something_to_play(storm, policies, seeds, option):
+    """No policies or no seeds is a mistake that is named."""
+    with pytest.raises(ConfigurationError, match=f"^{option}="):
+        compare(storm, policies, seeds)
+
+
+def test_an_unknown_policy_is_named(storm):
+    """So that a slip of the pen is found."""
+    with pytest.raises(ConfigurationError, match="nonsense"):
+        compare(storm, ["nonsense"])
+
+
+@pytest.mark.parametrize(
+    "values,spread",
+    [
+        ([3.0], (3, 3, 3)),
+        ([5, 1, 2], (2, 1, 5)),
+        ([1, 2], (1.5, 1, 2)),
+        ([1, None, 2], (2, 1, None)),
+        ([None, None, 2], (None, 2, None)),
+        ([None], (None, None, None)),
+    ],
+)
+def test_never_is_later_than_any_time(values, spread):
+    """A median over runs that never recover is "never" where most of them don't."""
+    told = Spread.of(values)
+
+    assert (told.median, told.low, told.high) == spread
+
+
+def test_figures_of_phases_are_reached_by_dots(comparison):
+    """What the report needs of a phase has a median, too; without a fault there is none."""
+    played = comparison.played[0]
+    calm = replace(played, figures=tuple(replace(each, fault=None) for each in played.figures))
+
+    assert played.spread("fault.users").low == min(each.fault.users for each in played.figures)
+    assert calm.spread("fault.users").median is None
+
+
+def test_the_table_has_medians_and_ranges(comparison, printed):
+    """A terminal of 80 columns has room for all of it."""
+    told = with_figures(
+        comparison,
+        [
+            {"success": 0.91, "ttr": 2.0, "failed": 3177},
+            {"success": 0.93, "ttr": 11.0, "failed": 9},
+        ],
+        [{"success": 1.0, "ttr": None}, {"success": 1.0, "ttr": None}],
+    )
+    text = printed(table(told))
+
+    assert "A <small> storm" in text
+    assert "[91–93]" in text
+    assert "[2–11]" in text
+    assert "[9–3,177]" in text
+    assert "never" in text
+    assert "medians of 2 seeds" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_without_a_fault_nothing_is_said_of_recovery(comparison, printed):
+    """The columns are those of a calm run, and one seed has no ranges."""
+    calm = replace(comparison, scenario=replace(comparison.scenario, faults=()), seeds=(1,))
+    text = printed(table(calm))
+
+    assert "served" in text
+    assert "recovers" not in text
+    assert "one seed" in text
+
+
+def test_a_title_is_text(comparison, printed):
+    """Brackets in it are no markup."""
+    scenario = replace(comparison.scenario, title="p99 [bold] of 1 shard")
+
+    assert "p99 [bold] of 1 shard" in printed(table(replace(comparison, scenario=scenario)))
+
+
+def test_the_best_of_each_column_are_marked(comparison):
+    """Where all are alike nobody wins, and nobody does for being fast: it may have served few."""
+    told = with_figures(
+        comparison,
+        [{"success": 0.9, "ttr": 2.0, "failed": 1, "p99": 0.1}],
+        [{"success": 1.0, "ttr": None, "failed": 1}],
+    )
+    best = {column.figure: winners(told, column) for column in columns(told.scenario)}
+
+    assert best["success"] == {"policy 1"}
+    assert best["ttr"] == {"policy 0"}
+    assert best["failed"] == frozenset()
+    assert best["p99"] == frozenset()
+
+
+@pytest.mark.parametrize(
+    "how,value,text",
+    [
+        (share, 1.0, "100 %"),
+        (share, 0.999964, "99.996 %"),
+        (share, 0.9999999, "99.999 %"),
+        (share, 0.123, "12.3 %"),
+        (share, 0.0, "0 %"),
+        (rate, 280.4, "280/s"),
+        (rate, 2.74, "2.7/s"),
+        (rate, 0.0, "0/s"),
+        (duration, 0.0123, "12.3 ms"),
+        (duration, 2.0, "2 s"),
+        (duration, 0.0, "0 s"),
+        (duration, 3600.0, "3,600 s"),
+    ],
+)
+def test_figures_are_written_with_the_digits_that_matter(how, value, text):
+    """What is not all of it is never rounded up to 100 %."""
+    assert how(value) == text
+
+
+def test_time_is_added_exactly(comparison):
+    """Sums of floats are the same on every version of Python."""
+    played = tuple(replace(comparison.played[0], took=took) for took in (0.1, 0.2, 0.3))
+
+    assert isinstance(played[0], Played)
+    assert Comparison(scenario=comparison.scenario, seeds=(1,), played=played).took == math.fsum(
+        (0.1, 0.2, 0.3)
+    )
