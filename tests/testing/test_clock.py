@@ -1,9 +1,12 @@
 """`VirtualClock`: blocking code on virtual time."""
 
 import asyncio
+import contextvars
 import signal
 import threading
 import time
+from collections import deque
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,6 +29,8 @@ from holdfast import (
 from holdfast._world import world as process
 from holdfast.events import AbandonedFinished, TimedOut
 from holdfast.testing import DeadlockError, Fail, Hang, Ok, Scripted, VirtualClock, record, run
+from holdfast.testing._agenda import PATIENCE
+from holdfast.testing._members import Member
 
 
 @pytest.fixture
@@ -96,6 +101,15 @@ def test_a_clock_may_be_entered_twice(clock):
     with clock:
         clock.sleep(1.0)
     assert process.clock() == 1.0
+
+
+def test_clocks_nest_in_any_order(clock):
+    """A clock that is entered once more inside another one leaves that one in force afterwards."""
+    with VirtualClock(start=500.0) as inner:
+        with clock:
+            pass
+        Scripted([Ok(takes=3.0)])()
+        assert (clock.now(), inner.now()) == (0.0, 503.0)
 
 
 def test_it_serves_functions_that_were_decorated_before():
@@ -438,6 +452,19 @@ def test_together_a_function_that_blocks_elsewhere_is_named(clock, monkeypatch):
     with pytest.raises(DeadlockError, match=r"together-2 \(locks\): waits, at .* in locks"):
         clock.together(locks, locks)
     until(lambda: not any("(locks)" in thread.name for thread in threading.enumerate()))
+
+
+def test_together_patience_is_as_long_as_it_says(monkeypatch):
+    """Who works first and blocks then is found out after the patience, not after twice as long."""
+    worked = iter([1.0, *[2.0] * 30])
+    monkeypatch.setattr("holdfast.testing._members._cpu_time", lambda _: next(worked))
+    member = Member(print, deque(), contextvars.Context(), threading.local())
+    waited = []
+    member._back = SimpleNamespace(acquire=lambda *, timeout: waited.append(timeout))
+
+    with pytest.raises(DeadlockError, match="blocks outside"):
+        member.move()
+    assert PATIENCE < sum(waited) < 1.3 * PATIENCE
 
 
 @pytest.mark.real_time

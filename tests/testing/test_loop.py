@@ -114,6 +114,25 @@ def test_a_timer_of_days_is_reached():
     assert run(elapsed(asyncio.sleep(10 * 86_400.0))) == 864_000.0
 
 
+@pytest.mark.timeout(5)
+def test_timers_are_due_at_any_time():
+    """A clock may begin with today's date, where floats are too coarse for nanoseconds."""
+    with VirtualClock(start=1.8e9) as clock:
+        assert run(elapsed(asyncio.sleep(0.5))) == 0.5
+        run(asyncio.sleep(1e15))
+    assert clock.now() == 1e15 + 1.8e9 + 0.5
+
+
+def test_a_loop_inside_a_loop_is_refused():
+    """The message tells what to do instead, and nothing is left that was never awaited."""
+
+    async def main():
+        run(asyncio.sleep(1.0))
+
+    with pytest.raises(RuntimeError, match="inside, await the coroutine"):
+        run(main())
+
+
 def test_one_runner_keeps_its_time():
     """The time goes on from one run of a loop to the next, and stands still in between."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:

@@ -162,8 +162,8 @@ import sys
 import pytest
 before = set(sys.modules)
 import holdfast.testing.pytest_plugin
-new = {name.partition(".")[0] for name in set(sys.modules) - before}
-print(sorted(new & {"asyncio", "socket", "ssl", "http", "concurrent"}))
+new = set(sys.modules) - before
+print(sorted(new & {"asyncio", "socket", "ssl", "http", "concurrent", "holdfast.testing.clock"}))
 """
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

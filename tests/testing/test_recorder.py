@@ -122,6 +122,12 @@ def test_a_field_that_does_not_exist_is_refused(events):
         events.assert_never(BreakerOpened, reson="x")
 
 
+def test_an_event_is_asked_for_by_its_class(events):
+    """Only `assert_names` and `assert_order` know names; the others say so."""
+    with pytest.raises(TypeError, match="ask for 'BreakerOpened' by its class"):
+        events.only("BreakerOpened")
+
+
 def test_assert_happened(events):
     """Without ``times`` once is enough; with it the number must be right, and what counted is marked."""
     events.assert_happened(RetryScheduled)

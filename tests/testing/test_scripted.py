@@ -103,10 +103,11 @@ def test_an_exception_that_cannot_be_copied_is_raised_again():
             dependency()
 
 
-def test_an_empty_script_is_refused():
-    """A script without a step has nothing to play."""
-    with pytest.raises(ConfigurationError, match="at least one step"):
-        Scripted([])
+@pytest.mark.parametrize("script", [[], "paid", Hang(), OSError])
+def test_what_is_no_list_of_steps_is_refused(script):
+    """A script without a step has nothing to play, and a text would be played letter by letter."""
+    with pytest.raises(ConfigurationError, match=r"at least one step|a list of steps"):
+        Scripted(script)
 
 
 @pytest.mark.parametrize(

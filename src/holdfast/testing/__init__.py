@@ -14,17 +14,17 @@ Nothing here needs pytest; `holdfast.testing.pytest_plugin` offers it as fixture
 `holdfast.testing.faults` has a server and a proxy on real sockets.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from holdfast.testing._agenda import DeadlockError
-from holdfast.testing.clock import VirtualClock
-from holdfast.testing.modes import instant, off
-from holdfast.testing.randomness import seeded
-from holdfast.testing.recorder import Recording, record
-from holdfast.testing.scripted import Fail, Hang, Ok, Scripted
-
 if TYPE_CHECKING:
+    from holdfast.testing._agenda import DeadlockError
+    from holdfast.testing.clock import VirtualClock
     from holdfast.testing.loop import VirtualLoop, run
+    from holdfast.testing.modes import instant, off
+    from holdfast.testing.randomness import seeded
+    from holdfast.testing.recorder import Recording, record
+    from holdfast.testing.scripted import Fail, Hang, Ok, Scripted
 
 __all__ = [
     "DeadlockError",
@@ -43,10 +43,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the event loop when it is asked for: pytest loads this package in every project."""
-    if name in ("VirtualLoop", "run"):
-        from holdfast.testing import loop
+_HOMES = {
+    "_agenda": ("DeadlockError",),
+    "clock": ("VirtualClock",),
+    "loop": ("VirtualLoop", "run"),
+    "modes": ("instant", "off"),
+    "randomness": ("seeded",),
+    "recorder": ("Recording", "record"),
+    "scripted": ("Fail", "Hang", "Ok", "Scripted"),
+}
 
-        return getattr(loop, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: pytest loads the plugin, and this package with it, in every project."""
+    home = next((home for home, names in _HOMES.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)

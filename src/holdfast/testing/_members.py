@@ -13,6 +13,9 @@ from typing import Any, Literal
 from holdfast.testing import _agenda
 from holdfast.testing._agenda import Agenda, DeadlockError, deadlock
 
+LOOKS = 10
+"""How often to look, within `PATIENCE`, whether a thread works."""
+
 
 class _Kept:
     """Keeps what a block raises, for another thread to raise, be it an interruption."""
@@ -81,10 +84,11 @@ class Member(threading.Thread):
         if self.ended:
             return
         self._go.release()
-        worked = -1.0
-        while not self._back.acquire(timeout=_agenda.PATIENCE):
+        worked, idle = -1.0, 0
+        while not self._back.acquire(timeout=_agenda.PATIENCE / LOOKS):
             before, worked = worked, _cpu_time(self)
-            if worked == before:
+            idle = idle + 1 if worked == before else 0
+            if idle == LOOKS:
                 from holdfast.testing._stuck import listed, stuck_threads
 
                 raise DeadlockError(

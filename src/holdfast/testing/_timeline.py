@@ -19,6 +19,8 @@ COLUMNS = ("at", "pipeline", "strategy")
 
 def check_fields(kind: type[Event], wanted: dict[str, Any]) -> None:
     """Refuse names that no such event has: what can't match would never fail `assert_never`."""
+    if not isinstance(kind, type):
+        raise TypeError(f"ask for {kind!r} by its class, such as holdfast.events.RetryScheduled")
     known = [field.name for field in fields(kind)]
     for name in wanted:
         if name not in known:

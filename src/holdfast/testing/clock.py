@@ -81,7 +81,8 @@ class VirtualClock:
         traceback: TracebackType | None,
     ) -> None:
         take_off(self._layers.pop())
-        _entered.remove(self)
+        innermost = next(n for n in reversed(range(len(_entered))) if _entered[n] is self)
+        del _entered[innermost]  # another clock may have been entered in between
         me = threading.get_ident()
         self._drivers.remove(me if me in self._drivers else self._drivers[-1])
 

@@ -41,6 +41,7 @@ PATIENCE_WITH_THREADS = 1.0
 PATIENCE_WITH_SOCKETS = 0.05
 PATIENCE_WITH_SILENCE = 10.0
 POLL = 0.005
+NANOSECOND = 1e-9
 
 
 class _Selector(selectors.DefaultSelector):
@@ -49,7 +50,9 @@ class _Selector(selectors.DefaultSelector):
     loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        return self.loop.let_time_pass(self, timeout)
+        ready = self.loop.let_time_pass(self, timeout)
+        self.loop.adapt_resolution()
+        return ready
 
     def really(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         """Select in real time."""
@@ -156,6 +159,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._check_silence(files=files)
         return ready
 
+    def adapt_resolution(self) -> None:
+        """Let asyncio see that a timer is due: it looks up to this far ahead, and floats are coarse.
+
+        With the nanosecond of the system's clock, no timer would ever be due from 2**24 s (194 days) on.
+        """
+        self._clock_resolution = max(NANOSECOND, math.ulp(self.clock.now()))
+
     def _wait_really(
         self, selector: _Selector, target: float, *, files: bool
     ) -> list[tuple[selectors.SelectorKey, int]]:
@@ -222,6 +232,12 @@ def run(coroutine: Coroutine[Any, Any, T], *, limit: float = math.inf) -> T:
     Raises:
         DeadlockError: if it waits for what can never come.
         TimeoutError: if it goes on past the ``limit``.
+        RuntimeError: if a loop runs already in this thread: there, ``await`` it.
     """
+    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - public in all but its name
+        coroutine.close()
+        raise RuntimeError(
+            "run() is for code outside of async functions; inside, await the coroutine"
+        )
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(limit=limit)) as runner:
         return runner.run(coroutine)

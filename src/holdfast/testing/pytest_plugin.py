@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Generator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from holdfast.testing.clock import VirtualClock
+from holdfast import testing
 from holdfast.testing.faults.fixtures import holdfast_fault_proxy, holdfast_fault_server
-from holdfast.testing.modes import instant, off
-from holdfast.testing.randomness import seeded
-from holdfast.testing.recorder import Recording, record
+
+if TYPE_CHECKING:
+    from holdfast.testing import Recording, VirtualClock
 
 __all__ = ["holdfast_fault_proxy", "holdfast_fault_server"]  # pytest looks at all names here
 
@@ -27,35 +27,35 @@ A_DAY = 86_400.0
 @pytest.fixture
 def holdfast_clock() -> Iterator[VirtualClock]:
     """Virtual time: `VirtualClock`, entered; in an async test, the clock of its loop."""
-    with VirtualClock() as clock:
+    with testing.VirtualClock() as clock:
         yield clock
 
 
 @pytest.fixture
 def holdfast_events() -> Iterator[Recording]:
     """Every event that happens during the test, as `record` keeps it."""
-    with record() as events:
+    with testing.record() as events:
         yield events
 
 
 @pytest.fixture
 def holdfast_seed() -> Iterator[None]:
     """The same random numbers in every run: ``seeded(0)``."""
-    with seeded(0):
+    with testing.seeded(0):
         yield
 
 
 @pytest.fixture
 def holdfast_instant() -> Iterator[None]:
     """No delay between attempts: `instant`."""
-    with instant():
+    with testing.instant():
         yield
 
 
 @pytest.fixture
 def holdfast_off() -> Iterator[None]:
     """No strategy at all: `off`."""
-    with off():
+    with testing.off():
         yield
 
 
@@ -83,9 +83,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     limit = _limit(*marker.args, **marker.kwargs)
 
     def plain(**fixtures: Any) -> None:
-        from holdfast.testing.loop import run  # it imports asyncio, which few tests need
-
-        run(test(**fixtures), limit=limit)
+        testing.run(test(**fixtures), limit=limit)
 
     pyfuncitem.obj = plain
     try:

@@ -36,7 +36,8 @@ class Recording(list[Event]):
     Floats may differ in the ninth digit.
 
     Raises:
-        TypeError: from all methods, for a field that such an event doesn't have.
+        TypeError: from all methods, for a field that such an event doesn't have, and for a name where
+            a class is wanted.
     """
 
     def of(self, kind: type[E], /, **fields: Any) -> list[E]:

@@ -87,10 +87,12 @@ class Scripted:
         calls: what it was called with, and when.
 
     Raises:
-        ConfigurationError: if the script is empty.
+        ConfigurationError: if the script is empty, or no list.
     """
 
     def __init__(self, script: Iterable[Any]) -> None:
+        if isinstance(script, str | bytes) or not isinstance(script, Iterable):
+            raise _validate.refuse("script", script, "it must be a list of steps: [Ok('paid')]")
         steps = [_step(one) for one in script]
         if not steps:
             raise _validate.refuse("script", script, "it needs at least one step")

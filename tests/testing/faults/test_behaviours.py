@@ -204,6 +204,7 @@ class TestPlans:
         assert head == b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         assert chunks == [b"3\r\nxxx\r\n", b"2\r\nxx\r\n"]
         assert end is End.CLOSE
+        assert list(plan(Endless(), method="HEAD")) == [head, End.CLOSE]
 
     def test_garbage_is_what_was_given(self):
         """Then the connection ends."""

@@ -1,6 +1,8 @@
 """What is left behind: nothing.  And what loading costs: nothing, until it is used."""
 
 import gc
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -62,6 +64,48 @@ def test_an_error_in_the_block_stops_it_as_well(eventually):
         raise ZeroDivisionError
 
     assert not [one for one in threading.enumerate() if one.name.startswith("holdfast Fault")]
+
+
+def test_several_threads_may_stop_it_while_others_use_it():
+    """Nobody is left hanging: who comes too late is told."""
+    for _ in range(20):
+        server = FaultServer()
+        server.start()
+        ended = []
+
+        def use(server=server, ended=ended):
+            try:
+                while True:
+                    server.refuse()
+                    server.accept()
+            except RuntimeError:
+                ended.append("use")
+
+        def stop(server=server, ended=ended):
+            server.stop()
+            ended.append("stop")
+
+        threads = [threading.Thread(target=one, daemon=True) for one in (use, use, stop, stop)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(5.0)
+        assert sorted(ended) == ["stop", "stop", "use", "use"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_can_leave_the_block(raw):
+    """It has no thread that would answer; and the server of its parent lives on."""
+    with FaultServer() as server:
+        child = os.fork()
+        if not child:
+            signal.alarm(5)
+            server.stop()
+            os._exit(0)
+
+        assert os.waitpid(child, 0)[1] == 0
+        assert raw(server).send().status() == 200
 
 
 def test_starting_and_stopping_is_quick(stopwatch):

@@ -1,6 +1,9 @@
 """`FaultProxy`, before a server that echoes and before one of HTTP."""
 
+import random
 import socket
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +20,7 @@ from holdfast.testing.faults import (
     Stall,
     Vanish,
 )
+from holdfast.testing.faults._pipe import Lane, Pipe, by_kind
 from holdfast.testing.faults._upstream import Target
 
 pytestmark = pytest.mark.real_time
@@ -62,8 +66,11 @@ class TestTransparent:
         assert eventually(lambda: proxy.connections == 1 and proxy.open == 0)
 
     def test_a_reset_of_the_servers_is_passed_on(self, serve, through, raw):
-        """As a reset, not as an end."""
-        assert raw(through(serve(Reset()))).send().hears(b"", "reset")
+        """As a reset, not as an end, and after what was said before."""
+        proxy = through(serve(Reset("headers")))
+        for _ in range(10):
+            seen, how = raw(proxy).send().rest()
+            assert (seen[-4:], how) == (b"\r\n\r\n", "reset")
 
     def test_while_nobody_listens_behind_it_connections_are_reset(self, serve, through, raw, fate):
         """Afterwards it works, without being told."""
@@ -125,6 +132,15 @@ class TestSlow:
         assert client.send(b"x" * 10_000).read(10_000) == b"x" * 10_000
         assert 0.08 <= stopwatch() < 1.0
 
+    def test_a_timer_that_was_late_is_made_up_for(self):
+        """So a bandwidth is not only a limit; but what the line was idle is lost."""
+        pipe, times = Pipe.__new__(Pipe), iter([5.0, 5.013, 9.0])
+        pipe._lane, pipe._free = Lane(random.Random()), 0.0
+        pipe._loop = SimpleNamespace(time=lambda: next(times))
+        pipe._lane.set(by_kind([Bandwidth(1000)]))
+
+        assert [pipe._pause(10) for _ in range(3)] == pytest.approx([0.01, 0.007, 0.01])
+
     def test_slices_come_apart(self, proxy, raw):
         """A reader that expects whole messages finds out."""
         proxy.behave(Slice(2, every=0.01), direction="downstream")
@@ -170,6 +186,17 @@ class TestSilent:
         assert not eventually(lambda: proxy.open == 0, within=0.03)
         proxy.heal()
         assert eventually(lambda: proxy.open == 0)
+
+    def test_a_reset_is_stalled_as_well(self, serve, through, raw):
+        """Whoever is behind a dead network does not hear of it, not even by sending."""
+        proxy = through(serve(Reset("headers")))
+        proxy.behave(Stall(), direction="downstream")
+        client = raw(proxy).send()
+        assert client.is_silent()
+        assert client.send().is_silent()
+
+        proxy.heal()
+        assert client.rest()[1] == "reset"
 
     def test_a_black_hole_takes_connections_and_tells_nobody(self, serve, through, raw):
         """The server sees nothing of them, even afterwards."""
@@ -226,6 +253,20 @@ class TestCut:
         assert present.send(b"teas").rest() == (b"tea", "eof")
         assert raw(proxy).send(b"teas").rest() == (b"tea", "eof")
 
+    def test_what_is_being_sent_counts_for_nothing(self, serve, through, raw, eventually):
+        """A cut that is set while a slow client lets the proxy wait is exact, too."""
+        proxy = through(serve(Reply(body=b"x" * 20_000_000)))
+        client = raw(proxy).send()
+        assert eventually(lambda: proxy.downstream_bytes > 1_000_000)
+        before = -1
+        while before != proxy.downstream_bytes:  # until the client's buffers are full
+            before = proxy.downstream_bytes
+            time.sleep(0.01)
+
+        proxy.behave(Cut(100_000), direction="downstream")
+        assert client.rest()[1] == "eof"
+        assert proxy.downstream_bytes - before == 100_000
+
     def test_with_zero_nothing_passes(self, proxy, raw):
         """The connection is made, and ends when something is said."""
         proxy.behave(Cut(0), direction="downstream")
@@ -271,14 +312,27 @@ class TestConnections:
         proxy.heal()
         assert raw(proxy).send(b"x").read(1) == b"x"
 
-    def test_healing_takes_everything_away(self, proxy, raw, stopwatch):
-        """Whatever there was."""
-        proxy.behave(Latency(9.0), Slice(1, every=9.0), direction="upstream")
-        proxy.behave(Bandwidth(1), direction="downstream")
+    @pytest.mark.parametrize("impairment", [Latency(9.0), Slice(1, every=9.0), Bandwidth(0.1)])
+    def test_healing_takes_everything_away(self, proxy, raw, eventually, impairment):
+        """From what is under way, too."""
+        proxy.behave(impairment)
+        client = raw(proxy).send(b"teas")
+        assert not eventually(lambda: proxy.downstream_bytes == 4, within=0.03)
         proxy.heal()
 
-        assert raw(proxy).send(b"teas").read(4) == b"teas"
-        assert stopwatch() < 2.0
+        assert client.read(4) == b"teas"
+
+    def test_who_has_connected_is_present(self, serve, through, raw):
+        """Even if the proxy has not got round to it yet: refused is who comes later, reset all."""
+        proxy = through(serve())
+        connected = [raw(proxy) for _ in range(30)]
+        proxy.refuse()
+        assert [one.send().status() for one in connected] == [200] * 30
+
+        proxy.accept()
+        connected += [raw(proxy) for _ in range(30)]
+        proxy.reset()
+        assert {one.rest() for one in connected} == {(b"", "reset")}
 
     def test_whoever_hangs_is_let_go_when_it_stops(self, serve, raw, stopwatch):
         """And the server behind it is not disturbed."""

@@ -49,10 +49,18 @@ def test_what_a_socket_cannot_do_is_refused(step):
         Rules([step])
 
 
-def test_an_empty_script_is_refused():
+@pytest.mark.parametrize("script, message", [([], "at least one step"), (None, "a step must be")])
+def test_what_is_no_script_is_refused(script, message):
     """There would be nothing to do for ever."""
-    with pytest.raises(ConfigurationError, match="at least one step"):
-        Rules([])
+    with pytest.raises(ConfigurationError, match=message):
+        Rules(script)
+
+
+@pytest.mark.parametrize("route", ["pay", "post /pay", "", "POST"])
+def test_a_route_that_fits_no_request_is_refused(route):
+    """A typing error is told at once, not by a script that is never played."""
+    with pytest.raises(ConfigurationError, match=r"on=.* is not allowed"):
+        Rules(200).set(503, route)
 
 
 def test_a_route_has_a_script_of_its_own():

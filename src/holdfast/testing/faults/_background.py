@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+STOPPED = "it has been stopped meanwhile, by another thread"
 
 
 class Background:
@@ -23,6 +26,8 @@ class Background:
         self._loop = self._runner.get_loop()
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
         self._thread.start()
 
     def _run(self) -> None:
@@ -41,8 +46,20 @@ class Background:
         return self.run(called())
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run ``coroutine`` on the loop to its end."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        """Run ``coroutine`` on the loop to its end.
+
+        Raises:
+            RuntimeError: if another thread stops the loop before that.
+        """
+        with self._lock:  # so the loop either ends what it was given, or is never given it
+            if self._stopped:
+                coroutine.close()
+                raise RuntimeError(STOPPED)
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except CancelledError:
+            raise RuntimeError(STOPPED) from None
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start a task; on the loop only."""
@@ -51,7 +68,11 @@ class Background:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def stop(self) -> None:
-        """Cancel all tasks, and wait until the thread has ended."""
-        self._loop.call_soon_threadsafe(self._stopping.set)
+    def stop(self, last: Callable[[], object] | None = None) -> None:
+        """Call ``last()`` on the loop, cancel all tasks, and wait until the thread has ended."""
+        with self._lock:
+            self._stopped = True
+            if last is not None:
+                self._loop.call_soon_threadsafe(last)
+            self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()

@@ -70,8 +70,8 @@ class Link:
         up = Pipe(client, server, self._lanes.upstream)
         down = Pipe(server, client, self._lanes.downstream)
         async with asyncio.TaskGroup() as group:
-            for work in (up.read, up.write, down.read, down.write):
-                group.create_task(work())
+            for work in (up.read(), up.write(down), down.read(), down.write(up)):
+                group.create_task(work)
 
     def close(self) -> None:
         """Close both sides, with RST if it `resets`."""

@@ -27,14 +27,15 @@ class Listener:
 
     def accept(self) -> None:
         """Take connections."""
-        if not self._listening:
+        if not self._listening and self._socket.fileno() != -1:
             self._socket.listen(128)
-            self._loop.add_reader(self._socket, self._accept)
+            self._loop.add_reader(self._socket, self.take)
             self._listening = True
 
     def refuse(self) -> None:
         """Let the operating system refuse connections; the port is kept, bound but not listening."""
         if self._listening:
+            self.take()  # to close the port would reset them
             self.close()
             self._socket = _bound(self.port)
 
@@ -44,12 +45,14 @@ class Listener:
         self._socket.close()
         self._listening = False
 
-    def _accept(self) -> None:
-        try:
-            connection, _ = self._socket.accept()
-        except OSError:  # the client has gone already
-            return
-        self._on_connection(connection)
+    def take(self) -> None:
+        """Take all connections that the operating system has made by now."""
+        while self._listening:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:  # there is none, or the client has gone already
+                return
+            self._on_connection(connection)
 
 
 def _bound(port: int) -> socket.socket:

@@ -62,7 +62,7 @@ def plan(behaviour: Behaviour, *, method: str = "GET", closes: bool = False) -> 
             yield behaviour.data
             end = End.CLOSE
         case Endless():
-            yield from _endless(behaviour)
+            yield from _endless(behaviour, method)
             end = End.CLOSE
         case _:
             raise TypeError(f"{behaviour!r} is no behaviour of a FaultServer")
@@ -133,9 +133,9 @@ def _drops(behaviour: Trickle, data: bytes) -> Iterator[Action]:
         yield data[start : start + behaviour.size]
 
 
-def _endless(behaviour: Endless) -> Iterator[Action]:
+def _endless(behaviour: Endless, method: str) -> Iterator[Action]:
     yield _head(200, [("Transfer-Encoding", "chunked")])
-    left = behaviour.limit
+    left = 0 if method == "HEAD" else behaviour.limit
     while left:
         size = min(behaviour.size, left)
         yield b"%x\r\n%b\r\n" % (size, b"x" * size)

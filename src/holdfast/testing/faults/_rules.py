@@ -22,10 +22,10 @@ class Script:
     """Gives one behaviour after the other, the last one for ever."""
 
     def __init__(self, steps: Steps) -> None:
-        one = isinstance(steps, Behaviour | Ok | Hang | int | bytes | str)
+        several = isinstance(steps, Iterable) and not isinstance(steps, bytes | str)
         self.steps: list[Behaviour] = [
             as_behaviour(step)
-            for step in ([steps] if one else steps)  # type: ignore[union-attr] # as above
+            for step in (steps if several else [steps])  # type: ignore[union-attr] # as above
         ]
         if not self.steps:
             raise _validate.refuse("script", steps, "it must have at least one step")
@@ -64,7 +64,7 @@ class Rules:
                 "after", "accept", f"route {route!r} is known only when the request has been read"
             )
         # a new one, for the server's thread may be going through the old one
-        self._routes = {**self._routes, _validate.text("on", route): script}
+        self._routes = {**self._routes, _checked(route): script}
 
     def on_connection(self) -> Behaviour | None:
         """Return the behaviour towards a new connection, if it does not depend on a request."""
@@ -77,6 +77,14 @@ class Rules:
             if wanted in ("", method) and fnmatchcase(path, pattern):
                 return script.take()
         return self._general.take()
+
+
+def _checked(route: str) -> str:
+    """Return a route that can fit some request."""
+    method, _, pattern = _validate.text("on", route).rpartition(" ")
+    if method != method.upper() or not (pattern[:1] in {"/", "*"} or "://" in pattern):
+        raise _validate.refuse("on", route, "it must be like '/pay', 'POST /pay' or '/orders/*'")
+    return route
 
 
 def as_behaviour(step: object) -> Behaviour:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,7 @@ class Service:
 
     def __init__(self) -> None:
         self._connections = 0
+        self._lock = threading.Lock()
         self._on: tuple[Background, Listener] | None = None
 
     def __enter__(self) -> Self:
@@ -39,18 +41,23 @@ class Service:
             raise RuntimeError(f"this {type(self).__name__} runs already: make another one")
         background = Background(f"holdfast {type(self).__name__}")
         try:
-            self._on = background, background.call(lambda: Listener(self._accepted))
+            self._on = (
+                background,
+                background.call(
+                    lambda: Listener(lambda connection: self._accepted(background, connection))
+                ),
+            )
         except OSError:
             background.stop()
             raise
 
     def stop(self) -> None:
         """Close all connections and the port, and end the thread; a second time does nothing."""
-        if self._on is not None:
-            background, listener = self._on
-            background.call(listener.close)
-            background.stop()
-            self._on = None
+        with self._lock:
+            on, self._on = self._on, None
+        if on is not None:
+            background, listener = on
+            background.stop(listener.close)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -78,10 +85,10 @@ class Service:
             raise RuntimeError(f"this {name} does not run: use `with {name}(...) as ...:`")
         return self._on
 
-    def _accepted(self, connection: socket.socket) -> None:
+    def _accepted(self, background: Background, connection: socket.socket) -> None:
         self._connections += 1
-        self._connected(connection)
+        self._connected(background, connection)
 
-    def _connected(self, connection: socket.socket) -> None:
+    def _connected(self, background: Background, connection: socket.socket) -> None:
         """Look after a new connection; on the loop."""
         raise NotImplementedError

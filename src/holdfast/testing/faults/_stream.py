@@ -25,15 +25,24 @@ class Stream:
         self._socket = connection
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
+        self._broken: OSError | None = None
 
     async def connect(self, address: Any) -> None:
         """Connect to what `socket.getaddrinfo` has found."""
         await self._loop.sock_connect(self._socket, address)
 
     async def receive(self) -> bytes:
-        """Return what comes next, and ``b""`` at the end."""
+        """Return what comes next, and ``b""`` at the end.
+
+        Raises:
+            OSError: the connection was reset, even if it was `send` that found out: the operating system
+                tells it once, and shows an end from then on.
+        """
         data, self._buffer = self._buffer, b""
-        return data or await self._loop.sock_recv(self._socket, CHUNK)
+        data = data or await self._loop.sock_recv(self._socket, CHUNK)
+        if not data and self._broken is not None:
+            raise self._broken
+        return data
 
     async def until(self, mark: bytes, *, most: int = CHUNK) -> bytes:
         """Return everything up to ``mark`` and with it.
@@ -73,7 +82,11 @@ class Stream:
 
     async def send(self, data: bytes) -> None:
         """Send all of ``data``."""
-        await self._loop.sock_sendall(self._socket, data)
+        try:
+            await self._loop.sock_sendall(self._socket, data)
+        except OSError as error:
+            self._broken = error
+            raise
 
     def half_close(self) -> None:
         """Send FIN; reading goes on."""

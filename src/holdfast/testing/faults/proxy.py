@@ -8,7 +8,9 @@ import socket
 from typing import Literal
 
 from holdfast import _validate
+from holdfast.testing.faults._background import Background
 from holdfast.testing.faults._link import Address, Lanes, Link
+from holdfast.testing.faults._listener import Listener
 from holdfast.testing.faults._pipe import Lane, by_kind
 from holdfast.testing.faults._service import Service
 from holdfast.testing.faults._stream import Stream
@@ -104,15 +106,16 @@ class FaultProxy(Service):
 
     def reset(self) -> None:
         """Reset (RST) all present connections, on both sides; done when this returns."""
-        background, _ = self._running()
-        background.run(self._reset())
+        background, listener = self._running()
+        background.run(self._reset(listener))
 
     def heal(self) -> None:
         """Take away all impairments, and take connections again."""
         self.behave()
         self.accept()
 
-    async def _reset(self) -> None:
+    async def _reset(self, listener: Listener) -> None:
+        listener.take()  # for clients, those that wait to be accepted are present
         links = list(self._links)
         for link in links:
             link.resets = True
@@ -120,8 +123,7 @@ class FaultProxy(Service):
                 link.task.cancel()
         await asyncio.gather(*(link.task for link in links if link.task), return_exceptions=True)
 
-    def _connected(self, connection: socket.socket) -> None:
-        background, _ = self._running()
+    def _connected(self, background: Background, connection: socket.socket) -> None:
         link = Link(Stream(connection), self._lanes)
         self._links.append(link)
         link.task = background.spawn(link.serve(self._addresses))

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 
+from holdfast.testing.faults._background import Background
 from holdfast.testing.faults._plan import End, plan
 from holdfast.testing.faults._request import Request, read_request
 from holdfast.testing.faults._rules import Rules, Steps
@@ -81,8 +82,7 @@ class FaultServer(Service):
         """
         self._rules.set(script, on)
 
-    def _connected(self, connection: socket.socket) -> None:
-        background, _ = self._running()
+    def _connected(self, background: Background, connection: socket.socket) -> None:
         stream = Stream(connection)
         task = background.spawn(self._serve(stream))
         task.add_done_callback(lambda _: stream.close())
