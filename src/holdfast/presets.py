@@ -31,6 +31,9 @@ MOST: Final = 200
 MAX_WAIT: Final = 1.0
 """Seconds that a call waits for its turn: by the rate, or by the adaptive limit."""
 
+DELAYS: Final = backoff.exponential(base=0.1, factor=3.0, cap=6.5, jitter="steady")
+"""The delays between the attempts of a call."""
+
 
 class Default:
     """What stands for "ours", where None means "none"."""
@@ -68,7 +71,7 @@ def standard(
         name: for errors, events and metrics.
         timeout: the total, in seconds.
         attempt_timeout: the limit of each attempt, in seconds, or a `Timeout.adaptive`.
-        attempts: how many in all; delays grow from 0.1 s to 5 s with full jitter.
+        attempts: how many in all; delays grow from 0.1 s to 6.5 s with steady jitter.
         concurrency: how many calls may be in flight.
         rate: how many calls a second may begin, each waiting for its turn for at most 1 s; or a
             `Rate`, or a `RateLimiter`; there is none by default.
@@ -76,8 +79,9 @@ def standard(
         fallback: the answer in place of an error, a function that makes it, or a `Fallback`; there
             is none by default.
         budget: the retry budget; by default one of its own, 20 % of the successes.
-        breaker: by default one of its own, which opens for 1 s, growing to 60 s, after 5 failures in
-            a row, or more where some failures are usual (``confidence=0.99``).
+        breaker: by default one of its own, which opens after 5 failures in a row, or more where some
+            failures are usual (``confidence=0.99``), and tries again with one call after 0.7 s, then
+            after 10 % more each time, up to 60 s.
         adaptive: a `ConcurrencyLimiter`, which learns how many attempts the dependency can take; by
             default one of its own, by ``concurrency.demand()``, which never lets more in than
             ``concurrency``; a call waits for its turn for at most 1 s.
@@ -121,7 +125,10 @@ def standard(
 
 def default_breaker(on: On) -> CircuitBreaker:
     """Return the breaker of `standard`."""
-    return CircuitBreaker(on=on, open_for=1.0, confidence=0.99)
+    # an outage of ten seconds or of an hour is prolonged by a tenth of it at most
+    return CircuitBreaker(
+        on=on, open_for=0.7, open_growth=1.1, open_calls=4, probes=1, confidence=0.99
+    )
 
 
 def _bulkhead(concurrency: int | Bulkhead | None) -> Bulkhead | None:
@@ -170,4 +177,4 @@ def _retry(attempts: int | Retry | None, on: On, budget: RetryBudget | None) -> 
     if attempts is None or isinstance(attempts, Retry):
         return attempts
     _validate.count("attempts", attempts)
-    return Retry(attempts, on=on, budget=budget, backoff=backoff.exponential(base=0.1, cap=5.0))
+    return Retry(attempts, on=on, budget=budget, backoff=DELAYS)

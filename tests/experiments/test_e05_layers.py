@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.experiments.e04_steady import stack
+from tests.experiments.e04_steady import stack, whole
 from tests.experiments.e05_layers import play
 
 
 @pytest.mark.parametrize("depth", [3, 5])
 def test_layers_do_not_multiply_an_outage(depth):
     """Bar: at most 1.05 attempts per call at a dead leaf; today below 0.01, the breakers are open."""
-    assert play(stack(), 1.0, depth, seed=1, seconds=20.0)[1] <= 0.01
+    assert play(whole, 1.0, depth, seed=1, seconds=20.0)[1] <= 0.01
 
 
 @pytest.mark.parametrize("depth", [3, 5])
@@ -21,7 +21,7 @@ def test_budgets_alone_keep_layers_from_multiplying(depth):
 @pytest.mark.parametrize("depth", [3, 5])
 def test_layers_hide_a_tenth_of_failures(depth):
     """Bar: at least 99.8 % success at f = 10 %; today all."""
-    assert play(stack(), 0.1, depth, seed=1, seconds=20.0)[0] >= 0.998
+    assert play(whole, 0.1, depth, seed=1, seconds=20.0)[0] >= 0.998
 
 
 def test_bare_retries_multiply():

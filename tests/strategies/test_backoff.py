@@ -172,6 +172,27 @@ def test_smooth_jitter_that_overshoots_the_cap_is_drawn_again_below_it():
     assert backoff.exponential(1.9, 1.9, 3.7, jitter="smooth").delay(2, None, Far()) <= 3.7
 
 
+STEADY = backoff.exponential(0.1, 3.0, 6.0, jitter="steady")
+
+
+@pytest.mark.parametrize("attempt, low, high", [
+    (1, 0.0, 0.1), (2, 0.0, 0.3), (4, 0.0, 2.7), (5, 0.0, 6.0), (6, 4.8, 6.0), (9_999, 4.8, 6.0),
+])  # fmt: skip
+def test_steady_jitter_is_full_until_the_callers_are_spread_over_the_cap(attempt, low, high):
+    """From then on each keeps its place: the delay is near the cap, and never beyond it."""
+    drawn = [STEADY.delay(attempt, None, Dice(share)) for share in (0.0, 1.0)]
+
+    assert drawn == pytest.approx([low, high])
+
+
+def test_steady_jitter_spreads_the_callers_too_where_every_delay_is_the_cap():
+    """The first delay is any up to the cap."""
+    made = backoff.exponential(4.0, cap=4.0, jitter="steady")
+
+    assert [made.delay(1, None, Dice(share)) for share in (0.0, 1.0)] == [0.0, 4.0]
+    assert made.delay(2, None, Dice(0.0)) == pytest.approx(3.2)
+
+
 # -- shapes and values ------------------------------------------------------------------------
 
 

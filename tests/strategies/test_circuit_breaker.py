@@ -472,6 +472,42 @@ def test_the_same_seed_gives_the_same_jitter(clock):
     assert first() == first()
 
 
+def test_so_many_calls_are_rejected_at_least_before_the_first_trial(clock):
+    """Where calls are rare each would be a trial otherwise."""
+    breaker = made(open_calls=2)
+    fail(breaker, 0.0)
+
+    clock.now = 100.0
+    assert breaker.state == "open"
+    assert [rejection(breaker, 100.0 + call).retry_after for call in (0.0, 1.0)] == [0.0, 0.0]
+    assert breaker.state == "half-open"
+    succeed(breaker, 102.0)
+    assert breaker.state == "closed"
+
+
+def test_after_a_failed_trial_time_alone_decides(clock):
+    """Who has been rejected once has paid: a service that is back is found at the next call."""
+    breaker = made(open_calls=2)
+    fail(breaker, 0.0)
+    rejection(breaker, 1.0)
+    rejection(breaker, 2.0)
+    fail(breaker, 5.0)
+
+    succeed(breaker, 100.0)
+    assert breaker.state == "closed"
+
+
+def test_calls_that_were_rejected_in_time_count_too(clock):
+    """Where calls are many, it is the time alone that matters."""
+    breaker = made(open_calls=2)
+    fail(breaker, 0.0)
+    rejection(breaker, 1.0)
+    rejection(breaker, 2.0)
+
+    succeed(breaker, 5.0)
+    assert breaker.state == "closed"
+
+
 # -- half-open --------------------------------------------------------------------------------
 
 

@@ -142,6 +142,57 @@ def test_quick_losses_lower_the_ceiling_by_a_tenth_each_down_to_the_load(calm):
     assert calm.calls(100, 0.001, dropped=True) == pytest.approx(calm.search.load)
 
 
+def test_errors_as_quick_as_answers_are_no_overload():
+    """One call in ten fails by itself: one at a time may always be in flight, without rests."""
+    line = Line(low=0.05, initial=100, high=100)
+    for _ in range(100):
+        line.calls(3, 0.01, dropped=True)
+        line.calls(27, 0.01)
+
+        assert line.search.pressure == 1.0
+        assert line.search.limit >= 1.0
+
+
+def test_neither_are_errors_before_anything_is_known():
+    """The first calls of a client fail quickly; then the dependency answers as it always does."""
+    line = Line()
+    line.calls(3, 0.01, dropped=True)
+    line.calls(60, 0.02)
+
+    assert line.search.pressure == 1.0
+
+
+def test_a_loss_that_took_a_little_longer_is_a_sign_only_with_others_like_it(calm):
+    """Twice the usual time: where errors take as long as answers, every tenth of them does."""
+    calm.calls(7, 0.5, dropped=True)
+    calm.calls(30, 0.6)
+    assert calm.search.pressure == 1.0
+
+    calm.calls(1, 0.5, dropped=True)
+    assert calm.search.pressure < 1.0
+
+
+def test_a_quick_error_shows_that_the_slow_ones_were_errors_too(calm):
+    """Nobody's patience had come to its end, so latency may be what it is."""
+    calm.calls(8, 0.5, dropped=True)
+    calm.calls(30, 0.6)
+    assert calm.search.pressure < 1.0
+
+    calm.calls(1, 0.2, dropped=True)
+    calm.calls(1, 0.6)
+    assert calm.search.pressure == 1.0
+
+
+def test_what_was_lost_for_long_is_forgotten_as_soon_as_after_a_moment(calm):
+    """A minute of timeouts: nothing is limited any more after two answers at normal latency."""
+    calm.calls(600, 30.0, dropped=True)
+    calm.calls(1, 0.2)
+    assert calm.search.pressure < 1.0
+
+    calm.calls(1, 0.2)
+    assert calm.search.pressure == 1.0
+
+
 def test_a_lost_call_teaches_nothing_about_normal_times(calm):
     """A minute of timeouts leaves the normal latency and load as they were."""
     calm.calls(600, 1.0, dropped=True)

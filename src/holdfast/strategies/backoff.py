@@ -23,9 +23,12 @@ from holdfast._value import Value
 if TYPE_CHECKING:
     from random import Random
 
-Jitter = Literal["full", "equal", "proportional", "decorrelated", "smooth"] | None
+Jitter = Literal["full", "equal", "proportional", "decorrelated", "smooth", "steady"] | None
 PLAIN = ("full", "equal", "proportional", None)
 """The kinds of jitter that look at nothing but the delay."""
+
+STEADY = 0.8
+"""The share of the cap that a "steady" delay is at least, once the callers are spread."""
 
 
 @runtime_checkable
@@ -67,6 +70,7 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
         cap: the longest delay, in seconds, before "proportional" jitter.
         jitter: "full" U(0, d); "equal" d/2 + U(0, d/2); "proportional" d + U(0, amplitude * d);
             "decorrelated" U(base, min(cap, 3 * previous)); "smooth", Polly's decorrelated V2;
+            "steady", full up to the cap, then U(0.8 * cap, cap);
             None, which lets all clients come back together.
         amplitude: for "proportional" only.
 
@@ -88,7 +92,7 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
         jitter: Jitter = "full",
         amplitude: float = 0.5,
     ) -> None:
-        self._check_jitter(jitter, amplitude, "decorrelated", "smooth")
+        self._check_jitter(jitter, amplitude, "decorrelated", "smooth", "steady")
         self._set(
             base=_validate.seconds("base", base, positive=False),
             factor=_validate.number("factor", factor, low=1),
@@ -104,6 +108,8 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
             return rng.uniform(self.base, max(self.base, min(self.cap, longest)))
         if self.jitter == "smooth":
             return self._smooth(attempt, rng)
+        if self.jitter == "steady":
+            return self._steady(attempt, rng)
         return self._spread(self._plain(attempt), rng)
 
     def _plain(self, attempt: int) -> float:
@@ -114,6 +120,16 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
         if steps * math.log(self.factor) >= math.log(self.cap / self.base):
             return self.cap if self.factor > 1 else self.base
         return float(self.base * self.factor**steps)
+
+    def _steady(self, attempt: int, rng: Random) -> float:
+        """Spread the callers over the cap, then keep each of them in its place.
+
+        Delays that vary much let some callers come back several times while others sleep: more
+        calls, and a long tail of late ones.  Once the callers are spread there is no need for that.
+        """
+        plain = self._plain(attempt)
+        spread = attempt > 1 and self._plain(attempt - 1) >= self.cap
+        return rng.uniform(STEADY * self.cap if spread else 0.0, plain)
 
     def _smooth(self, attempt: int, rng: Random) -> float:
         """Polly's curve ``2**t * tanh(sqrt(4 t))``, stepped at random t, so no two callers align."""

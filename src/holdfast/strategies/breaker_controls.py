@@ -69,7 +69,7 @@ class Controls(Machine):
         if self._manual is not None:
             return self._manual
         if self._state is OPEN and current_instant() >= self._reopen_at:
-            return HALF_OPEN
+            return OPEN if self._too_soon() else HALF_OPEN
         if self._state is RAMPING and current_instant() >= self._reopen_at:
             return CLOSED
         return self._state

@@ -37,8 +37,8 @@ class Machine(Guard):
 
     __slots__ = (
         "_cause", "_check", "_epoch", "_failed_trials", "_good", "_manual", "_on", "_opened_at",
-        "_outstanding", "_passed", "_quick", "_reason", "_recovery", "_reopen_at", "_slow",
-        "_slow_after", "_state", "_trip", "_unheard", "_usual",
+        "_outstanding", "_passed", "_quick", "_reason", "_recovery", "_refused_before", "_reopen_at",
+        "_slow", "_slow_after", "_state", "_trip", "_unheard", "_usual",
     )  # fmt: skip
 
     resting: Any
@@ -53,6 +53,7 @@ class Machine(Guard):
     _state: str
     _reason: str
     _passed: int
+    detected: int
 
     def _start(self) -> None:
         """Begin closed, in a new epoch; what a person has ordered stays in force."""
@@ -60,6 +61,7 @@ class Machine(Guard):
         self._cause: Exception | None = None
         self._outstanding: dict[Probe, None] = {}
         self._opened_at = self._reopen_at = 0.0
+        self._refused_before = 0
         self._good: list[float] = []
         self.resting = None
         self._quick = False
@@ -85,6 +87,8 @@ class Machine(Guard):
             return self._ramp_locked(now)
         tellings: Tellings = []
         if self._state is OPEN:
+            if self._too_soon():
+                return None, []
             self._become_locked(HALF_OPEN, self._reason)
             tellings.append(("BreakerHalfOpened", {}))
         recovery = self._recovery
@@ -99,6 +103,11 @@ class Machine(Guard):
         probe = Probe(self._epoch, now, now + recovery.lease)
         self._outstanding[probe] = None
         return probe, tellings
+
+    def _too_soon(self) -> bool:
+        """Return whether too few calls were refused since it opened for a first trial."""
+        refused = self.detected - self._refused_before
+        return self._failed_trials == 0 and refused < self._recovery.calls
 
     def _ramp_locked(self, now: float) -> tuple[Any, Tellings]:
         """Admit a share of the calls that grows with time, and all of them from the ramp's end on."""
@@ -169,6 +178,7 @@ class Machine(Guard):
         self._become_locked(OPEN, reason)
         self._cause = None  # set outside the lock, where it may be copied
         self._opened_at = now
+        self._refused_before = self.detected
         self._reopen_at = now + lasts
         return [("BreakerOpened", {"reason": reason, "open_for": lasts, "error": error})]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Recovery:
     """The options of a breaker that matter once it has opened; they never change."""
 
-    __slots__ = ("cap", "growth", "jitter", "lease", "open_for", "probes", "ramp", "rng")
+    __slots__ = ("calls", "cap", "growth", "jitter", "lease", "open_for", "probes", "ramp", "rng")
 
     def __init__(
         self,
@@ -23,6 +23,7 @@ class Recovery:
         open_growth: float,
         open_cap: float,
         open_jitter: float,
+        open_calls: int,
         probes: int,
         probe_timeout: float | None,
         ramp: float | None,
@@ -36,6 +37,7 @@ class Recovery:
                 "open_cap", open_cap, f"it must be at least open_for={open_for!r}"
             )
         self.jitter: float = _validate.number("open_jitter", open_jitter, low=0, high=1)
+        self.calls: int = _validate.count("open_calls", open_calls, low=0)
         self.probes: int = _validate.count("probes", probes)
         timeout = _validate.optional_seconds("probe_timeout", probe_timeout)
         self.lease: float = self.cap if timeout is None else timeout

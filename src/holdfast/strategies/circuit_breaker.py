@@ -75,6 +75,8 @@ class CircuitBreaker(Controls):
         open_growth: ``open_for`` is multiplied by this after each failed trial, ...
         open_cap: ... up to this many seconds; closing resets it.
         open_jitter: the share by which ``open_for`` is lengthened at random.
+        open_calls: how many calls it rejects at least, once it has opened, before the first trial: where
+            calls are rare, each of them would be a trial otherwise.
         probes: how many trial calls, all to succeed, half-open.
         probe_timeout: seconds after which a hung probe gives its place back; None for ``open_cap``.
         probe: a health check without arguments, sync or async, that is asked in place of the users'
@@ -111,6 +113,7 @@ class CircuitBreaker(Controls):
         open_growth: float = 2.0,
         open_cap: float = 60.0,
         open_jitter: float = 0.1,
+        open_calls: int = 0,
         probes: int = 3,
         probe_timeout: float | None = None,
         probe: Callable[[], Any] | None = None,
@@ -127,7 +130,7 @@ class CircuitBreaker(Controls):
         self._slow = slow
         self._recovery = Recovery(
             open_for=open_for, open_growth=open_growth, open_cap=open_cap, open_jitter=open_jitter,
-            probes=probes, probe_timeout=probe_timeout, ramp=ramp, rng=rng,
+            open_calls=open_calls, probes=probes, probe_timeout=probe_timeout, ramp=ramp, rng=rng,
         )  # fmt: skip
         if probe is not None and not callable(probe):
             raise _validate.refuse(
@@ -241,7 +244,7 @@ class CircuitBreaker(Controls):
         state, manual = self._state, self._manual
         if manual is None and (state is OPEN or state is RAMPING):
             error: CircuitOpenError = _new(CircuitOpenError)
-            error.retry_after = self._reopen_at - now
+            error.retry_after = max(0.0, self._reopen_at - now)
             error.state = state
         else:
             error = _new(IsolatedError if manual is ISOLATED else CircuitOpenError)

@@ -25,6 +25,10 @@ recursion ``limit = limit * g + queue`` settles, with a queue that is scaled to 
 A call that was lost after r seconds shows that nobody waits longer than r: while calls are lost, no
 overload is taken for normal that would let recent latency pass r / 3, however long it lasts.
 
+An error that comes as quickly as an answer is no sign that anybody waits in vain: it lowers the ceiling,
+to one call at the least, and that is all.  What took a few times longer than usual is a sign if none of
+the last `RUN` losses was quick: where errors are independent of the load, half of them are.
+
 A limit below 1 means one call at a time, with a rest after each, so that on average as many are in
 flight: with 200 processes of one call a second each, a limit of one is no limit.
 
@@ -61,6 +65,12 @@ BACKOFF = 0.9
 
 WARM = 4
 """Nothing is limited but by the ceiling before this many times `samples` answers."""
+
+RUN = 8
+"""So many losses that were a little slow, and none that was quick, are no chance."""
+
+QUICK = 1.1
+"""Up to this multiple of the normal latency a loss is as quick as an answer."""
 
 BATCH = 8
 """So many answers are taken into the averages of normal times at once."""
@@ -108,8 +118,8 @@ class DemandSearch:
 
     __slots__ = (
         "_calls", "_ceiling", "_elapsed", "_good", "_last", "_losses", "_lost_at", "_memory", "_options",
-        "_patience", "_quick", "_recent", "_share", "_span", "_squares", "_target", "_time", "_times",
-        "_warm", "high", "limit", "load", "low", "normal", "pressure",
+        "_patience", "_quick", "_recent", "_run", "_share", "_span", "_squares", "_target", "_time",
+        "_times", "_warm", "high", "limit", "load", "low", "normal", "pressure",
     )  # fmt: skip
 
     def __init__(self, options: demand, low: float, high: float, initial: int | None) -> None:
@@ -135,6 +145,8 @@ class DemandSearch:
         self._target = inf
         """The recent latency above which the limit falls."""
         self._patience = inf
+        self._run = 0
+        """How many losses there were since the last quick one."""
         self._losses = Losses()
         self._lost_at = -inf
         self._weigh()
@@ -159,6 +171,7 @@ class DemandSearch:
                 self._learn(now)
         target, recent = self._target, self._recent
         recent += (self._share if rtt > recent else self._quick) * (rtt - recent)
+        recent = min(recent, target / STEEPEST)  # more would change nothing but how long it lasts
         self._recent = recent
         if recent > target and now - self._lost_at <= self._memory:
             g = self.pressure = max(STEEPEST, target / recent)
@@ -172,13 +185,23 @@ class DemandSearch:
 
     def _lose(self, now: float, rtt: float) -> None:
         """Lower the ceiling, and note how long a call may take before it is lost."""
-        self._ceiling = min(self.high, max(self.load, self.low, self._ceiling * BACKOFF))
-        if rtt > self.normal:
-            self._patience = PATIENCE * rtt
-            if self._losses.lost(usual=self.pressure >= 1.0):
-                self._lost_at = now
-            if not self._warm:
-                self._target = min(self._target, self._patience)
+        quick = rtt <= QUICK * self.normal
+        least = min(1.0, self.high) if quick else self.low
+        self._ceiling = min(self.high, max(self.load, least, self._ceiling * BACKOFF))
+        self._run = 0 if quick else self._run + 1
+        tolerated = self.normal * self._tolerance()
+        if quick and self._patience < tolerated:
+            self._patience = inf  # it was an error that took its time, nobody's patience
+            self._lost_at = -inf
+            self._target = tolerated if not self._warm else inf
+        patience = PATIENCE * rtt
+        if quick or not self._calls or (patience < tolerated and self._run < RUN):
+            return
+        self._patience = patience
+        if self._losses.lost(usual=self.pressure >= 1.0):
+            self._lost_at = now
+        if not self._warm:
+            self._target = min(self._target, self._patience)
 
     def _learn(self, now: float) -> None:
         """Average the normal latency and load, slower while latency is high."""
