@@ -114,9 +114,19 @@ def bench(args: list[str]) -> int:
     return env.run(["python", "-m", "benchmarks", *(args or ["overhead"])])
 
 
+def scenarios(args: list[str]) -> int:
+    """What the protection achieves, on virtual time, beside the peers (ARGS='01 14': those only)."""
+    return bench(["scenarios", *args])
+
+
 def experiments(args: list[str]) -> int:
     """What the strategies achieve, on virtual time, with the bars (ARGS='02 08': those only)."""
     return Environment(".venv", "dev").ready().run(["python", "-m", "tests.experiments", *args])
+
+
+def plots(args: list[str]) -> int:
+    """Play again, and draw, what the documentation shows of the simulator (about 3 minutes)."""
+    return Environment(".venv", "dev").ready().run(["python", "-m", "tools.plots", *args])
 
 
 def demo(args: list[str]) -> int:
@@ -138,7 +148,8 @@ def clean(args: list[str]) -> int:
 
 
 COMMANDS = (
-    demo, test, check, pytest, cover, matrix, bench, experiments, docs, fmt, fix, lock, clean,
+    demo, test, check, pytest, cover, matrix, bench, scenarios, experiments, plots, docs,
+    fmt, fix, lock, clean,
 )  # fmt: skip
 
 
