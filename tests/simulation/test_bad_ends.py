@@ -5,8 +5,11 @@ import gc
 import pickle
 import random
 import signal
+import sys
 import threading
 import time
+from dataclasses import replace
+from importlib import import_module
 
 import pytest
 
@@ -15,7 +18,9 @@ from holdfast.simulation import (
     BadPolicy,
     Blocked,
     Clients,
+    Closed,
     Constant,
+    Endless,
     NoTimePasses,
     Poisson,
     Policy,
@@ -26,7 +31,9 @@ from holdfast.simulation import (
     play,
 )
 from holdfast.simulation import loop as loops
+from holdfast.simulation.errors import TooMany
 
+playing = import_module("holdfast.simulation.play")
 SMALL = Scenario(
     name="small",
     seconds=5,
@@ -192,6 +199,25 @@ def test_a_step_that_takes_for_ever_is_interrupted_in_any_thread():
     assert "endless" in found[0]
 
 
+@pytest.mark.real_time
+def test_a_step_that_takes_for_ever_is_interrupted_in_the_background():
+    """Scripts start what runs in the background with Ctrl-C ignored; afterwards it is ignored again."""
+
+    async def endless():
+        while True:
+            pass
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Simulation(patience=0.1) as simulation:
+            simulation.spawn(endless())
+            with pytest.raises(Blocked, match="endless"):
+                simulation.run(1)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_short_runs_share_one_watchdog():
     """A thread for each simulation, not for each second of it, and it ends at once."""
     with Simulation() as simulation:
@@ -209,6 +235,21 @@ def test_time_that_stands_still_is_noticed(monkeypatch, call):
         play(SMALL, policy(call))
 
 
+@pytest.mark.parametrize("load", [Poisson(rate=1e9), Closed(users=2 * 10**8 + 1)])
+def test_a_load_that_would_take_for_ever_is_refused_at_once(load):
+    """More users than steps that are allowed."""
+    with pytest.raises(Endless, match=r"users would come .* for 200,000,000 steps"):
+        play(replace(SMALL, load=load), policy(hanging))
+
+
+@pytest.mark.parametrize("load", [Poisson(rate=100), Closed(users=60)])
+def test_users_who_pile_up_without_end_are_too_many(monkeypatch, load):
+    """Before the memory is full."""
+    monkeypatch.setattr(playing, "MOST_WAITING", 50)
+    with pytest.raises(TooMany, match=r"policy 'mine': .* \d\d users waited at once, at 0.\d+ "):
+        play(replace(SMALL, load=load), policy(hanging))
+
+
 @pytest.mark.parametrize("call", [retrying, hanging])
 def test_a_policy_that_never_returns_ends_with_the_run(call):
     """Its users are unfinished, all of them."""
@@ -218,7 +259,7 @@ def test_a_policy_that_never_returns_ends_with_the_run(call):
 
 def test_threads_are_refused():
     """What they do takes real time; swallowing the error doesn't help."""
-    with pytest.raises(SimulationError, match=r"policy 'mine': a simulation has no threads"):
+    with pytest.raises(SimulationError, match=r"policy 'mine': .*called in .*:threading_away, "):
         play(SMALL, policy(threading_away))
 
 
@@ -226,6 +267,28 @@ def test_an_interrupt_ends_it_at_once():
     """Ctrl-C is what it is."""
     with pytest.raises(KeyboardInterrupt):
         play(SMALL, policy(interrupted))
+
+
+async def exiting(_target, _request):
+    raise SystemExit(3)
+
+
+async def stopping(target, request):
+    asyncio.get_running_loop().stop()
+    await target(request)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (exiting, r"policy 'mine': it ends the whole process, by SystemExit\(3\)"),
+        (stopping, r"policy 'mine': it stopped the event loop, after \d\.\d+ simulated seconds"),
+    ],
+)
+def test_a_policy_that_ends_it_all_is_named(call, message):
+    """It would end the program without a word, or the run with half of its users."""
+    with pytest.raises(BadPolicy, match=message):
+        play(SMALL, policy(call))
 
 
 def test_an_interrupt_from_outside_ends_it_at_once():
@@ -260,6 +323,7 @@ def test_a_policy_that_lets_cancelling_out_has_failed():
             "calling it gives 5, which can't be awaited",
         ),
         (lambda _scenario: None, "it can't be made: TypeError"),
+        (lambda _scenario: sys.exit(4), "it can't be made: SystemExit: 4"),
     ],
 )
 def test_a_policy_that_is_none_is_refused(make, message):

@@ -1,12 +1,15 @@
 import json
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
 from holdfast import ConfigurationError
 from holdfast.simulation.compare import Comparison, Played, Spread, compare
-from holdfast.simulation.errors import Endless
+from holdfast.simulation.errors import Endless, SimulationError
 from holdfast.simulation.policies import Policy
 from holdfast.simulation.table import table
 from holdfast.simulation.wording import columns, duration, rate, share, winners
@@ -91,11 +94,43 @@ def test_a_run_that_must_be_ended_ends_all(storm, workers):
             ["none"],
             range(50),
             workers=workers,
-            most_steps=50,
+            most_steps=1000,
             progress=lambda *now: told.append(now),
         )
 
     assert len(told) < 50
+
+
+class Ends:
+    """A policy that ends its process without a word, as the system does when memory runs out."""
+
+    def __call__(self, _scenario):
+        os._exit(9)
+
+
+@pytest.mark.real_time
+def test_a_process_that_is_killed_ends_all(storm):
+    """Nobody waits for its figures for ever."""
+    with pytest.raises(SimulationError, match="was killed: out of memory"):
+        compare(storm, [Policy("ends", Ends())], [1, 2], workers=2)
+
+
+ORPHANS = """
+import os, time
+from holdfast.simulation.parallel import each
+each([("job", lambda tell: print(os.getpid(), flush=True) or time.sleep(60))] * 2, workers=2)
+"""
+
+
+@pytest.mark.real_time
+def test_nobody_plays_on_when_the_parent_is_killed():
+    """A process that is ended by a time limit takes its workers along."""
+    parent = subprocess.Popen([sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE)
+    with parent:
+        workers = [parent.stdout.readline().strip().isdigit() for _ in range(2)]
+        parent.kill()
+        assert workers == [True, True]
+        assert parent.stdout.read() == b""  # ends when the last of them does
 
 
 @pytest.mark.parametrize("policies,seeds,option", [([], [1], "policies"), (["none"], [], "seeds")])
@@ -154,9 +189,17 @@ def test_the_table_has_medians_and_ranges(comparison, printed):
     assert "[91–93]" in text
     assert "[2–11]" in text
     assert "[9–3,177]" in text
-    assert "never" in text
+    assert "not seen" in text
     assert "medians of 2 seeds" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("seconds, word", [(47.5, "not seen"), (48, "never")])
+def test_never_needs_a_run_that_is_long_enough(storm, seconds, word):
+    """Who has not recovered within 40 s of the fault's end at second 8 may never do so."""
+    words = [column.none for column in columns(replace(storm, seconds=seconds))]
+
+    assert word in words
 
 
 def test_without_a_fault_nothing_is_said_of_recovery(comparison, printed):

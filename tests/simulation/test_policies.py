@@ -132,6 +132,14 @@ def sleeps(fn):
     async def call(request):
         time.sleep(1)
     return call
+async def coroutine(fn):
+    return fn
+def exits(): raise SystemExit(4)
+def cancels(fn):
+    async def call(request):
+        import asyncio
+        raise asyncio.CancelledError
+    return call
 def waits(fn):
     async def call(request):
         import asyncio
@@ -232,6 +240,9 @@ def test_a_policy_that_cannot_be_imported(module, spec, message):
         ("fails", r"cannot be made: ValueError: no luck \(.*tea_shop.py, line \d+\)"),
         ("sync", "makes a function whose calls give 3, which can't be awaited"),
         ("mistaken", "fails by itself.*AttributeError: 'Request' object has no attribute 'url'"),
+        ("coroutine", "makes <coroutine object coroutine .*it must make another async function"),
+        ("exits", "cannot be made: SystemExit: 4"),
+        ("cancels", "lets asyncio.CancelledError out"),
         ("waits", "has not answered its first call within 60 simulated seconds"),
     ],
 )

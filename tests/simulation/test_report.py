@@ -100,13 +100,24 @@ def test_the_table_has_every_policy(report, comparison):
     assert "recovers after" in report
     assert " ★</span>" in report
     assert "Medians of 2 seeds" in report
-    assert re.search(r"Of the failed users \d+ had to fail", report)
+    assert re.search(r"For \d+ of the users who came in the fault no capacity was left", report)
 
 
 def test_phases_are_told_apart(report):
     """Before, in and after the fault, for each of the policies."""
     for phase in ("before", "in it", "after"):
         assert report.count(f"<td>{phase}</td>") == 2
+
+
+def test_errors_are_told_by_name(comparison):
+    """A policy that fails by itself is found out so; the most frequent error stands first."""
+    errors = {"A<b>": 2, "TimeoutError": 1234, "ZError": 2}
+    failing = replace(comparison.played[0].figures[0], errors=errors)
+    played = replace(comparison.played[0], figures=(failing,))
+
+    assert "<td>TimeoutError 1,234, A&lt;b&gt; 2, ZError 2</td>" in html(
+        replace(comparison, played=(played,))
+    )
 
 
 def test_without_a_fault_there_are_no_phases(comparison):
@@ -116,6 +127,8 @@ def test_without_a_fault_there_are_no_phases(comparison):
 
     assert "after the fault</h2>" not in text
     assert "<h1>small-storm</h1>" in text
+    assert "shaded" not in text
+    assert "★ marks" not in text
 
 
 def test_a_heat_map_has_a_cell_for_each_pair_of_values(sweep_report):

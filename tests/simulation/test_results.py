@@ -8,7 +8,7 @@ from holdfast.simulation.distributions import Constant
 from holdfast.simulation.load import Poisson
 from holdfast.simulation.play import Run
 from holdfast.simulation.results import figures, plain
-from holdfast.simulation.scenario import Fault, Scenario, Servers
+from holdfast.simulation.scenario import Cache, Fault, Scenario, Servers
 from holdfast.simulation.tally import Tally, edges
 
 STALL = Fault(at=10, lasts=10, speed=0)
@@ -130,6 +130,22 @@ def test_failed_users_are_those_since_the_fault_began():
 def test_some_failures_are_unavoidable(fault, floor):
     """Those for whom no capacity is left: 10 users a second, and 20 that could be served in health."""
     assert figures(run(replace(CALM, faults=(fault,)))).unavoidable == floor
+
+
+def test_what_lies_behind_the_end_serves_nobody():
+    """A fault that outlasts the run by 900 s: half of the capacity of its 10 s is 100 of 200 users."""
+    fault = Fault(at=90, lasts=910, speed=0.5)
+    told = figures(run(replace(CALM, faults=(fault,)), users=20))
+
+    assert told.unavoidable == 100
+
+
+def test_a_cache_has_no_floor():
+    """What it spares the servers is no part of their capacity."""
+    cache = Cache(items=10, hit=Constant(value=0.001))
+    servers = replace(CALM.servers, cache=cache)
+
+    assert figures(run(replace(STALLED, servers=servers))).unavoidable is None
 
 
 def test_a_shard_takes_only_its_own_users_down():

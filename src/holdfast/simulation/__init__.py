@@ -25,6 +25,7 @@ from holdfast.simulation.errors import (
     NoTimePasses,
     SimulationError,
     Stuck,
+    TooMany,
 )
 from holdfast.simulation.faults import Fault
 from holdfast.simulation.guard import Guard
@@ -80,6 +81,7 @@ __all__ = [
     "Stragglers",
     "Stuck",
     "TooLate",
+    "TooMany",
     "Uniform",
     "play",
 ]

@@ -31,6 +31,10 @@ class NoTimePasses(Endless):
     """Very many steps were made at one and the same instant."""
 
 
+class TooMany(Endless):
+    """More users waited at once than fit into the memory."""
+
+
 class Blocked(SimulationError):
     """A policy blocked the event loop."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
@@ -16,7 +17,7 @@ from heapq import heappop, heappush
 from typing import Any, NoReturn, TypeVar
 
 from holdfast.simulation.errors import Endless, NoTimePasses, SimulationError, Stuck
-from holdfast.simulation.names import busiest
+from holdfast.simulation.names import busiest, place
 
 T = TypeVar("T")
 
@@ -148,7 +149,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def run_in_executor(  # type: ignore[override] # as above
         self,
         executor: Any,  # noqa: ARG002 - asyncio's
-        func: Callable[..., Any],
+        func: Callable[..., Any],  # noqa: ARG002 - asyncio's
         *args: Any,  # noqa: ARG002 - asyncio's
     ) -> NoReturn:
         """Refuse: what a thread does, and when, is no part of a simulation.
@@ -157,7 +158,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             SimulationError: always, and it ends the simulation.
         """
         refusal = SimulationError(
-            f"a simulation has no threads: run_in_executor({func!r}) would take real time"
+            "a simulation has no threads: asyncio.to_thread or run_in_executor was called in "
+            f"{place(sys._getframe(1))}, and would take real time"  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         )
         self.fail(refusal)  # a retry may take what is raised here for a failed attempt
         raise refusal

@@ -10,7 +10,7 @@ from random import Random
 from time import perf_counter
 
 from holdfast.criticality import priority
-from holdfast.simulation.errors import BadPolicy, SimulationError
+from holdfast.simulation.errors import BadPolicy, Endless, SimulationError, TooMany
 from holdfast.simulation.handling import Handling
 from holdfast.simulation.load import Closed
 from holdfast.simulation.policies import Decorator, Policy, Target
@@ -21,6 +21,12 @@ from holdfast.simulation.stage import MOST_STEPS, Simulation
 from holdfast.simulation.states import mean_limit, mean_tokens, not_closed
 from holdfast.simulation.tally import Tally, edges
 from holdfast.simulation.users import Users, arrivals
+
+MOST_WAITING = 300_000
+"""Users under way at once; each takes some 2.5 kB."""
+
+PARTS = 100
+"""In how many places a load is looked at, to estimate how many users come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ def play(
     """
     began, end = perf_counter(), scenario.seconds + scenario.drain
     try:
+        _check(scenario, most_steps)
         with Simulation(seed, most_steps=most_steps) as simulation:
             with simulation.watched():
                 playing = _Play(simulation, scenario, policy)
@@ -88,6 +95,21 @@ def play(
     )
 
 
+def _check(scenario: Scenario, most_steps: int) -> None:
+    """Refuse what would be ended after minutes: each user takes more than one step."""
+    load, seconds = scenario.load, scenario.seconds
+    if isinstance(load, Closed):
+        users, why = float(load.users), "by load.users"
+    else:
+        rates = [load.rate_at(seconds * (part + 0.5) / PARTS) for part in range(PARTS)]
+        users, why = seconds * math.fsum(rates) / PARTS, f"in {seconds:,g} s"
+    if users > most_steps:
+        raise Endless(
+            f"about {users:,.0f} users would come {why}, for {most_steps:,} steps that are allowed: "
+            "shorten the scenario, or lower its load"
+        )
+
+
 class _Play:
     """One run under way."""
 
@@ -102,6 +124,7 @@ class _Play:
         processes = [self._process(policy) for _ in range(1 if clients.shared else clients.count)]
         self.calls = processes * (clients.count if clients.shared else 1)
         if isinstance(scenario.load, Closed):
+            self._limit(scenario.load.users)
             for number in range(scenario.load.users):
                 simulation.spawn(self._regular(scenario.load, simulation.stream(f"user {number}")))
         else:
@@ -132,7 +155,7 @@ class _Play:
                 call = decorate(call)
             except SimulationError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise BadPolicy(f"it can't be made: {type(error).__name__}: {error}") from error
             if not callable(call):
                 raise BadPolicy(f"it makes {call!r} of an async function, which can't be called")
@@ -148,9 +171,18 @@ class _Play:
 
     def _arrive(self, instant: float, coming: Iterator[float]) -> None:
         simulation, request = self.simulation, self.users.request(instant)
+        self._limit(len(simulation.kept))
         # as spawn() does, but for the callback when it is done: a fifth of the steps of a bare call
         simulation.kept[request.number] = simulation.loop.create_task(self._user(request))
         self._expect(coming)
+
+    def _limit(self, waiting: int) -> None:
+        if waiting > MOST_WAITING:
+            raise TooMany(
+                f"the simulation was ended when {waiting:,} users waited at once, at "
+                f"{self.simulation.now:.3f} simulated seconds, to spare memory: shorten the scenario, "
+                "lower its load, or give its clients a timeout"
+            )
 
     async def _regular(self, load: Closed, thinking: Random) -> None:
         """Be one of those who wait for their answers."""

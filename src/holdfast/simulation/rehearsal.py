@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 from collections.abc import Awaitable
 from typing import Final
@@ -54,10 +55,11 @@ def _rehearse(policy: Policy, scenario: Scenario, simulation: Simulation) -> Non
             call = policy.make(scenario)(attempt)
     except (ConfigurationError, SimulationError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(
             f"policy {policy.name} cannot be made: {_described(error)}"
         ) from error
+    _check(policy, call)
 
     async def user() -> None:
         answer: object = call(Request(0, 0.0, 0, 0, 0.1))
@@ -75,6 +77,10 @@ def _rehearse(policy: Policy, scenario: Scenario, simulation: Simulation) -> Non
             f"policy {policy.name} has not answered its first call within {LONG:g} simulated seconds, "
             "although the service was well: what does it wait for?"
         )
+    if task.cancelled():
+        raise ConfigurationError(
+            f"policy {policy.name} lets asyncio.CancelledError out, although nobody cancelled its call"
+        )
     failure = task.exception()
     if isinstance(failure, ConfigurationError):
         raise failure
@@ -82,6 +88,16 @@ def _rehearse(policy: Policy, scenario: Scenario, simulation: Simulation) -> Non
         raise ConfigurationError(
             f"policy {policy.name} fails by itself, with a service that is well: {_described(failure)}"
         ) from failure
+
+
+def _check(policy: Policy, call: object) -> None:
+    if callable(call):
+        return
+    if inspect.iscoroutine(call):
+        call.close()  # or Python warns that it was never awaited
+    raise ConfigurationError(
+        f"policy {policy.name} makes {call!r} of an async function; it must make another async function"
+    )
 
 
 def _described(error: BaseException) -> str:

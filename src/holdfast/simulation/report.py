@@ -10,10 +10,10 @@ from holdfast._report.page import page
 from holdfast.simulation.compare import Comparison
 from holdfast.simulation.results import STEADY, WINDOW
 from holdfast.simulation.scenario import Scenario
-from holdfast.simulation.sections import maps, medians, phases, plots
+from holdfast.simulation.sections import failures, maps, medians, phases, plots
 from holdfast.simulation.settings import settings
 from holdfast.simulation.sweep import AFTER, Sweep
-from holdfast.simulation.wording import NEVER
+from holdfast.simulation.wording import LONG, NEVER, UNSEEN
 
 SAME = (
     "Every policy gets the same users at the same instants with the same work: the differences are the"
@@ -21,7 +21,8 @@ SAME = (
 )
 RECOVERY = (
     f"A policy has recovered at the first second after the fault from which every window of {WINDOW} s"
-    f" has at least 99 % of its users served, for {STEADY} s; “{NEVER}”: not within the run."
+    f" has at least 99 % of its users served, for {STEADY} s; “{NEVER}”: not within the run;"
+    f" “{UNSEEN}”: not within a run that ends less than {LONG:g} s after the fault."
 )
 COUNTS = (
     "Failed users are counted from the beginning of the fault to the end of the run, and count when"
@@ -45,6 +46,7 @@ def html(comparison: Comparison, *, command: str = "") -> str:
             medians(comparison),
             *plots(comparison),
             phases(comparison),
+            failures(comparison),
             setup(scenario),
             remarks(SAME, RECOVERY, COUNTS, PRECISION),
             footer(command or _command(comparison), comparison.seeds),

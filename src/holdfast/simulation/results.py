@@ -60,8 +60,9 @@ class Figures:
             window of 5 s has at least 99 % of its users served, for 20 s; None if that second is not
             within the run.
         failed: how many were not served, of those who came since the fault began.
-        unavoidable: how many of them nobody could have served, because the capacity that was left
-            had no room for them; None where faults overlap.
+        unavoidable: how many users came in the fault for whom the capacity that was left had no room,
+            so that nobody could serve them before its end; None where faults overlap, or a cache
+            makes the capacity what it hits.
         rejected: how many were turned away.
         amplification: attempts per user in the fault.
         aftermath: attempts per user in the 60 s after it; None if there is no after.
@@ -188,7 +189,8 @@ def _recovery(tally: Tally, healed: float) -> float | None:
 def _unavoidable(scenario: Scenario, tally: Tally) -> int | None:
     """Return how many users came in the faults for whom no capacity was left."""
     faults = sorted(scenario.faults, key=lambda fault: fault.at)
-    if any(after.at < before.until for before, after in pairwise(faults)):
+    overlap = any(after.at < before.until for before, after in pairwise(faults))
+    if overlap or scenario.servers.cache is not None:
         return None
     return round(math.fsum(_excess(scenario, fault, tally) for fault in faults))
 
@@ -202,4 +204,5 @@ def _excess(scenario: Scenario, fault: Fault, tally: Tally) -> float:
     speed = 1.0 if fault.speed is None else fault.speed
     left = 0.0 if fault.refuses or fault.hangs else workers * speed / servers.service.mean
     touched = 1 if fault.shard is not None else servers.shards
-    return max(0.0, users - touched * left * fault.lasts)
+    lasts = min(fault.until, scenario.seconds) - fault.at
+    return max(0.0, users - touched * left * lasts)

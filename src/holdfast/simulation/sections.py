@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from html import escape
 
 from holdfast.simulation.captions import alternative, caption, legend
@@ -11,7 +11,7 @@ from holdfast.simulation.heat import TITLES, Level, level, rows, scale, summary,
 from holdfast.simulation.plots import Panel
 from holdfast.simulation.sweep import Cell, Sweep
 from holdfast.simulation.wording import (
-    NEVER,
+    LATE,
     NOTHING,
     Column,
     columns,
@@ -44,7 +44,7 @@ def medians(comparison: Comparison) -> str:
     told, seeds = columns(comparison.scenario), len(comparison.seeds)
     body = "".join(_row(comparison, told, played) for played in comparison.played)
     kind = "One seed" if seeds == 1 else f"Medians of {seeds} seeds, with their range"
-    stars = "; ★ marks the best" if len(comparison.played) > 1 else ""
+    stars = "; ★ marks the best" if any(winners(comparison, one) for one in told) else ""
     remark = f"{kind}{stars}.{_floor(comparison)}"
     return f'{_figures(["policy", *(c.title for c in told)], body)}<p class="remark">{remark}</p>'
 
@@ -62,7 +62,7 @@ def _row(comparison: Comparison, told: list[Column], played: Played) -> str:
     for column in told:
         median, between = column.median(played), column.range(played)
         best = played.policy in winners(comparison, column)
-        kind = " class=met" if best else " class=missed" if median == NEVER else ""
+        kind = " class=met" if best else " class=missed" if median in LATE else ""
         spread = f"<small>{escape(between)}</small>" if between else ""
         cells.append(f"<td><span{kind}>{escape(median)}{' ★' if best else ''}</span>{spread}</td>")
     return f"<tr><th scope=row>{escape(played.policy)}</th>{''.join(cells)}</tr>"
@@ -72,7 +72,10 @@ def _floor(comparison: Comparison) -> str:
     floor = comparison.played[0].spread("unavoidable").median
     if not floor:
         return ""
-    return f" Of the failed users {count(floor)} had to fail: no capacity was left for them."
+    return (
+        f" For {count(floor)} of the users who came in the fault no capacity was left: only who can wait"
+        " for its end can be served."
+    )
 
 
 def plots(comparison: Comparison) -> Iterator[str]:
@@ -80,9 +83,8 @@ def plots(comparison: Comparison) -> Iterator[str]:
     from holdfast.simulation.plots import shown
 
     seed, across = comparison.seeds[0], COLUMNS.get(len(comparison.played), 3)
-    yield (
-        f'<p class="remark">The plots show seed {seed}. All have the same axes; the fault is shaded.</p>'
-    )
+    shaded = "; the fault is shaded" if comparison.scenario.faults else ""
+    yield f'<p class="remark">The plots show seed {seed}. All have the same axes{shaded}.</p>'
     for panel in shown(comparison):
         cells = "".join(
             _plot(comparison, panel, number) for number in range(len(comparison.played))
@@ -123,6 +125,27 @@ def _phase(played: Played, phase: str) -> str:
     ]
     cells = "".join(f"<td>{NOTHING if value is None else how(value)}</td>" for value, how in known)
     return f"<tr>{name}<td>{PHASES[phase]}</td>{cells}</tr>"
+
+
+def failures(comparison: Comparison) -> str:
+    """Return which errors the users of each policy got; nothing where all were served."""
+    found = [(one.policy, one.figures[0].errors) for one in comparison.played]
+    if not any(errors for _, errors in found):
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(policy)}</td><td>{_most_first(errors)}</td></tr>"
+        for policy, errors in found
+    )
+    remark = f"In seed {comparison.seeds[0]}; users who still waited at the end got nothing."
+    return (
+        f'<h2>Errors that users got</h2><table class="setup">{rows}</table>'
+        f'<p class="remark">{remark}</p>'
+    )
+
+
+def _most_first(errors: Mapping[str, int]) -> str:
+    ranked = sorted(errors.items(), key=lambda error: (-error[1], error[0]))
+    return ", ".join(f"{escape(name)} {count(number)}" for name, number in ranked) or NOTHING
 
 
 def maps(sweep: Sweep) -> Iterator[str]:

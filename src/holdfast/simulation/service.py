@@ -74,7 +74,7 @@ class Service:
             Guard(self._simulation, server, decorate, propagate=propagate)
         except SimulationError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BadPolicy(
                 f"servers.protect can't be made: {type(error).__name__}: {error}"
             ) from error

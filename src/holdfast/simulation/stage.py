@@ -18,7 +18,7 @@ from typing import Any, Self
 from holdfast import _validate
 from holdfast._runtimes.aio import Asyncio
 from holdfast.simulation.clocks import Clocks
-from holdfast.simulation.errors import SimulationError
+from holdfast.simulation.errors import BadPolicy, SimulationError
 from holdfast.simulation.loop import START, SimulatedLoop, Timer
 from holdfast.simulation.watchdog import Watchdog
 from holdfast.testing._seams import Layer, put_on, take_off
@@ -140,6 +140,7 @@ class Simulation:
 
         Raises:
             Blocked: for a policy that blocks the loop, by its name.
+            BadPolicy: for a policy that ends the process, or stops the loop.
             Endless: after ``most_steps``.
             RuntimeError: outside of ``with``.
         """
@@ -151,10 +152,14 @@ class Simulation:
         try:
             with self._watchdog:
                 self.loop.run_forever()
+        except SystemExit as error:
+            raise BadPolicy(f"it ends the whole process, by {error!r}") from error
         finally:
             end.cancel()
         if self.loop.failure is not None:
             raise self.loop.failure
+        if self.loop.now < START + until:
+            raise BadPolicy(f"it stopped the event loop, after {self.now:.3f} simulated seconds")
 
     def _end(self) -> None:
         """Cancel what is under way, let it end at this instant if it can, and close the loop."""

@@ -12,7 +12,7 @@ from holdfast.simulation.compare import Comparison, Played
 from holdfast.simulation.heat import TITLES, level, rows, scale, summary, word
 from holdfast.simulation.heat import title as axis_title
 from holdfast.simulation.sweep import Cell, Sweep
-from holdfast.simulation.wording import NEVER, Column, columns, winners
+from holdfast.simulation.wording import LATE, Column, columns, winners
 
 
 def table(comparison: Comparison) -> Table:
@@ -41,7 +41,7 @@ def table(comparison: Comparison) -> Table:
 
 def _cell(column: Column, played: Played, best: frozenset[str]) -> Text:
     median, between = column.median(played), column.range(played)
-    style = "bold green" if played.policy in best else "red" if median == NEVER else ""
+    style = "bold green" if played.policy in best else "red" if median in LATE else ""
     text = Text(median, style=style)
     if between:
         text.append(f"\n[{between}]", style="dim not bold")

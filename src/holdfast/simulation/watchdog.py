@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from holdfast.simulation.errors import Blocked
 from holdfast.simulation.loop import SimulatedLoop
@@ -21,6 +21,7 @@ LOOKS = 5
 class Watchdog:
     """Interrupts the simulation's thread when one step of ``loop`` takes more than ``patience`` s.
 
+    A process that was started in the background by a script ignores Ctrl-C; not while it is watched.
     It watches within ``with``, which may be entered many times, one at a time; `stop` ends its thread.
     The main thread is interrupted by the signal of Ctrl-C, which ends a wait for a lock, too; another
     thread by an exception, which it gets when it runs Python code the next time.
@@ -34,6 +35,7 @@ class Watchdog:
         self._watched: int | None = None
         self._stretch = 0
         self._found: str | None = None
+        self._deaf: Any = None
 
     def __enter__(self) -> Self:
         if self._thread is None:
@@ -41,6 +43,7 @@ class Watchdog:
                 target=self._watch, name="holdfast-watchdog", daemon=True
             )
             self._thread.start()
+        self._deaf = _listen()
         self._stretch += 1
         self._watched = threading.get_ident()
         return self
@@ -52,6 +55,8 @@ class Watchdog:
         traceback: TracebackType | None,
     ) -> None:
         self._watched = None
+        if self._deaf is not None:
+            signal.signal(signal.SIGINT, self._deaf)
         if isinstance(error, KeyboardInterrupt) and self._found is not None:
             raise Blocked(self._found) from None
 
@@ -79,6 +84,16 @@ class Watchdog:
             f"the event loop is blocked: one step has taken over {self._patience:g} s of real time, in "
             f"{place(frame)}"
         )
+
+
+def _listen() -> Any:
+    """Let Ctrl-C's signal interrupt the main thread; return what it did before, if not that."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    before = signal.getsignal(signal.SIGINT)
+    if before not in (signal.SIG_IGN, signal.SIG_DFL):
+        return None
+    return signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _interrupt(thread: int) -> None:

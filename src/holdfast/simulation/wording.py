@@ -9,9 +9,15 @@ from typing import Literal
 
 from holdfast.simulation.compare import Comparison, Played, Spread
 from holdfast.simulation.scenario import Scenario
+from holdfast.simulation.tally import trouble
 
 NOTHING = "–"
 NEVER = "never"
+UNSEEN = "not seen"
+LONG = 40.0
+"""Seconds after the last fault; who has not recovered by the end of a shorter run may do so yet."""
+
+LATE = (NEVER, UNSEEN)
 
 
 def share(value: float) -> str:
@@ -102,11 +108,16 @@ def columns(scenario: Scenario) -> list[Column]:
     return [
         served,
         Column("goodput in fault", "goodput", rate, best="most"),
-        Column("recovers after", "ttr", duration, none=NEVER, best="least"),
+        Column("recovers after", "ttr", duration, none=_unrecovered(scenario), best="least"),
         failed,
         attempts,
         p99,
     ]
+
+
+def _unrecovered(scenario: Scenario) -> str:
+    span = trouble(scenario)
+    return NEVER if span is None or scenario.seconds - span[1] >= LONG else UNSEEN
 
 
 def winners(comparison: Comparison, column: Column) -> frozenset[str]:
