@@ -497,6 +497,18 @@ def test_after_a_failed_trial_time_alone_decides(clock):
     assert breaker.state == "closed"
 
 
+def test_once_a_call_has_succeeded_time_alone_decides(clock):
+    """Calls are rejected for nothing only by who has never seen the dependency work."""
+    breaker = made(open_calls=2)
+    assert breaker.resting is None
+    succeed(breaker, 0.0)
+    assert breaker.resting is not None
+    fail(breaker, 0.0)
+
+    succeed(breaker, 5.0)
+    assert breaker.state == "closed"
+
+
 def test_calls_that_were_rejected_in_time_count_too(clock):
     """Where calls are many, it is the time alone that matters."""
     breaker = made(open_calls=2)

@@ -36,9 +36,9 @@ class Machine(Guard):
     """States and transitions; `CircuitBreaker` adds the lock, the verdicts and the words."""
 
     __slots__ = (
-        "_cause", "_check", "_epoch", "_failed_trials", "_good", "_manual", "_on", "_opened_at",
-        "_outstanding", "_passed", "_quick", "_reason", "_recovery", "_refused_before", "_reopen_at",
-        "_slow", "_slow_after", "_state", "_trip", "_unheard", "_usual",
+        "_cause", "_check", "_epoch", "_failed_trials", "_good", "_heard", "_manual", "_on",
+        "_opened_at", "_outstanding", "_passed", "_quick", "_reason", "_recovery", "_refused_before",
+        "_reopen_at", "_slow", "_slow_after", "_state", "_trip", "_unheard", "_usual",
     )  # fmt: skip
 
     resting: Any
@@ -58,6 +58,8 @@ class Machine(Guard):
     def _start(self) -> None:
         """Begin closed, in a new epoch; what a person has ordered stays in force."""
         self._failed_trials = 0
+        self._heard = False
+        """Whether anything ever succeeded."""
         self._cause: Exception | None = None
         self._outstanding: dict[Probe, None] = {}
         self._opened_at = self._reopen_at = 0.0
@@ -107,7 +109,7 @@ class Machine(Guard):
     def _too_soon(self) -> bool:
         """Return whether too few calls were refused since it opened for a first trial."""
         refused = self.detected - self._refused_before
-        return self._failed_trials == 0 and refused < self._recovery.calls
+        return not self._heard and self._failed_trials == 0 and refused < self._recovery.calls
 
     def _ramp_locked(self, now: float) -> tuple[Any, Tellings]:
         """Admit a share of the calls that grows with time, and all of them from the ramp's end on."""
@@ -129,6 +131,7 @@ class Machine(Guard):
             self._outstanding.pop(permit, None)
         if epoch != self._epoch:
             return []
+        self._heard = self._heard or not failed
         half_open = self._state is HALF_OPEN
         if half_open and self._usual is not None:
             self._slow_after = self._usual.limit(now)  # by and by what was usual is forgotten
@@ -196,7 +199,9 @@ class Machine(Guard):
 
     def _rest_locked(self) -> None:
         """Say what a success changes: nothing (`resting`), or a count alone (`_quick`)."""
-        calm = self._state is CLOSED and self._trip.streak == 0 and not self._on.on_results
+        heard = self._heard or not self._recovery.calls  # else the first success is news
+        silent = self._trip.streak == 0 and not self._on.on_results
+        calm = self._state is CLOSED and silent and heard
         plain = self._trip.window is None and self._slow is None and self._manual is None
         self.resting = self._epoch if calm and plain else None
         self._quick = calm and self._trip.window is not None

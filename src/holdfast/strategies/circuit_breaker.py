@@ -75,8 +75,8 @@ class CircuitBreaker(Controls):
         open_growth: ``open_for`` is multiplied by this after each failed trial, ...
         open_cap: ... up to this many seconds; closing resets it.
         open_jitter: the share by which ``open_for`` is lengthened at random.
-        open_calls: how many calls it rejects at least, once it has opened, before the first trial: where
-            calls are rare, each of them would be a trial otherwise.
+        open_calls: how many calls it rejects at least, once it has opened, before the first trial,
+            as long as no call has ever succeeded: where calls are rare, each would be a trial otherwise.
         probes: how many trial calls, all to succeed, half-open.
         probe_timeout: seconds after which a hung probe gives its place back; None for ``open_cap``.
         probe: a health check without arguments, sync or async, that is asked in place of the users'
