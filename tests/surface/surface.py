@@ -20,7 +20,9 @@ MODULES = (
     "holdfast.backoff",
     "holdfast.events",
     "holdfast.extend",
+    "holdfast.simulation",
     "holdfast.testing",
+    "holdfast.testing.faults",
 )
 """Modules whose names are public; `holdfast.backoff` is reached as an attribute."""
 
@@ -65,7 +67,7 @@ def is_ours(thing: Any) -> bool:
 def inherited(kind: type) -> list[type]:
     """Return a class and those of its bases that are ours and have no line of their own."""
     own = [base for base in kind.__mro__ if is_ours(base)]
-    return [base for base in own if base is kind or base.__name__ not in PUBLIC]
+    return [base for base in own if base is kind or not is_public(base)]
 
 
 def members(kind: type) -> Iterator[str]:
@@ -91,7 +93,7 @@ def members(kind: type) -> Iterator[str]:
 def described(name: str, thing: Any) -> Iterator[str]:
     """Yield the lines for one public name."""
     if isinstance(thing, type):
-        bases = [base.__name__ for base in thing.__bases__ if base.__name__ in PUBLIC]
+        bases = [base.__name__ for base in thing.__bases__ if is_public(base)]
         made = next((base for base in thing.__mro__ if "__init__" in vars(base)), object)
         protocol = getattr(thing, "_is_protocol", False)
         call = signature(thing) if is_ours(made) and not protocol else ""
@@ -104,7 +106,7 @@ def described(name: str, thing: Any) -> Iterator[str]:
     elif is_ours(type(thing)) or isinstance(thing, str):
         yield f"{name}: {type(thing).__name__}"
     else:
-        yield f"{name} = {inspect.formatannotation(thing)}"  # a name for a type
+        yield f"{name} = {ADDRESS.sub('', inspect.formatannotation(thing))}"  # a name for a type
 
 
 def public_names(module: ModuleType) -> list[str]:
@@ -128,8 +130,13 @@ def load(name: str) -> ModuleType:
         return getattr(importlib.import_module(package), attribute)
 
 
-PUBLIC = {name for module in MODULES for name in public_names(load(module))}
-PUBLIC |= set(vars(builtins)) - {"object"}
+PUBLIC = [getattr(module, name) for module in map(load, MODULES) for name in public_names(module)]
+PUBLIC += [thing for name, thing in vars(builtins).items() if name != "object"]
+
+
+def is_public(kind: type) -> bool:
+    """Return whether a class has a line of its own, or is everybody's."""
+    return any(kind is thing for thing in PUBLIC)
 
 
 def surface() -> str:
