@@ -119,11 +119,6 @@ def scenarios(args: list[str]) -> int:
     return bench(["scenarios", *args])
 
 
-def experiments(args: list[str]) -> int:
-    """What the strategies achieve, on virtual time, with the bars (ARGS='02 08': those only)."""
-    return Environment(".venv", "dev").ready().run(["python", "-m", "tests.experiments", *args])
-
-
 def plots(args: list[str]) -> int:
     """Play again, and draw, what the documentation shows of the simulator (about 3 minutes)."""
     return Environment(".venv", "dev").ready().run(["python", "-m", "tools.plots", *args])
@@ -148,7 +143,7 @@ def clean(args: list[str]) -> int:
 
 
 COMMANDS = (
-    demo, test, check, pytest, cover, matrix, bench, scenarios, experiments, plots, docs,
+    demo, test, check, pytest, cover, matrix, bench, scenarios, plots, docs,
     fmt, fix, lock, clean,
 )  # fmt: skip
 

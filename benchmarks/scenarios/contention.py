@@ -84,17 +84,15 @@ class Row:
 
 def played(clients: int, protection: Callable[[], Protect], seed: int | str) -> Told:
     """Let each of ``clients`` update the row once; they share what ``protection`` makes."""
-    last, left = 0.0, clients
+    last = 0.0
     with Simulation(seed) as simulation:
         row = Row(simulation)
         update = protection()(row.update)
 
         async def client() -> None:
-            nonlocal last, left
+            nonlocal last
             await update()
-            last, left = simulation.now, left - 1
-            if not left:
-                simulation.loop.stop()
+            last = simulation.now
 
         for _ in range(clients):
             simulation.spawn(client())

@@ -87,23 +87,52 @@ def text(played: Played) -> str:
 
 
 def page(all_played: Sequence[Played], seeds: int) -> str:
-    """Return the results for the documentation; nothing in them depends on the machine or the day."""
-    parts = [
-        "## Bars",
-        f"{count(all_played)} Figures are medians of {seeds} seeds, with the range in brackets.",
-        summary(all_played, markdown),
-        "## Policies",
-        _policies(all_played),
-        "Holdfast's one configuration, as `describe()` prints it:",
-        f"```text\n{ours.described()}\n```",
-    ]
+    """Return the results for the documentation, in sections; they tell neither machine nor day."""
+    sections = {
+        "bars": f"{count(all_played)} Figures are medians of {seeds} seeds.\n\n{overview(all_played)}",
+        "missed": missed(all_played),
+        "configuration": f"```text\n{ours.described()}\n```",
+        "policies": _policies(all_played),
+    }
     for played in all_played:
-        experiment = played.experiment
-        parts += [f"## {played.title}", experiment.story]
-        if experiment.plots is not None:
-            parts.append(f"![{experiment.title}](../assets/scenarios/{played.image})")
-        parts += [table(played, markdown), *experiment.notes]
-    return "\n\n".join(parts) + "\n"
+        one = played.experiment
+        sections[f"story-{one.number}"] = one.story
+        sections[f"figures-{one.number}"] = "\n\n".join((table(played, markdown), *one.notes))
+    return "\n\n".join(_section(name, text) for name, text in sections.items()) + "\n"
+
+
+def overview(all_played: Sequence[Played]) -> str:
+    """Return a row for each experiment: how many of its bars are met."""
+    rows = []
+    for played in all_played:
+        verdicts = played.verdicts()
+        met = sum(one.met for one in verdicts)
+        rows.append(
+            (played.title, f"{met} of {len(verdicts)}", "yes" if met == len(verdicts) else "NO")
+        )
+    return markdown(("experiment", "bars met", "all of them?"), rows)
+
+
+def missed(all_played: Sequence[Played]) -> str:
+    """Return a row for each bar that is missed."""
+    rows = [
+        (played.title, _where(one), one.figure.title, one.spread, one.limit, one.word, one.peer)
+        for played in all_played
+        for one in played.verdicts()
+        if not one.met
+    ]
+    return markdown(HEADER, rows) if rows else "None is missed."
+
+
+def _where(verdict: Verdict) -> str:
+    """Return the setting, and which of our strategies it is where not the one configuration."""
+    setting, policy = verdict.bar.setting, verdict.bar.policy
+    return setting if policy == OURS else f"{setting}: {policy.removeprefix(f'{OURS}, ')}"
+
+
+def _section(name: str, text: str) -> str:
+    """Return the text between the marks by which a page takes it."""
+    return f"<!-- --8<-- [start:{name}] -->\n{text}\n<!-- --8<-- [end:{name}] -->"
 
 
 def document(all_played: Sequence[Played], seeds: int) -> str:

@@ -23,6 +23,9 @@ def duration(rng: Random) -> float:
     return rng.lognormvariate(MIDDLE, SPREAD) * (10 if rng.random() < 0.05 else 1)
 
 
+Draw = Callable[[Random], float]
+
+
 class Phase(NamedTuple):
     """Some time in which everything takes ``slower`` times as long."""
 
@@ -52,11 +55,16 @@ class Counted:
 
 
 def played(
-    hedge: Callable[[], Decorator], phases: Sequence[Phase], seed: int, *, rate: float = 200.0
+    hedge: Callable[[], Decorator],
+    phases: Sequence[Phase],
+    seed: int,
+    *,
+    rate: float = 200.0,
+    draw: Draw = duration,
 ) -> list[Counted]:
-    """Play the phases with one design, ``rate`` calls a second."""
+    """Play the phases with one design, ``rate`` calls a second, whose durations ``draw`` draws."""
     with Simulation(seed) as simulation:
-        playing = _Play(simulation, hedge(), phases, rate)
+        playing = _Play(simulation, hedge(), phases, rate, draw)
         simulation.run(fsum(phase.seconds for phase in phases) + 100.0)
         return playing.counted
 
@@ -65,9 +73,15 @@ class _Play:
     """One run under way."""
 
     def __init__(
-        self, simulation: Simulation, hedge: Decorator, phases: Sequence[Phase], rate: float
+        self,
+        simulation: Simulation,
+        hedge: Decorator,
+        phases: Sequence[Phase],
+        rate: float,
+        draw: Draw,
     ) -> None:
         self.simulation = simulation
+        self.draw = draw
         self.call: Target = hedge(self._attempt)
         self.counted = [Counted(phase) for phase in phases]
         self.again: dict[int, float] = {}
@@ -89,9 +103,9 @@ class _Play:
 
     def _arrive(self, instants: Iterator[float], begins: float, counted: Counted) -> None:
         slower = counted.phase.slower
-        work = slower * duration(self.durations)
+        work = slower * self.draw(self.durations)
         request = Request(self.number, self.simulation.now, 0, 0, work)
-        self.again[request.number] = slower * duration(self.others)
+        self.again[request.number] = slower * self.draw(self.others)
         self.number += 1
         self.simulation.spawn(self._user(request, counted))
         self._expect(instants, begins, counted)

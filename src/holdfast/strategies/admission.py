@@ -28,7 +28,7 @@ CRITICAL = 8.0
 """How much more patient the most important class is: by how it is served, its queue is a short one.
 
 With less, calls are refused in it by chance, when it comes near to the capacity by itself
-(``tests/experiments/e09b_shedder.py``)."""
+(``benchmarks/scenarios/e09_criticality.py``)."""
 LONGEST = 30.0
 """The longest `retry_after`, in seconds."""
 

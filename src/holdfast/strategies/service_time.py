@@ -31,7 +31,7 @@ SHARE = 0.2
 """How long a call may wait, as a share of the 99th percentile of the service time.
 
 Those who are served have waited less than half of that, since the newest is served first: the 99th
-percentile of the answers then grows by less than a tenth (``tests/experiments/e03_shedder.py``)."""
+percentile of the answers then grows by less than a tenth (``benchmarks/scenarios/e03_overload.py``)."""
 LEAST_TARGET = 0.005
 """Facebook's target, in seconds: below it a queue is hardly worth a thought."""
 

@@ -1,7 +1,5 @@
 """Experiments 3, 9 and 12, short, and what their models count: the bars of gates and of timeouts."""
 
-import math
-
 import pytest
 
 from benchmarks.scenarios import e03_overload, e09_criticality, e12_timeouts
@@ -10,28 +8,19 @@ from benchmarks.scenarios.overload import Counted, Phase, played
 from benchmarks.scenarios.patience import LastAnswers, Rfc6298
 
 
-@pytest.mark.parametrize("policy", [LIMITER, SHEDDER])
-def test_an_overloaded_server_does_what_it_can(policy):
+@pytest.mark.parametrize("policy, seconds", [(LIMITER, 15.0), (SHEDDER, 10.0)])
+def test_an_overloaded_server_does_what_it_can(policy, seconds):
     """Bar, in the worst of four phases: goodput of 99 %, and 1.1 times the unloaded p99."""
-    told = e03_overload.play("1.5 times", policy, seed=2, seconds=15.0).figures
+    told = e03_overload.play("1.5 times", policy, seed=2, seconds=seconds).figures
 
     assert told["goodput"] >= 0.99
     assert told["ratio"] <= 1.1
 
 
-def test_without_a_gate_nobody_is_served_in_time():
-    """A queue that grows without bounds: every answer comes too late, and there is no p99."""
-    told = e03_overload.play("1.5 times", "no gate", seed=1, seconds=7.0).figures
-
-    assert told["calm goodput"] >= 0.99
-    assert told["goodput"] == 0.0
-    assert math.isinf(told["half speed p99"])
-
-
 @pytest.mark.parametrize("policy", [LIMITER, SHEDDER])
 def test_critical_users_are_served_first(policy):
     """Bar at three times the capacity: 99.9 % of the critical users, and goodput of 99 %."""
-    told = e09_criticality.play("3 times", policy, seed=1, seconds=14.0).figures
+    told = e09_criticality.play("3 times", policy, seed=1, seconds=12.0).figures
 
     assert told["critical"] >= 0.999
     assert told["goodput"] >= 0.99

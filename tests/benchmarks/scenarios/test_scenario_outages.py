@@ -1,10 +1,7 @@
 """Short forms of experiments 1, 2 and 14 for `standard`; in full: ``python -m benchmarks scenarios``."""
 
-import pytest
-
 from benchmarks.scenarios import e01_storm, e02_brownout, e14_region
-from benchmarks.scenarios.experiment import NEVER, OURS
-from benchmarks.scenarios.outage import outage, played, recovered
+from benchmarks.scenarios.experiment import OURS
 
 
 def test_a_retry_storm_ends_soon_after_its_cause():
@@ -26,7 +23,7 @@ def test_a_fleet_that_shares_its_state_loses_little_more_than_it_must():
 
 def test_in_a_brownout_clients_alone_find_the_capacity_that_is_left():
     """Bars: >= 100 of 120/s in the brownout, <= 0.1 % lost in health."""
-    figures = e02_brownout.play(e02_brownout.ALONE, OURS, 1, healthy=30, after=1).figures
+    figures = e02_brownout.play(e02_brownout.ALONE, OURS, 1, healthy=24, after=1).figures
 
     assert figures["goodput"] >= 100
     assert figures["lost"] <= 0.001
@@ -34,19 +31,11 @@ def test_in_a_brownout_clients_alone_find_the_capacity_that_is_left():
 
 def test_with_a_shedder_on_the_server_a_brownout_loses_no_capacity():
     """Bar: >= 118/s of 120/s, as the median of the seeds at full length; 114/s in a short form."""
-    figures = e02_brownout.play(e02_brownout.SHED, OURS, 1, healthy=17, after=1).figures
+    figures = e02_brownout.play(e02_brownout.SHED, OURS, 1, healthy=16, after=1).figures
 
     assert figures["goodput"] >= 114
 
 
-@pytest.mark.parametrize("load, stall", [(50, 3), (93, 3)])
-def test_a_stall_does_not_outlive_itself(load, stall):
-    """Bar: no cell of the region above 4 s with 20 clients."""
-    assert e14_region.cell(load, 20, stall, OURS, 1) <= 4
-
-
-def test_without_protection_a_stall_at_high_load_goes_on():
-    """The same server and users, unprotected but for a timeout: what the bars are about."""
-    scenario = outage(rate=280.0, speed=0.0, healthy=5, fault=5, after=30)
-
-    assert recovered(played(scenario, "none", 1)) == NEVER
+def test_a_stall_does_not_outlive_itself():
+    """Bar: no cell of the region above 4 s with 20 clients; here a stall of 3 s at 93 % load."""
+    assert e14_region.cell(93, 20, 3, OURS, 1) <= 4

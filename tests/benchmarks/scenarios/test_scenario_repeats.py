@@ -1,13 +1,16 @@
 """Experiments 8, 10 and 11, short, and what their models count: hedges, herds, contention."""
 
 import math
+from functools import partial
 
 import pytest
 
 from benchmarks.scenarios import contention, e08_hedging, e10_herd, e11_contention
 from benchmarks.scenarios.contention import PUBLISHED, Figures
 from benchmarks.scenarios.experiment import OURS
-from benchmarks.scenarios.herd import AGAIN, CLIENTS, HEALS, Told, client
+from benchmarks.scenarios.herd import AGAIN, HEALS, Told, client
+from benchmarks.scenarios.policies import Calls, decorator
+from benchmarks.scenarios.stragglers import Phase, played
 from holdfast import CircuitOpenError, backoff
 from holdfast.simulation.request import Request
 from holdfast.simulation.stage import Simulation
@@ -15,21 +18,35 @@ from holdfast.simulation.stage import Simulation
 
 def test_the_hedge_cuts_the_tail_for_little():
     """Bars of the median of five longer runs: 19 ms at 6 % more load; one run may be 5 % beyond."""
-    told = e08_hedging.play("50/s", e08_hedging.HEDGE, seed=2, calls=10_000).figures
+    told = e08_hedging.play("50/s", e08_hedging.HEDGE, seed=2, calls=8_000).figures
 
     assert told["p99"] <= 19.0 * 1.05
     assert told["extra"] <= 0.06 * 1.05
     assert max(told["outage"], told["later"]) <= 0.05
 
 
-def test_a_fixed_delay_doubles_the_load_in_an_outage():
-    """When everything is slow, everything is hedged; without a hedge the p99 is that of stragglers."""
-    fixed = e08_hedging.play("15/s", "after 12 ms", seed=2, calls=2000).figures
-    bare = e08_hedging.play("15/s", "no hedge", seed=2, calls=2000).figures
+DURATIONS = {
+    "exponential": lambda rng: rng.expovariate(100),
+    "half 5, half 50 ms": lambda rng: rng.lognormvariate(0.0, 0.1) * rng.choice((0.005, 0.05)),
+    "Pareto 1.1": lambda rng: 0.005 * rng.paretovariate(1.1),
+    "one in five hangs": lambda rng: 0.005 if rng.random() < 0.8 else 10.0,
+}
 
-    assert fixed["outage"] == pytest.approx(1.0)
-    assert bare["extra"] == 0.0
-    assert bare["p99"] > 50
+
+@pytest.mark.parametrize("name", DURATIONS)
+def test_the_hedge_is_sane_on_any_distribution(name):
+    """It never hedges more than a tenth of the calls, and makes no percentile worse."""
+    phases = (Phase("warm-up", 20.0), Phase("health", 20.0))
+    bare, hedged = (
+        played(
+            partial(decorator, policy, Calls("calls")), phases, 1, rate=100, draw=DURATIONS[name]
+        )[1]
+        for policy in ("no hedge", e08_hedging.HEDGE)
+    )
+
+    assert hedged.extra <= 0.10
+    for share in (0.5, 0.9, 0.99):
+        assert hedged.percentile(share) <= 1.1 * bare.percentile(share)
 
 
 def test_our_backoff_brings_a_herd_back_in_time():
@@ -39,14 +56,6 @@ def test_our_backoff_brings_a_herd_back_in_time():
     assert told["t99"] <= 11.5
     assert told["calls"] <= 7.0
     assert told["peak"] <= 360
-
-
-def test_without_jitter_the_herd_stays_together():
-    """All clients arrive at the same instants, and all but the queue's fifty go away again."""
-    told = e10_herd.play(e10_herd.ALONE, "no jitter", seed=1).figures
-
-    assert told["peak"] == 10 * CLIENTS
-    assert told["t99"] == pytest.approx(187.9, abs=0.1)
 
 
 @pytest.mark.parametrize("retry_after, waits", [(3.0, 3.0), (None, AGAIN)])
@@ -79,10 +88,10 @@ def test_a_herd_that_was_not_served_never_was():
 @pytest.mark.parametrize("kind", e11_contention.KINDS)
 def test_our_backoffs_reproduce_the_published_figures(kind):
     """Bar: within 5 % (here of 40 trials, so chance is worth another 5 %)."""
-    told = e11_contention.play("N = 20", f"{OURS}, {kind}", seed=1, trials=40).figures
+    told = e11_contention.play("N = 10", f"{OURS}, {kind}", seed=1, trials=40).figures
 
     assert told["off"] <= 0.10
-    assert told["published ms"] == PUBLISHED[20][kind][0]
+    assert told["published ms"] == PUBLISHED[10][kind][0]
 
 
 def test_one_permit_for_the_clients_of_a_process_beats_every_jitter():
