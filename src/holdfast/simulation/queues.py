@@ -55,6 +55,8 @@ class CodelQueue(Queue):
         drop_abandoned: whether those are dropped for which nobody waits any more.
     """
 
+    refused: int
+
     def __init__(self, target: float, interval: float, *, drop_abandoned: bool = False) -> None:
         super().__init__("fifo", drop_abandoned=drop_abandoned)
         self._target = target

@@ -50,6 +50,7 @@ class _Selector(selectors.DefaultSelector):
     loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Return what is ready, and let virtual time pass where nothing is."""
         ready = self.loop.let_time_pass(self, timeout)
         self.loop.adapt_resolution()
         return ready
