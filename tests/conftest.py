@@ -37,6 +37,7 @@ import asyncio
 import contextvars
 import functools
 import inspect
+import signal
 from contextlib import asynccontextmanager
 
 import pytest
@@ -178,3 +179,11 @@ def world(request):
         else:
             with asyncio.Runner(loop_factory=VirtualLoop) as runner:
                 yield Asyncio(clock, runner)
+
+
+@pytest.fixture
+def ctrl_c():
+    """Let SIGINT interrupt, as it does at a terminal; what runs in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

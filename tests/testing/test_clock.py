@@ -468,7 +468,7 @@ def test_together_patience_is_as_long_as_it_says(monkeypatch):
 
 
 @pytest.mark.real_time
-def test_together_can_be_interrupted(clock):
+def test_together_can_be_interrupted(clock, ctrl_c):
     """Ctrl-C ends it, and the functions that wait are unwound."""
 
     def endless():

@@ -196,7 +196,7 @@ def test_a_limit_is_checked(limit):
         VirtualLoop(limit=limit)
 
 
-def test_an_interruption_ends_the_loop():
+def test_an_interruption_ends_the_loop(ctrl_c):
     """Ctrl-C stops a loop that is busy with nothing but time."""
 
     async def main():
