@@ -6,7 +6,8 @@ after ``idle`` seconds without use, or, when ``max_keys`` are there and another 
 recently used first (`keyed_table` says how).  Never forgotten is one that a call is inside of, or that
 is *busy*: an open breaker, a bulkhead with calls in flight, a rate limiter in debt.  It says so itself,
 by a method ``busy(now)``.  Where all are busy, further keys share one strategy, the *overflow*: so a
-million keys of an attacker cost the memory of ``max_keys``.
+million keys of an attacker cost the memory of ``max_keys``.  A key that gets its own while calls of it
+are in the overflow has, until they end, what both admit.
 
 The parent is a breaker for the case that most keys fail at once.  It is no part of a call's way while
 it is closed: what trips it is the share of the recently used keys that are open, so one dead shard never
