@@ -1,5 +1,6 @@
 """``holdfast demo`` from end to end: real processes, played fast."""
 
+import contextlib
 import json
 import os
 import pty
@@ -19,9 +20,9 @@ LINUX = Path("/proc/self/task").is_dir()
 SOON = 5.0  # seconds for processes to end
 
 
-@pytest.fixture
-def start(tmp_path):
-    """Start the demo in the test's folder, as a shell would; it is not left behind."""
+@contextlib.contextmanager
+def starter(folder):
+    """Start the demo in a folder, as a shell would; it is not left behind."""
     started = []
 
     def start(*arguments, **options):
@@ -30,19 +31,42 @@ def start(tmp_path):
         # a background job ignores Ctrl-C, and would have its children ignore it
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **options)
+            process = subprocess.Popen(command, cwd=folder, start_new_session=True, **options)
         finally:
             signal.signal(signal.SIGINT, before)
         started.append(process)
         return process
 
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+@pytest.fixture
+def start(tmp_path):
+    with starter(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("stories")
+
+
+@pytest.fixture(scope="module")
+def stories(folder):
+    """Both stories at the same time: each lasts ten seconds, and for most of them it waits."""
+    with starter(folder) as start:
+        yield {
+            "sync": start("--sync", "--rate", "50", "--json", "results.json"),
+            "async": start("--async", "--rate", "50", "--json", "-", "--report", "other.html"),
+        }
 
 
 def children(process):
@@ -106,28 +130,28 @@ def judged(results):
     return 0 if results["all_met"] else 1
 
 
-def test_the_sync_story(start, tmp_path):
+def test_the_sync_story(stories, folder):
     """The shop collapses without Holdfast and holds with it; told in plain lines, a report and JSON."""
-    process = start("--sync", "--rate", "50", "--json", "results.json")
+    process = stories["sync"]
     out, error = (stream.decode() for stream in process.communicate(timeout=50))
 
     assert not error
-    assert process.returncode == judged(json.loads((tmp_path / "results.json").read_text()))
+    assert process.returncode == judged(json.loads((folder / "results.json").read_text()))
     assert "with Holdfast: payments hang" in out
     assert len(re.findall(r"\[(Holdfast|unprotected) [≤≥]", out)) == 8
-    assert f"Report: {tmp_path / 'holdfast-demo.html'}" in out
-    assert "</svg>" in (tmp_path / "holdfast-demo.html").read_text(encoding="utf-8")
+    assert f"Report: {folder / 'holdfast-demo.html'}" in out
+    assert "</svg>" in (folder / "holdfast-demo.html").read_text(encoding="utf-8")
     assert "\x1b" not in out
 
 
-def test_the_async_story_with_json_on_standard_output(start, tmp_path):
+def test_the_async_story_with_json_on_standard_output(stories, folder):
     """The same on asyncio; what is for people goes to standard error, so the JSON can be piped on."""
-    process = start("--async", "--rate", "50", "--json", "-", "--report", "other.html")
+    process = stories["async"]
     out, error = (stream.decode() for stream in process.communicate(timeout=50))
 
     assert process.returncode == judged(json.loads(out))
     assert "bars are met" in error
-    assert (tmp_path / "other.html").exists()
+    assert (folder / "other.html").exists()
 
 
 @pytest.mark.skipif(not LINUX, reason="looks into /proc")

@@ -24,7 +24,7 @@ def requests(*, held, settings=None, step=0.05):
     return records
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_run():
     """Make a run: with Holdfast as promised, or without it as feared; `peaks` replaces the peaks."""
 

@@ -36,18 +36,21 @@ async def silent(reader, writer):
     await writer.wait_closed()
 
 
-def test_a_prompt_shop():
+@pytest.fixture(scope="module")
+def served():
+    return asyncio.run(with_shop(prompt))
+
+
+def test_a_prompt_shop(served):
     """Every user is served, within milliseconds of the intended start."""
-    records = asyncio.run(with_shop(prompt))
-
-    assert len(records) > 40
-    assert {record.outcome for record in records} == {"ok"}
-    assert sorted(record.seconds for record in records)[len(records) // 2] < 0.02
+    assert len(served) > 40
+    assert {record.outcome for record in served} == {"ok"}
+    assert sorted(record.seconds for record in served)[len(served) // 2] < 0.02
 
 
-def test_users_of_a_silent_shop_arrive_all_the_same():
+def test_users_of_a_silent_shop_arrive_all_the_same(served):
     """An open loop: nobody waits for those before them, and each gives up after the patience."""
-    served, left_alone = asyncio.run(with_shop(prompt)), asyncio.run(with_shop(silent))
+    left_alone = asyncio.run(with_shop(silent))
 
     assert [record.at for record in left_alone] == [record.at for record in served]
     assert {(record.outcome, record.why) for record in left_alone} == {("failed", "user gave up")}

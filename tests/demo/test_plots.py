@@ -11,9 +11,15 @@ def at(instant, breaker):
     return Sample(instant, 1, 1, 1, 1, 1, breaker)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def runs(make_run):
     return [make_run(held=held) for held in (False, True)]
+
+
+@pytest.fixture(scope="module")
+def svg(runs):
+    """What most tests look at, drawn once."""
+    return draw(Settings(world="sync"), runs)
 
 
 def test_stretches_join_what_is_alike():
@@ -42,17 +48,15 @@ def test_what_is_in_use_is_drawn_on_a_fitting_axis(make_run, used, logarithmic):
     assert ("In use (logarithmic)" in svg) is logarithmic
 
 
-def test_each_request_is_a_dot(runs):
+def test_each_request_is_a_dot(svg, runs):
     """Nothing is thinned out, for it is the outliers that matter."""
-    dots = len(re.findall(r"<use ", draw(Settings(), runs)))
+    dots = len(re.findall(r"<use ", svg))
 
     assert dots >= sum(len(run.records) for run in runs)
 
 
-def test_legend_and_phases(runs):
+def test_legend_and_phases(svg):
     """All kinds of answers, all states of the breaker and all phases are named."""
-    svg = draw(Settings(world="sync"), runs)
-
     for text in (
         "payments made",
         "payments queued (fallback)",
@@ -65,9 +69,9 @@ def test_legend_and_phases(runs):
         assert f">{text}</text>" in svg
 
 
-def test_the_same_runs_give_the_same_picture(runs):
+def test_the_same_runs_give_the_same_picture(svg, runs):
     """No date and no random names in it."""
-    assert draw(Settings(), runs) == draw(Settings(), runs)
+    assert draw(Settings(world="sync"), runs) == svg
 
 
 def test_matplotlibs_own_settings_are_left_alone(runs):

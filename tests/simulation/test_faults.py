@@ -70,7 +70,7 @@ def faults(draw):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, derandomize=True, database=None, deadline=None)
 @given(st.lists(faults(), max_size=5))
 def test_however_faults_overlap_all_is_well_afterwards(timeline):
     """When the last one has ended, nothing is left of any."""

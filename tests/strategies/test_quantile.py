@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 from ddsketch import DDSketch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast import ConfigurationError
@@ -63,6 +63,7 @@ def test_it_agrees_with_the_sketch_that_it_is_modelled_on(draw):
         assert ours.quantile(q, NOW) == pytest.approx(theirs.get_quantile_value(q), rel=1e-6)
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(
     values=st.lists(st.floats(LOW, HIGH), min_size=1, max_size=200),
     q=st.floats(0.0, 1.0),
@@ -144,6 +145,7 @@ def test_with_a_least_number_the_window_stretches():
     assert quantiles.count(later + 70) >= 100
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(st.lists(st.tuples(st.floats(0.0, 30.0), st.integers(1, 60)), min_size=1, max_size=30))
 def test_a_window_with_a_least_number_never_falls_below_it(story):
     """Whatever the pauses and bursts, once there were so many values there always are."""

@@ -109,5 +109,7 @@ def test_the_timeout_does_what_its_model_does():
     """It counts what it should and nothing else, and its limit stays where it belongs."""
     run_state_machine_as_test(
         AdaptiveTimeoutMachine,
-        settings=settings(max_examples=60, stateful_step_count=30, deadline=None),
+        settings=settings(
+            settings.get_profile("machines"), max_examples=60, stateful_step_count=30
+        ),
     )

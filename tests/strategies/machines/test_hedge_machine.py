@@ -108,6 +108,8 @@ class Races(RuleBasedStateMachine):
             assert set(self.race.running) == self.running != set()
 
 
-Races.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Races.TestCase.settings = settings(
+    settings.get_profile("machines"), max_examples=60, stateful_step_count=30
+)
 TestRaces = Races.TestCase
 TestRaces.__doc__ = "Verdicts, attempts, counts and tokens are those of the model."
