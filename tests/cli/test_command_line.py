@@ -1,5 +1,6 @@
 """The command line as a user meets it, in processes of its own."""
 
+import os
 import subprocess
 import sys
 
@@ -121,3 +122,80 @@ def test_without_what_the_demo_needs_the_remedy_is_told():
     assert done.returncode == 2
     assert "rich, uvicorn" in done.stderr
     assert "pip install 'holdfast[cli]'" in done.stderr
+
+
+# -- a reader that leaves --------------------------------------------------------------------------
+
+
+def unread(*arguments, code=None, stderr=subprocess.STDOUT, **options):
+    """Run what writes into a pipe that nobody reads, as before ``| head -1``."""
+    command = [sys.executable, *(("-c", code) if code else ("-m", "holdfast.cli")), *arguments]
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        return subprocess.run(
+            command, stdout=theirs, stderr=stderr, check=False, timeout=30, **options
+        )
+    finally:
+        os.close(theirs)
+
+
+TEA = """
+seconds = 3
+load = { kind = "poisson", rate = 5 }
+servers = { workers = 5, service = { kind = "exponential", mean = 0.1 } }
+"""
+
+
+def test_what_nobody_reads_is_no_error_of_a_simulation(tmp_path):
+    """All files are written, nothing is said, and the exit code is that of a closed pipe."""
+    (tmp_path / "tea.toml").write_text(TEA)
+    played = unread("simulate", "tea.toml", "--compare", "none", "--json", "tea.json",
+                    cwd=tmp_path, stderr=subprocess.PIPE)  # fmt: skip
+
+    assert (played.returncode, played.stderr) == (141, b"")
+    assert (tmp_path / "tea.json").exists()
+    assert "</svg>" in (tmp_path / "holdfast-simulate.html").read_text(encoding="utf-8")
+
+
+def test_what_nobody_reads_is_no_error_of_the_demo():
+    """Nor of any command: it is the same for all."""
+    assert unread("demo", "--help").returncode == 141
+
+
+SAYS = "import sys; from holdfast.cli._pipes import run; run(lambda: [{}, sys.exit({})])"
+
+
+@pytest.mark.parametrize("code", [1, 2, 130])
+def test_a_failure_keeps_its_exit_code(code):
+    """What went wrong matters more than who read it."""
+    assert unread(code=SAYS.format("print(1)", code)).returncode == code
+
+
+@pytest.mark.parametrize(
+    "says", ["print('a', flush=True)", "sys.stdout.buffer.write(b'a' * 99_999)", "print('a' * 99)"]
+)
+def test_no_way_to_write_misses_it(says):
+    """As text or bytes, at once or at the end."""
+    assert unread(code=SAYS.format(says, 0)).returncode == 141
+
+
+def test_all_that_is_read_arrives():
+    """Text and bytes, of both streams, in their order."""
+    says = (
+        "print('ä'), sys.stdout.flush(), sys.stdout.buffer.write(b'b'), print('c', file=sys.stderr)"
+    )
+    code = SAYS.format(says, 0)
+    utf8 = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=utf8)
+
+    assert done.stdout == f"ä{os.linesep}b".encode()
+    assert done.stderr == f"c{os.linesep}".encode()
+
+
+def test_streams_that_are_closed_from_the_start():
+    """As by ``>&-``: there is nobody to tell, and it goes on all the same."""
+    code = f"import sys; sys.stdout = None; {SAYS.format('print(1)', 0)}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, b"")

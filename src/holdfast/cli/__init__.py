@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 
+from holdfast.cli._pipes import run
+
 EXTRA = "pip install 'holdfast[cli]'"
 
 
@@ -19,4 +21,4 @@ def main() -> None:
         if error.name != "click":
             raise
         sys.exit(f"holdfast: the command line needs {error.name}, which is not installed: {EXTRA}")
-    holdfast()
+    run(holdfast)
