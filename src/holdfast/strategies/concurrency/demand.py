@@ -23,7 +23,11 @@ the same limit already lets twice the usual rate through.  ``load / (1 - g)`` is
 recursion ``limit = limit * g + queue`` settles, with a queue that is scaled to the load.
 
 A call that was lost after r seconds shows that nobody waits longer than r: while calls are lost, no
-overload is taken for normal that would let recent latency pass r / 3, however long it lasts.
+overload is taken for normal that would let recent latency pass r / 3, however long it lasts (unless
+holding calls back was in vain).
+
+Where those that are let in are hardly ever lost, and take more than eight times as long as usual, the
+calls that are held back were not what made them slow: then all are let in again, see `cutting`.
 
 An error that comes as quickly as an answer is no sign that anybody waits in vain: it lowers the ceiling,
 to one call at the least, and that is all.  What took a few times longer than usual is a sign if none of
@@ -42,6 +46,7 @@ from math import exp, inf, sqrt
 
 from holdfast import _validate
 from holdfast._value import Value
+from holdfast.strategies.concurrency.cutting import Cutting
 from holdfast.strategies.concurrency.losses import Losses
 from holdfast.strategies.concurrency.protocol import start
 
@@ -117,9 +122,9 @@ class DemandSearch:
     """The search of one limiter: plain arithmetic, guarded by the limiter's lock."""
 
     __slots__ = (
-        "_calls", "_ceiling", "_elapsed", "_good", "_last", "_losses", "_lost_at", "_memory", "_options",
-        "_patience", "_quick", "_recent", "_run", "_share", "_span", "_squares", "_target", "_time",
-        "_times", "_warm", "high", "limit", "load", "low", "normal", "pressure",
+        "_calls", "_ceiling", "_cutting", "_elapsed", "_last", "_losses", "_lost_at", "_memory",
+        "_options", "_patience", "_quick", "_recent", "_run", "_share", "_span", "_squares", "_target",
+        "_time", "_times", "_warm", "high", "limit", "load", "low", "normal", "pressure",
     )  # fmt: skip
 
     def __init__(self, options: demand, low: float, high: float, initial: int | None) -> None:
@@ -148,6 +153,7 @@ class DemandSearch:
         self._run = 0
         """How many losses there were since the last quick one."""
         self._losses = Losses()
+        self._cutting = Cutting()
         self._lost_at = -inf
         self._weigh()
 
@@ -159,8 +165,9 @@ class DemandSearch:
             self._elapsed += min(gap, self._memory / 8)
         if rtt < 0.0:  # noqa: PLR1730 - max() is a call; a clock may be set back
             rtt = 0.0
+        took = rtt
         if dropped:
-            self._lose(now, rtt)
+            self._lose(now, rtt, in_flight)
             rtt = max(rtt, self._recent)  # a loss is no good news
         else:
             self._losses.answered()
@@ -173,7 +180,9 @@ class DemandSearch:
         recent += (self._share if rtt > recent else self._quick) * (rtt - recent)
         recent = min(recent, target / STEEPEST)  # more would change nothing but how long it lasts
         self._recent = recent
-        if recent > target and now - self._lost_at <= self._memory:
+        if recent <= target:
+            self._cutting.vain = False
+        elif self._pressing(now, took, lost=dropped):
             g = self.pressure = max(STEEPEST, target / recent)
             self.limit = max(self.low, min(self._ceiling, self.load / (1.0 - g)))
             return self.limit
@@ -183,7 +192,18 @@ class DemandSearch:
         self.limit = self._ceiling
         return self.limit
 
-    def _lose(self, now: float, rtt: float) -> None:
+    def _pressing(self, now: float, took: float, *, lost: bool) -> bool:
+        """Return whether calls are held back while latency is high: if others are lost, and it helps."""
+        if now - self._lost_at > self._memory:
+            return False
+        if self.pressure >= 1.0:
+            self._cutting.begin(now)
+        elif self._cutting.in_vain(now, took, self.normal, lost=lost):
+            self._lost_at = -inf
+            return False
+        return True
+
+    def _lose(self, now: float, rtt: float, in_flight: int) -> None:
         """Lower the ceiling, and note how long a call may take before it is lost."""
         quick = rtt <= QUICK * self.normal
         least = min(1.0, self.high) if quick else self.low
@@ -198,7 +218,9 @@ class DemandSearch:
         if quick or not self._calls or (patience < tolerated and self._run < RUN):
             return
         self._patience = patience
-        if self._losses.lost(usual=self.pressure >= 1.0):
+        losses, least = self._losses, self.load / (1.0 - STEEPEST)
+        unusual = losses.lost(usual=self.pressure >= 1.0)
+        if unusual and self._cutting.worth(losses.recent, 1.0 - least / max(in_flight, least, 1.0)):
             self._lost_at = now
         if not self._warm:
             self._target = min(self._target, self._patience)
