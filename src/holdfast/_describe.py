@@ -2,7 +2,9 @@
 
 The worst case is computed from the inside out: each layer turns the attempts and the longest duration
 of what is inside it into its own.  A duration without bound is `inf`; a fallback's own time is unknown
-and left out.
+and left out.  The time that a gate lets a call wait for its turn is part of what it is around: of each
+attempt inside a retry, of the whole outside of it; the sentence says which.  What the strategies of a
+`Keyed` add can't be told before its keys are met, and is left out, with a word.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ class Worst(NamedTuple):
     hinted: float
     """The seconds where the dependency asks for the longest delays, with ``Retry-After``."""
     because: str
+    waits: tuple[str, ...] = ()
+    """What of the seconds is waiting for a turn, and isn't told by ``because``."""
 
 
 class _Highest:
@@ -48,7 +52,9 @@ def described(name: str, strategies: tuple[Any, ...]) -> str:
     for place, one in enumerate(strategies):
         lines.append(f"{'   ' * place}└─ {summary(one)}")
     lines.append(f"{'   ' * len(strategies)}└─ the function")
-    lines.append(f"worst case: {_spelt(worst_case(strategies))}")
+    keyed = any(getattr(one, "kind", "") == "keyed" for one in strategies)
+    unknown = "; what the keys' strategies add is not counted" if keyed else ""
+    lines.append(f"worst case: {_spelt(worst_case(strategies))}{unknown}")
     return "\n".join(lines)
 
 
@@ -74,9 +80,11 @@ def _around(strategy: Any, inner: Worst) -> Worst:
     learnt = getattr(strategy, "ceiling", None)
     limit = strategy.seconds if isinstance(strategy, Timeout) else learnt
     if limit is None:
-        return _longer(inner, _queueing(strategy))
-    because = inner.because if inner.seconds <= limit else f"cut by the timeout of {limit:g} s"
-    return Worst(inner.attempts, min(limit, inner.seconds), min(limit, inner.hinted), because)
+        return _queued(strategy, inner)
+    if inner.seconds <= limit:
+        return inner._replace(hinted=min(limit, inner.hinted))
+    because = f"cut by the timeout of {limit:g} s"
+    return Worst(inner.attempts, limit, min(limit, inner.hinted), because)
 
 
 def _hedged(hedge: Any, inner: Worst) -> Worst:
@@ -93,39 +101,60 @@ def _hedged(hedge: Any, inner: Worst) -> Worst:
         inner.attempts * (steps + 1),
         inner.seconds + steps * min(fixed, inner.seconds),
         inner.hinted + steps * min(fixed, inner.hinted),
-        f"{steps} more after one of {inner.seconds:g} s" if finite else inner.because,
+        f"{steps} more after one of {_each(inner)}" if finite else inner.because,
     )
 
 
-def _longer(inner: Worst, seconds: float) -> Worst:
-    return inner._replace(seconds=inner.seconds + seconds, hinted=inner.hinted + seconds)
+def _queued(strategy: Any, inner: Worst) -> Worst:
+    wait, where = _queueing(strategy), getattr(strategy, "kind", "gate")
+    if wait == 0 or inner.seconds == math.inf:
+        return inner
+    if wait == math.inf:
+        return Worst(inner.attempts, wait, wait, f"nothing limits the wait at the {where}")
+    return inner._replace(
+        seconds=inner.seconds + wait,
+        hinted=inner.hinted + wait,
+        waits=(f"{wait:g} s waiting at the {where}", *inner.waits),
+    )
 
 
 def _retried(retry: Retry, inner: Worst) -> Worst:
     elapsed = math.inf if retry.max_elapsed is None else retry.max_elapsed
-    if retry.attempts is None:
-        longest = elapsed + inner.seconds
-        because = "the retry goes on" + ("" if elapsed == math.inf else f" for {elapsed:g} s")
-        return Worst(math.inf, longest, elapsed + inner.hinted, because)
-    again = retry.attempts - 1
-    backoff = retry._backoff  # noqa: SLF001 - our own
+    most = math.inf if retry.attempts is None else retry.attempts
     asked = RETRY_AFTER_CAP * (1 + RETRY_AFTER_JITTER) if retry.respect_retry_after else 0.0
-    waits = _delays(backoff, again)
+    waits = _delays(retry._backoff, most - 1)  # noqa: SLF001 - our own
+    hinted = _delays(retry._backoff, most - 1, asked)  # noqa: SLF001 - the same
+    longest = most * inner.seconds + waits
+    if inner.seconds == math.inf:
+        because = inner.because
+    elif elapsed + inner.seconds < longest:
+        because = f"no attempt begins after {elapsed:g} s, and the last one takes {_each(inner)}"
+    elif most == math.inf:
+        because = "the retry goes on"
+    else:
+        comma = "," if inner.waits else ""
+        because = f"{most} × {_each(inner)}{comma} and delays of {waits:.3g} s"
     return Worst(
-        inner.attempts * retry.attempts,
-        min(elapsed + inner.seconds, retry.attempts * inner.seconds + waits),
-        min(elapsed + inner.hinted, retry.attempts * inner.hinted + _delays(backoff, again, asked)),
-        inner.because
-        if inner.seconds == math.inf
-        else f"{retry.attempts} × {inner.seconds:g} s and delays of {waits:.3g} s",
+        inner.attempts * most,
+        min(elapsed + inner.seconds, longest),
+        min(elapsed + inner.hinted, most * inner.hinted + hinted),
+        because,
     )
 
 
-def _delays(backoff: Backoff, number: int, least: float = 0.0) -> float:
+def _each(inner: Worst) -> str:
+    """Return how long one attempt takes, and how much of it is waiting."""
+    told = f", of which {' and '.join(inner.waits)}" if inner.waits else ""
+    return f"{inner.seconds:g} s{told}"
+
+
+def _delays(backoff: Backoff, number: float, least: float = 0.0) -> float:
     """Return the longest sum of so many delays, each of at least ``least``, in seconds."""
+    if number == math.inf:
+        return math.inf
     highest = cast("Random", _Highest())
     total, previous = 0.0, None
-    for attempt in range(1, min(number, MANY) + 1):
+    for attempt in range(1, int(min(number, MANY)) + 1):
         previous = max(least, backoff.delay(attempt, previous, highest))
         total += previous
     return total + max(0, number - MANY) * (previous or 0.0)
@@ -145,7 +174,8 @@ def _spelt(worst: Worst) -> str:
     )
     if worst.attempts == 1:
         many = "1 attempt"
-    text = f"{many}, {_long(worst.seconds)} ({worst.because})"
+    after = f", after {' and '.join(worst.waits)}" if worst.waits else ""
+    text = f"{many}, {_long(worst.seconds)} ({worst.because}{after})"
     if worst.hinted > worst.seconds:
         text += f"; with the longest Retry-After {_long(worst.hinted)}"
     return text

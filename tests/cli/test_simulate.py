@@ -87,6 +87,21 @@ def test_a_policy_of_ones_own(run):
     assert policies == ["none", "tea_policies:pipeline"]
 
 
+def test_the_policies_that_a_scenario_names(run, tmp_path):
+    """They are played, unless others are asked for; one's own come on top."""
+    (tmp_path / "named.toml").write_text(f'compare = ["timeout", "hedge"]\n{TEA}')
+    arguments = ("--seeds", "1", "--report", "", "--json", "-")
+
+    for asked, played in (
+        ((), ["timeout", "hedge"]),
+        (("--policy", "tea_policies:pipeline"), ["timeout", "hedge", "tea_policies:pipeline"]),
+        (("--compare", "none"), ["none"]),
+        (("--compare", "", "--policy", "tea_policies:pipeline"), ["tea_policies:pipeline"]),
+    ):
+        done = run("named.toml", *asked, *arguments)
+        assert [one["policy"] for one in json.loads(done.stdout)["policies"]] == played
+
+
 def test_json_on_standard_output_is_alone_there(run, tmp_path):
     """What is for people goes to standard error; equal seeds give equal bytes."""
     arguments = ("tea.toml", "--compare", "none", "--seeds", "1", "--seed", "7", "--report", "")

@@ -7,8 +7,10 @@ import pytest
 from holdfast import (
     Bulkhead,
     CircuitBreaker,
+    ConcurrencyLimiter,
     Fallback,
     Hedge,
+    Keyed,
     Pipeline,
     RateLimiter,
     Retry,
@@ -77,6 +79,64 @@ WORST = {
     "a fallback": ((Fallback(None), Timeout(2.0)), 1, 2.0),
     "thousands of attempts": ((Retry(5_000, backoff=SECOND), Timeout(1.0)), 5_000, 9_999.0),
 }
+
+
+QUEUE = Bulkhead(1, queue=1, max_wait=3.0)
+SENTENCES = {
+    "each attempt waits": (
+        (
+            Retry(3, backoff=SECOND),
+            ConcurrencyLimiter(queue=5, max_wait=0.5),
+            RateLimiter(1, max_wait=3.0),
+            Timeout(2.0),
+        ),
+        "of which 0.5 s waiting at the concurrency limiter and 3 s waiting at the rate limiter, and",
+    ),
+    "no queue, no word": (
+        (Retry(2, backoff=SECOND), Bulkhead(1), Timeout(2.0)),
+        "2 × 2 s and delays",
+    ),
+    "the whole waits": (
+        (QUEUE, Retry(3, backoff=SECOND), Timeout(2.0)),
+        "3 × 2 s and delays of 2 s, after 3 s waiting at the bulkhead)",
+    ),
+    "a single attempt waits": (
+        (QUEUE, Timeout(2.0)),
+        "5 s (cut by the timeout of 2 s, after 3 s waiting at the bulkhead)",
+    ),
+    "a timeout around the wait": (
+        (Timeout(4.0), QUEUE, Timeout(2.0)),
+        "4 s (cut by the timeout of 4 s)",
+    ),
+    "a wider timeout": ((Timeout(9.0), QUEUE, Timeout(2.0)), "after 3 s waiting at the bulkhead)"),
+    "a wait without bound": (
+        (Bulkhead(1, queue=1), Timeout(2.0)),
+        "for ever (nothing limits the wait at the bulkhead)",
+    ),
+    "a function without bound": ((QUEUE,), "for ever (nothing limits the function)"),
+    "hedges wait": (
+        (Hedge(after=0.5), QUEUE, Timeout(2.0)),
+        "one of 5 s, of which 3 s waiting at the",
+    ),
+    "max_elapsed": (
+        (Retry(9, backoff=SECOND, max_elapsed=4.0), QUEUE, Timeout(2.0)),
+        "9 s (no attempt begins after 4 s, and the last one takes 5 s, of which 3 s waiting at the",
+    ),
+    "keys": (
+        (Keyed(str, lambda _: QUEUE), Timeout(2.0)),
+        "2 s (cut by the timeout of 2 s); what the keys' strategies add is not counted",
+    ),
+    "for ever": ((Retry(None, backoff=backoff.constant(0.0)), Timeout(2.0)), "(the retry goes on)"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::holdfast.CompositionWarning")
+@pytest.mark.parametrize("case", SENTENCES)
+def test_the_sentence_says_what_the_seconds_are_made_of(case):
+    """Waiting for a turn is counted with each attempt inside a retry, and once outside of it."""
+    strategies, words = SENTENCES[case]
+
+    assert words in Pipeline("p", *strategies).describe().splitlines()[-1]
 
 
 @pytest.mark.filterwarnings("ignore::holdfast.CompositionWarning")

@@ -36,10 +36,10 @@ def swept(storm):
 
 @pytest.fixture
 def printed():
-    """What a terminal of 80 columns without colours shows of something."""
+    """What a terminal without colours, of 80 columns by default, shows of something."""
 
-    def text(renderable):
-        console = Console(width=80, color_system=None)
+    def text(renderable, width=80):
+        console = Console(width=width, color_system=None)
         with console.capture() as capture:
             console.print(renderable)
         return capture.get()

@@ -121,6 +121,14 @@ SCENARIOS = (
         servers=Servers(workers=6, service=Exponential(mean=0.1), drop_abandoned=True),
         clients=Clients(count=4, shared=True),
     ),
+    Scenario(
+        name="rows",
+        seconds=20,
+        load=Closed(users=40, think=Constant(value=4.0)),
+        servers=Servers(workers=30, service=Lognormal(median=0.02, sigma=0.2), conflicts=True),
+        clients=Clients(count=2, keys=4, zipf=0.5, critical=0.3, sheddable=0.2),
+        network=Network(delay=Uniform(low=0.006, high=0.014)),
+    ),
 )
 
 

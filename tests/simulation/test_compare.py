@@ -11,7 +11,7 @@ from holdfast import ConfigurationError
 from holdfast.simulation.compare import Comparison, Played, Spread, compare
 from holdfast.simulation.errors import Endless, SimulationError
 from holdfast.simulation.policies import Policy
-from holdfast.simulation.table import table
+from holdfast.simulation.table import _is_far, table
 from holdfast.simulation.wording import columns, duration, rate, share, winners
 
 
@@ -194,6 +194,68 @@ def test_the_table_has_medians_and_ranges(comparison, printed):
     assert "not seen" in text
     assert "medians of 2 seeds" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.fixture
+def wide(comparison):
+    """A comparison with figures that need much room, of which one alone has a range to look at."""
+    near = {"success": 0.815, "goodput": 2.7, "failed": 15_431, "amplification": 2.66, "p99": 0.463}
+    far = near | {"success": 0.823, "goodput": 2.71, "failed": 15_241, "amplification": 2.68}
+    policies = [
+        [near | {"ttr": 21.0}, far | {"ttr": None}],
+        [near | {"ttr": 2.0}, far | {"ttr": 2.0}],
+    ]
+    return with_figures(comparison, *policies)
+
+
+def test_a_wide_terminal_has_room_for_all_ranges(wide, printed):
+    """Nothing is left out where it need not be."""
+    text = printed(table(wide), 120)
+
+    for between in ("[81.5–82.3]", "[15,241–15,431]", "[21 s–not seen]", "[2.66–2.68]"):
+        assert between in text
+    assert text.rstrip().endswith("medians of 2 seeds, [lowest–highest]")
+
+
+def test_narrow_ranges_are_left_out_first(wide, printed):
+    """On 80 columns those are told that are another story than the median, and that the rest isn't."""
+    text = printed(table(wide))
+
+    assert "[21 s–not seen]" in text
+    assert text.count("[") == 2
+    assert "more than a tenth away" in text
+    assert text.count("policy ") == 3  # one heading, two policies
+
+
+def test_without_room_for_ranges_all_figures_stay_in_one_table(wide, printed):
+    """And it says that ranges are missing."""
+    text = printed(table(wide), 68)
+
+    assert "[" not in text
+    assert text.rstrip().endswith("medians of 2 seeds; there is no room for their ranges")
+    assert text.count("───\n") == 1
+
+
+@pytest.mark.parametrize("width", [60, 40, 25])
+def test_a_table_is_split_before_its_cells_are_folded(wide, printed, width):
+    """Several tables with all policies each, one below the other; no figure is lost or broken."""
+    text = printed(table(wide), width)
+    lines = text.splitlines()
+
+    assert max(map(len, lines)) <= width
+    assert text.count("policy 0") == text.count("policy 1") == text.count("───\n") > 1
+    for figure in ("81.9 %", "2.7/s", "[21 s–not seen]", "15,336", "2.67", "463 ms", "2 s"):
+        assert figure in text
+
+
+@pytest.mark.parametrize(
+    "low, median, high, told",
+    [(90, 100, 110, False), (89, 100, 101, True), (99, 100, 111, True), (0, 0, 0, False),
+     (0, 0, 1, True), (1, 2, None, True), (None, None, None, False)],
+)  # fmt: skip
+def test_which_ranges_are_another_story(low, median, high, told):
+    """Those that go further from the median than a tenth of it, or have no end."""
+    assert _is_far(Spread(median=median, low=low, high=high)) == told
 
 
 @pytest.mark.parametrize("seconds, word", [(47.5, "not seen"), (48, "never")])

@@ -161,6 +161,31 @@ def test_files_that_cannot_be_read(folder):
             files.load(file)
 
 
+def test_policies_and_figures_that_do_not_exist(folder):
+    """All names are looked up when a file is read, not when all is played; and all are told."""
+    text = f'compare = ["none", "hegde"]\ncolumns = ["p99", "falt.p99"]\n{STORM}'
+    found = problems(folder, text.replace("workers", 'protect = "sheder"\nworkers'))
+
+    assert [problem.partition(":")[0] for problem in found] == [
+        "compare[1] = 'hegde'",
+        "columns[1] = 'falt.p99'",
+        "servers.protect = 'sheder'",
+    ]
+    for problem, name in zip(found, ("hedge", "fault.p99", "shedder"), strict=True):
+        assert f"(did you mean {name!r}?)" in problem
+
+
+@pytest.mark.parametrize("key", ["compare", "columns"])
+def test_names_are_an_array_of_strings(folder, key):
+    """One name alone is none, and neither is a number."""
+    assert problems(folder, f'{key} = "none"\n{STORM}') == (
+        f'{key} = "none" is not allowed: it must be an array',
+    )
+    assert problems(folder, f"{key} = [3]\n{STORM}") == (
+        f"{key}[0] = 3 is not allowed: it must be a string",
+    )
+
+
 # -- recordings ------------------------------------------------------------------------------------
 
 RECORDED = STORM.replace(

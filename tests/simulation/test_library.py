@@ -1,13 +1,18 @@
 """The ready scenarios: each can be read, tells its story, and is played in seconds."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
 from holdfast.simulation import files
 from holdfast.simulation.compare import compare
+from holdfast.simulation.policies import policy
+from holdfast.simulation.wording import columns
 
 NAMES = files.ready()
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "scenario-files.md"
 MOST_USERS = 20_000  # with three policies and three seeds, what a minute is too long for
 
 
@@ -18,15 +23,19 @@ def test_the_incidents_that_readers_know():
         "brownout",
         "cache-stampede",
         "cold-start",
+        "contention",
+        "criticality",
         "dead-shard",
         "diurnal-peak",
         "error-burst",
         "flash-crowd",
+        "grey-failure",
         "layered-retries",
         "lossy-network",
         "overload",
         "retry-storm",
         "slow-dependency",
+        "stragglers",
         "thundering-herd",
     }
 
@@ -45,6 +54,8 @@ def test_a_ready_scenario_tells_what_to_look_at(name):
     assert scenario.story.endswith(".")
     assert "  " not in scenario.story
     assert users <= MOST_USERS
+    assert [policy(name).name for name in scenario.compare] == list(scenario.compare)
+    assert len(columns(scenario)) >= len(scenario.columns)
 
 
 def test_policies_differ():
@@ -57,9 +68,30 @@ def test_policies_differ():
     assert standard.peak_queue < none.peak_queue / 10
 
 
+def test_the_reference_has_all_of_them_and_one_for_each_experiment():
+    """13 and 15 need a store that a fleet shares."""
+    page = PAGE.read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (\d+) [^|]*\| ([^|]*) \|$", page, flags=re.MULTILINE))
+
+    assert set(NAMES) <= set(re.findall(r"`([\w-]+)`", page))
+    assert [int(number) for number in rows] == list(range(1, 16))
+    for number, row in rows.items():
+        named = re.findall(r"`([\w-]+)`", row)
+        assert set(named) <= set(NAMES)
+        assert bool(named) == (number not in ("13", "15"))
+
+
 def test_a_shedder_at_the_server():
     """A scenario file can name the policy of its servers."""
     scenario = files.scenario("shed-overload")
 
     assert scenario.servers.protect(scenario).strategies[0].kind == "load shedder"
     assert scenario.load == files.scenario("overload").load
+
+
+def test_a_limiter_at_the_server():
+    """The other one; it reads priorities, which the scenario has."""
+    scenario = files.scenario("criticality")
+
+    assert scenario.servers.protect(scenario).strategies[0].kind == "concurrency limiter"
+    assert scenario.clients.critical + scenario.clients.sheddable == 1

@@ -58,6 +58,59 @@ def test_nothing_is_shown_of_what_never_happened(comparison):
     assert PANELS["breakers"] not in plots.shown(replace(comparison, played=calm))
 
 
+@pytest.mark.parametrize("kind, column", [("limits", "limit"), ("budgets", "tokens")])
+def test_limits_and_budgets_are_shown_where_they_move(comparison, kind, column):
+    """A level that stands still tells nothing, and neither do policies without one."""
+
+    def with_level(*levels):
+        played = comparison.played[0]
+        length = len(played.series.open)
+        series = replace(played.series, **{column: (levels * length)[:length]})
+        return replace(comparison, played=(replace(played, series=series),))
+
+    panel = PANELS[kind]
+
+    assert panel in plots.shown(comparison)
+    assert [plots.has(panel, played) for played in comparison.played] == [False, True]
+    assert panel in plots.shown(with_level(10.0, 9.5))
+    assert panel not in plots.shown(with_level(10.0))
+    assert panel not in plots.shown(with_level(None))
+    assert drawn(lambda: plots.cell(with_level(None), panel, 0)).startswith("<svg")
+
+
+def test_a_limit_is_told_by_its_range(comparison):
+    """In the caption and to those who can't see it; and that there is none."""
+    bare, standard = comparison.played
+    told = caption(PANELS["limits"], standard)
+
+    assert re.fullmatch(r"between [\d.]+ and 100", told)
+    assert told in alternative(PANELS["limits"], standard)
+    assert re.fullmatch(r"between [\d.]+ and 10", caption(PANELS["budgets"], standard))
+    assert caption(PANELS["budgets"], bare) == "none to show"
+
+
+@pytest.mark.parametrize(
+    "low, high, marks",
+    [
+        (0.05, 100, "0.1, 1, 10, 100"),
+        (21, 34, "20, 50"),
+        (0.4, 3, "0.5, 1, 2"),
+        (1500, 90_000, "1,000, 10,000, 100,000"),
+    ],
+)
+def test_logarithmic_axes_have_marks_wherever_they_lie(comparison, low, high, marks):
+    """A limit that moves between 21 and 34 crosses no power of ten."""
+    played = comparison.played[0]
+    length = len(played.series.open)
+    series = replace(played.series, limit=(low, high, *(None,) * (length - 2)))
+    moved = replace(comparison, played=(replace(played, series=series),))
+    axes = axes_of(moved, "limits", 0)
+    bottom, top = axes.get_ylim()
+    shown = [at for at in axes.yaxis.get_majorticklocs() if bottom <= at <= top]
+
+    assert ", ".join(axes.yaxis.get_major_formatter()(at, 0) for at in shown) == marks
+
+
 @pytest.mark.parametrize(
     "seconds,labels",
     [

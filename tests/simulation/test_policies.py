@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -25,7 +26,7 @@ from holdfast.simulation.load import Poisson
 from holdfast.simulation.policies import READY, Policy, policy
 from holdfast.simulation.rehearsal import rehearse
 from holdfast.simulation.renewed import renewed
-from holdfast.simulation.scenario import Scenario, Servers
+from holdfast.simulation.scenario import Clients, Scenario, Servers
 
 SCENARIO = Scenario(
     name="tea",
@@ -80,6 +81,15 @@ def test_standard_goes_by_key_where_there_are_shards():
     kinds = [type(one) for one in READY["standard"].make(sharded).strategies]
 
     assert Keyed in kinds
+
+
+@pytest.mark.parametrize("limit, floor", [(1.0, 0.05), (0.02, 0.02)])
+def test_an_adaptive_timeout_goes_no_higher_than_the_fixed_one(limit, floor):
+    """However short that is."""
+    scenario = replace(SCENARIO, clients=Clients(attempt_timeout=limit))
+    [learnt] = READY["adaptive-timeout"].make(scenario).strategies
+
+    assert (learnt.floor, learnt.ceiling) == (floor, limit)
 
 
 def test_an_unknown_policy():

@@ -85,12 +85,22 @@ def test_the_command_is_guessed_where_it_is_not_told(comparison):
 
 
 def test_every_plot_has_a_text_alternative(report):
-    """Each picture is one of a policy and a thing to look at, and says so with its figures."""
+    """Each picture is one of a policy and a thing to look at, and says so with its figures.
+
+    Five of both policies, and limit and budget of the one that has them.
+    """
     labels = re.findall(r'<div role="img" aria-label="([^"]*)">\s*<svg', report)
 
-    assert len(labels) == len(set(labels)) == report.count("<figure>") == 10
+    assert len(labels) == len(set(labels)) == report.count("<figure>") == 12
     assert all(re.search(r"\d", label) for label in labels)
     assert any(label.startswith("Users served per second with standard: ") for label in labels)
+
+
+def test_what_a_policy_does_not_have_is_no_plot_but_a_word(report):
+    """Who has no limit and no budget leaves no empty axes, and keeps the place in its row."""
+    nothing = '<figure class="none"><figcaption><b>none</b><span>none to show</span></figcaption>'
+
+    assert report.count(nothing) == report.count('class="none"') == 2
 
 
 def test_the_table_has_every_policy(report, comparison):

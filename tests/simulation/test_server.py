@@ -17,6 +17,7 @@ from holdfast.simulation import (
     Simulation,
 )
 from holdfast.simulation.cache import Store
+from holdfast.simulation.rows import Rows
 
 
 class Bench:
@@ -29,10 +30,10 @@ class Bench:
         self.outcomes = {}
         self.times = []
 
-    def send(self, number, at=0.0, work=None, patience=None):
+    def send(self, number, at=0.0, work=None, patience=None, key=0):
         """Have request ``number`` come at an instant."""
         work = self.service.draw(self.simulation.stream("work")) if work is None else work
-        request = Request(number, at, 0, 0, work)
+        request = Request(number, at, 0, key, work)
         self.simulation.at(at, lambda: self._spawn(request, patience))
 
     def _spawn(self, request, patience):
@@ -225,6 +226,30 @@ def test_a_warm_cache_hits_as_often_as_said(simulation):
         Cache(items=50, hit=Constant(value=0.001), hit_rate=0.8), simulation.stream("cache")
     )
     assert sum(store.hit() is not None for _ in range(5000)) / 5000 == pytest.approx(0.8, abs=0.02)
+
+
+def test_two_who_update_a_row_at_once_are_in_conflict(simulation):
+    """Whoever is done first wins, of those whose work has begun before; each key is a row."""
+    bench = Bench(simulation, workers=3)
+    bench.server.rows = Rows()
+    for number, (at, work, key) in enumerate([(0, 2.0, 0), (0, 1.0, 0), (0, 1.5, 1), (1, 1.5, 0)]):
+        bench.send(number, at, work, key=key)
+    simulation.run(10)
+
+    stale = "the row has been written by another"
+    assert bench.outcomes == {0: stale, 1: 1.0, 2: 1.5, 3: 2.5}
+    assert (bench.server.served, bench.server.failed) == (3, 1)
+
+
+def test_who_waits_in_the_queue_has_read_nothing_yet(simulation):
+    """With one worker nobody is ever in another's way."""
+    bench = Bench(simulation)
+    bench.server.rows = Rows()
+    for number in range(3):
+        bench.send(number)
+    simulation.run(10)
+
+    assert bench.outcomes == {0: 1.0, 1: 2.0, 2: 3.0}
 
 
 def test_a_sick_server_refuses_fails_or_says_nothing(simulation):

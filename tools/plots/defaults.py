@@ -1,7 +1,7 @@
 """`standard` with one thing changed at a time, in several incidents: what decides each default."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -59,12 +59,19 @@ def long_stall() -> Scenario:
     return scenario
 
 
+def slow() -> Scenario:
+    """Return stragglers of which half are lost once everything takes twenty times as long."""
+    scenario = files.scenario("stragglers")
+    return replace(scenario, clients=replace(scenario.clients, attempt_timeout=1.0))
+
+
 INCIDENTS: dict[str, Callable[[], Scenario]] = {
     "retry-storm": partial(files.scenario, "retry-storm"),
     "long-stall": long_stall,
     "brownout": partial(files.scenario, "brownout"),
     "background-noise": partial(files.scenario, "background-noise"),
     "error-burst": partial(files.scenario, "error-burst"),
+    "slow": slow,
     "layered-retries": partial(files.scenario, "layered-retries"),
 }
 COLUMNS = (
@@ -74,6 +81,7 @@ COLUMNS = (
     Column("background-noise", "20 % errors: served", "health.success"),
     Column("error-burst", "50 % errors: served a second", "goodput"),
     Column("error-burst", "and attempts per user", "amplification"),
+    Column("slow", "all 20 times slower: served", "fault.success"),
     Column("layered-retries", "three layers, leaf dead: attempts per user", "amplification"),
 )
 

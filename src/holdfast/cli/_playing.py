@@ -40,7 +40,10 @@ def play(wish: Wish) -> None:
     out = sys.stderr if wish.json_file == "-" else sys.stdout
     console = _console(out)
     scenario = files.scenario(wish.scenario)
-    policies = _policies(wish.policies)
+    named = wish.compared
+    if named is None:
+        named = scenario.compare or wish.usual
+    policies = _policies((*named, *wish.own))
     for one in policies:
         rehearse(one, scenario)
     table, figures, html, cost = (_sweep if wish.axes else _compare)(wish, scenario, policies)

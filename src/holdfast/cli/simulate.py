@@ -42,7 +42,10 @@ class Wish:
     """What the user wants."""
 
     scenario: str
-    policies: tuple[str, ...]
+    compared: tuple[str, ...] | None
+    """What is asked for; None for what the scenario names, or the usual ones."""
+    usual: tuple[str, ...]
+    own: tuple[str, ...]
     axes: tuple[str, ...]
     seeds: tuple[int, ...]
     report: Path | None
@@ -98,7 +101,7 @@ def _shown(ctx: click.Context, _option: click.Parameter, name: str | None) -> No
     "compared",
     metavar="NAMES",
     help="The policies to play, separated by commas; 'all' for all that --list-policies shows.  "
-    f"[default: {USUAL[0]}; {SWEPT[0]} in a sweep]",
+    f"[default: those that the scenario names, or {USUAL[0]}; {SWEPT[0]} in a sweep]",
 )
 @click.option(
     "--seeds",
@@ -176,7 +179,9 @@ def simulate(
     policies, runs = SWEPT if axes else USUAL
     wish = Wish(
         scenario=scenario,
-        policies=_chosen(compared or policies, own),
+        compared=None if compared is None else _chosen(compared, own),
+        usual=_names(policies),
+        own=own,
         axes=axes,
         seeds=tuple(range(seed, seed + (seeds or runs))),
         report=Path(report) if report else None,
@@ -227,13 +232,14 @@ def _sorted(
 
 
 def _chosen(compared: str, own: tuple[str, ...]) -> tuple[str, ...]:
-    names: list[str] = []
-    for name in (*(name.strip() for name in compared.split(",")), *own):
-        if name and name not in names:
-            names.append(name)
-    if not names:
+    names = _names(compared)
+    if not names and not own:
         raise click.UsageError("--compare names no policy; --list-policies shows which there are")
-    return tuple(names)
+    return names
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in listed.split(",") if name.strip())
 
 
 def _cores() -> int:

@@ -34,7 +34,7 @@ from holdfast.simulation.load import Bursty, Closed, Diurnal, Load, Poisson, Ram
 from holdfast.simulation.network import Link
 from holdfast.simulation.play import Run, play
 from holdfast.simulation.policies import READY, Policy
-from holdfast.simulation.request import Refused, Request, ServerError, TooLate
+from holdfast.simulation.request import Conflict, Refused, Request, ServerError, TooLate
 from holdfast.simulation.scenario import Cache, Clients, Network, Scenario, Servers
 from holdfast.simulation.server import Server
 from holdfast.simulation.stage import Simulation
@@ -47,6 +47,7 @@ __all__ = [
     "Cache",
     "Clients",
     "Closed",
+    "Conflict",
     "Constant",
     "Distribution",
     "Diurnal",

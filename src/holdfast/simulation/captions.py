@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from html import escape
 
 from holdfast.simulation.compare import Played
 from holdfast.simulation.plots import DOTTED, Line, Panel
 from holdfast.simulation.results import Figures, Phase
-from holdfast.simulation.wording import NOTHING, count, duration, rate, share, times
+from holdfast.simulation.wording import NOTHING, count, duration, quantity, rate, share, times
 
 
 def caption(panel: Panel, played: Played) -> str:
@@ -23,7 +23,7 @@ def alternative(panel: Panel, played: Played) -> str:
     phases = {"before the fault": figures.health, "in it": figures.fault, "after it": figures.after}
     known = {name: phase for name, phase in phases.items() if phase} or {"in the whole run": whole}
     parts = "; ".join(f"{name} {_of_phase(panel.kind, phase)}" for name, phase in known.items())
-    if panel.kind in ("breakers", "queue"):
+    if panel.kind in ("breakers", "limits", "budgets", "queue"):
         parts = told(panel.kind, figures, played)
     return f"{panel.title} with {played.policy}: {parts}."
 
@@ -40,6 +40,9 @@ def told(kind: str, figures: Figures, played: Played) -> str:
             return f"{_word(times, figures.amplification)} per user {where}"
         case "breakers":
             return f"at most {count(max(played.series.open, default=0))}"
+        case "limits" | "budgets":
+            series = played.series
+            return _between(series.limit if kind == "limits" else series.tokens)
     return f"at most {count(figures.peak_queue)}"
 
 
@@ -67,6 +70,11 @@ def _of_phase(kind: str, phase: Phase) -> str:
         case "latency":
             return f"p50 {_word(duration, phase.p50)}, p99 {_word(duration, phase.p99)}"
     return f"{_word(times, phase.amplification)} per user"
+
+
+def _between(values: Iterable[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"between {quantity(min(known))} and {quantity(max(known))}" if known else "none to show"
 
 
 def _word(how: Callable[[float], str], value: float | None) -> str:

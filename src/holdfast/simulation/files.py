@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -102,16 +103,33 @@ def load(file: str | Path) -> Scenario:
         from holdfast.simulation.problems import problems
 
         raise ScenarioError(str(file), *problems(Scenario, tables, error.errors())) from None
-    return found if protect is None else _protected(found, protect, file)
+    wrong = list(_misnamed(found))
+    if protect is not None:
+        try:
+            make = policy(str(protect), GUARDS).make
+        except ConfigurationError as error:
+            wrong.append(f"servers.protect = {protect!r}: {error}")
+        else:
+            found = replace(found, servers=replace(found.servers, protect=make))
+    if wrong:
+        raise ScenarioError(str(file), *wrong)
+    return found
 
 
-def _protected(found: Scenario, protect: object, file: Path) -> Scenario:
-    """Return the scenario with a policy around its servers, which a file has by name."""
-    try:
-        make = policy(str(protect), GUARDS).make
-    except ConfigurationError as error:
-        raise ScenarioError(str(file), f"servers.protect = {protect!r}: {error}") from error
-    return replace(found, servers=replace(found.servers, protect=make))
+def _misnamed(found: Scenario) -> Iterator[str]:
+    """Yield which of the policies and figures that a scenario names don't exist."""
+    from holdfast.simulation.wording import column
+
+    known: dict[str, Callable[[str], object]] = {
+        "compare": policy,
+        "columns": lambda name: column(name, found),
+    }
+    for key, look in known.items():
+        for number, name in enumerate(getattr(found, key)):
+            try:
+                look(name)
+            except ConfigurationError as error:
+                yield f"{key}[{number}] = {name!r}: {error}"
 
 
 @cache

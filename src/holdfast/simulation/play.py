@@ -193,8 +193,8 @@ class _Play:
             await self._user(self.users.request(self.simulation.now))
 
     async def _user(self, request: Request) -> None:
-        arrived, awaitable = request.arrived, None
-        self.tally.came(arrived)
+        awaitable = None
+        self.tally.came(request.arrived, critical=request.priority == "critical")
         try:
             awaitable = self.calls[request.client](request)
             if request.priority == "default":
@@ -205,27 +205,31 @@ class _Play:
         except CancelledError:
             if self.simulation.over:
                 raise
-            self.tally.lost(
-                arrived, TimeoutError("the policy let the cancelling of an attempt out")
-            )
+            self._lost(request, TimeoutError("the policy let the cancelling of an attempt out"))
         except Exception as error:  # noqa: BLE001 - every failure is counted
             self._failed(request, awaitable, error)
         else:
-            self._served(arrived, self.simulation.now)
+            self._served(request)
         self.simulation.kept.pop(request.number, None)
 
-    def _served(self, arrived: float, now: float) -> None:
+    def _served(self, request: Request) -> None:
+        arrived, now = request.arrived, self.simulation.now
         patience = self.scenario.clients.patience
         if patience is not None and now - arrived > patience:
-            self.tally.lost(arrived, TooLate())
+            self._lost(request, TooLate())
         else:
-            self.tally.served(arrived, now)
+            self.tally.served(arrived, now, critical=request.priority == "critical")
 
     def _failed(self, request: Request, awaitable: object, error: Exception) -> None:
         if isinstance(error, TypeError) and not hasattr(awaitable, "__await__"):
             what = f"calling it gives {awaitable!r}, which can't be awaited: {error}"
             self.simulation.fail(BadPolicy(what))
-        self.tally.lost(request.arrived, error)
+        self._lost(request, error)
+
+    def _lost(self, request: Request, error: Exception) -> None:
+        arrived = request.arrived
+        # to the nanosecond: sums of instants are no exacter, and at once shall be 0
+        self.tally.lost(arrived, error, after=round(self.simulation.now - arrived, 9))
 
     async def _attempt(self, request: Request) -> None:
         """Make one attempt: this is the function that policies protect."""

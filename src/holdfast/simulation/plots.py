@@ -6,7 +6,7 @@ Drawn by matplotlib without pyplot, so nothing global is touched; imported only 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,11 +19,23 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLocator
 
 from holdfast import _validate
-from holdfast._report.figure import BLUE, GREEN, GREY, INK, PURPLE, SHADE, STYLE, UNDATED, VERMILION
-from holdfast.simulation.compare import Comparison
+from holdfast._report.figure import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SHADE,
+    STYLE,
+    UNDATED,
+    VERMILION,
+)
+from holdfast.simulation.compare import Comparison, Played
 from holdfast.simulation.series import Series
 from holdfast.simulation.sweep import Sweep
-from holdfast.simulation.wording import duration
+from holdfast.simulation.wording import count as whole
+from holdfast.simulation.wording import duration, quantity
 
 DASHED: Final = (0, (4, 2))
 DOTTED: Final = (0, (1, 1.5))
@@ -33,6 +45,8 @@ STEPS: Final = (1, 2, 3, 5, 6, 10, 20, 30, 50)
 """How many units lie between two marks; or any number of fifties."""
 TICKS: Final = 6
 """The most stretches between marks."""
+SPAN = 30
+"""A logarithmic axis that spans less has marks between the powers of ten, of which it may have none."""
 WIDE, NARROW, HEIGHT = 5.4, 4.2, 1.9
 WIDE_FOR = 2
 """So many policies get wide plots."""
@@ -53,13 +67,26 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One thing to look at, as it is drawn for each policy."""
+    """One thing to look at, as it is drawn for each policy.
+
+    Args:
+        kind: what it is called in code.
+        title: of the plots.
+        about: how to read them.
+        lines: what is drawn.
+        logarithmic: whether the heights are.
+        format: how heights are written.
+        idle: whether there is something to see only where the lines move: it is a level that stands
+            still as long as nothing happens.
+    """
 
     kind: str
     title: str
     about: str
     lines: tuple[Line, ...]
     logarithmic: bool = False
+    format: Callable[[float], str] = whole
+    idle: bool = False
 
 
 OFFERED: Final = Line("offered", "users who came", GREY, DASHED)
@@ -76,6 +103,7 @@ PANELS: Final = (
         "Of the users who came then and were served; a gap where nobody was. Logarithmic.",
         (Line("p50", "half of them (p50)", GREEN), Line("p99", "99 of 100 (p99)", INK, DOTTED)),
         logarithmic=True,
+        format=duration,
     ),
     Panel(
         "attempts",
@@ -90,6 +118,23 @@ PANELS: Final = (
         (Line("open", "clients", PURPLE, filled=True),),
     ),
     Panel(
+        "limits",
+        "Adaptive limit of a client",
+        "How many calls at once it allows, in the mean of all clients; not the limits of single keys."
+        " Logarithmic.",
+        (Line("limit", "calls at once", GREEN),),
+        logarithmic=True,
+        format=quantity,
+        idle=True,
+    ),
+    Panel(
+        "budgets",
+        "Retry budget of a client",
+        "Tokens that are left, in the mean of all clients: each retry takes one.",
+        (Line("tokens", "tokens", ORANGE, filled=True),),
+        idle=True,
+    ),
+    Panel(
         "queue",
         "Requests that wait at the servers",
         "Work that piles up there is late before it begins.",
@@ -100,7 +145,16 @@ PANELS: Final = (
 
 def shown(comparison: Comparison) -> list[Panel]:
     """Return the panels in which there is something to see."""
-    return [panel for panel in PANELS if any(_values(comparison, panel))]
+    return [panel for panel in PANELS if _tells(panel, _values(panel, *comparison.played))]
+
+
+def _tells(panel: Panel, values: list[float]) -> bool:
+    return len(set(values)) > 1 if panel.idle else any(values)
+
+
+def has(panel: Panel, played: Played) -> bool:
+    """Return whether a policy has what a panel shows: not all have limits and budgets."""
+    return not panel.idle or bool(_values(panel, played))
 
 
 def save(result: Comparison | Sweep, path: str | Path, *, kind: str = "all") -> None:
@@ -110,7 +164,7 @@ def save(result: Comparison | Sweep, path: str | Path, *, kind: str = "all") -> 
         result: what to draw.
         path: of the file.
         kind: of a comparison: ``"all"``, or one of ``"goodput"``, ``"latency"``, ``"attempts"``,
-            ``"breakers"``, ``"queue"``.
+            ``"breakers"``, ``"limits"``, ``"budgets"``, ``"queue"``.
 
     Raises:
         ConfigurationError: for an unknown kind.
@@ -188,24 +242,25 @@ def _horizontal(axes: Axes, seconds: float) -> None:
 
 
 def _vertical(axes: Axes, comparison: Comparison, panel: Panel) -> None:
-    values = _values(comparison, panel) or [1.0]
+    values = _values(panel, *comparison.played) or [1.0]
     if panel.logarithmic:
         axes.set_yscale("log")
-        axes.set_ylim(min(values) / 1.5, max(values) * 1.5)
-        axes.yaxis.set_major_locator(LogLocator(10, numticks=6))
+        low, high = min(values), max(values)
+        axes.set_ylim(low / 1.5, high * 1.5)
+        subs = (1, 2, 5) if high < SPAN * low else (1,)
+        axes.yaxis.set_major_locator(LogLocator(10, subs=subs, numticks=6))
         axes.yaxis.set_minor_locator(LogLocator(10, subs=()))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda seconds, _: duration(seconds)))
     else:
         axes.set_ylim(0, 1.08 * max(values) or 1)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda height, _: panel.format(height)))
 
 
-def _values(comparison: Comparison, panel: Panel) -> list[float]:
+def _values(panel: Panel, *played: Played) -> list[float]:
     """Return all values of a panel, of all policies: they share their axes."""
     return [
         value
-        for one in comparison.played
+        for one in played
         for line in panel.lines
         for value in getattr(one.series, line.column)
         if value is not None

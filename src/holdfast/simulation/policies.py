@@ -14,10 +14,15 @@ from holdfast.simulation.scenario import Scenario
 from holdfast.strategies import backoff
 from holdfast.strategies.budget import RetryBudget
 from holdfast.strategies.circuit_breaker import CircuitBreaker
+from holdfast.strategies.concurrency_limiter import ConcurrencyLimiter
+from holdfast.strategies.hedge import Hedge
 from holdfast.strategies.load_shedder import LoadShedder
 from holdfast.strategies.retry import Retry
 from holdfast.strategies.timeout import Timeout
 from holdfast.transient import transient
+
+LEAST = 0.05
+"""Seconds: the floor of an adaptive timeout that isn't given another one."""
 
 Target = Callable[[Request], Awaitable[None]]
 Decorator = Callable[[Target], Target]
@@ -68,6 +73,17 @@ def timed(scenario: Scenario) -> Decorator:
     return Pipeline(scenario.name, _timeout(scenario))
 
 
+def learnt(scenario: Scenario) -> Decorator:
+    """Return a timeout that learns its limit, up to the scenario's."""
+    most = scenario.clients.attempt_timeout
+    return Pipeline(scenario.name, Timeout.adaptive(floor=min(LEAST, most), ceiling=most))
+
+
+def hedged(scenario: Scenario) -> Decorator:
+    """Return a hedge with its defaults around the timeout of an attempt."""
+    return Pipeline(scenario.name, Hedge(on=transient), _timeout(scenario))
+
+
 def retrying(scenario: Scenario) -> Decorator:
     """Return the retry that everybody has: 3 attempts, exponential delays with full jitter."""
     return Pipeline(scenario.name, _retry(), _timeout(scenario))
@@ -100,6 +116,11 @@ def shedding(scenario: Scenario) -> Decorator:
     return Pipeline(f"{scenario.name} server", LoadShedder(scenario.servers.workers))
 
 
+def limiting(scenario: Scenario) -> Decorator:
+    """Return the protection of one server by a limit that it finds out by itself."""
+    return Pipeline(f"{scenario.name} server", ConcurrencyLimiter())
+
+
 def by_key(request: Request) -> int:
     """Return the key of a request: which shard it goes to."""
     return request.key
@@ -119,6 +140,12 @@ READY: dict[str, Policy] = {
     for policy in (
         Policy("none", none, "The bare call: no limit, no retry."),
         Policy("timeout", timed, "A timeout for each call, and nothing else."),
+        Policy(
+            "adaptive-timeout",
+            learnt,
+            "Timeout.adaptive(): a timeout that learns its limit, at most that of timeout.",
+        ),
+        Policy("hedge", hedged, "Hedge(): slow calls are made once more, each with that timeout."),
         Policy("retry", retrying, "3 attempts, delays of 0.1 to 5 s with full jitter, a timeout."),
         Policy("retry+budget", budgeted, "The same, with a retry budget of 10 % of the successes."),
         Policy("retry+breaker", broken, "The same retry around a breaker: 5 failures, 60 s open."),
@@ -129,6 +156,7 @@ READY: dict[str, Policy] = {
 
 
 GUARDS: dict[str, Policy] = {
+    "limiter": Policy("limiter", limiting, "holdfast.ConcurrencyLimiter, around the server."),
     "shedder": Policy("shedder", shedding, "holdfast.LoadShedder, around the server's workers."),
 }
 """The policies that a scenario file can put around its servers, as in ``protect = "shedder"``."""

@@ -12,8 +12,8 @@ from holdfast.strategies.codel import Codel
 Reply = Callable[["Future[None]", "Exception | None"], object]
 """Tells who waits what became of a request: done, or an error."""
 
-Job = tuple["Future[None]", float, float, bool, Reply]
-"""Who waits, the work, since when it has been queueing, whether a cache missed it, and the way back."""
+Job = tuple["Future[None]", float, float, bool, Reply, int]
+"""Who waits, the work, since when it is here, whether a cache missed it, the way back, and the key."""
 
 
 class Queue:
@@ -72,7 +72,7 @@ class CodelQueue(Queue):
         """Return who is served next; refuse all who have waited for too long."""
         patience = self._codel.patience(now, self._target)
         while self.waiting and now - self.waiting[0][2] > patience:
-            answer, _, _, _, reply = self.waiting.popleft()
+            answer, _, _, _, reply, _ = self.waiting.popleft()
             self.refused += 1
             reply(answer, ServerError("it waited for too long in the queue"))
         standing = self._codel.standing(now, self._target)

@@ -26,7 +26,9 @@ RECOVERY = (
 )
 COUNTS = (
     "Failed users are counted from the beginning of the fault to the end of the run, and count when"
-    " they came. Goodput counts users when they are served. Attempts per user are those in the fault."
+    " they came. Goodput counts users when they are served. Attempts per user are those in the fault,"
+    " where nothing else is said. Failed after is the mean time until those who were not served were"
+    " told so; who never was doesn’t count."
 )
 PRECISION = "Latency is that of users who were served, known within 1 %."
 FOLLOWED = f"Each cell is followed for at least {AFTER:g} s after the fault."

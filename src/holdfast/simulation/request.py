@@ -53,6 +53,10 @@ class ServerError(ConnectionError):
     retry_after: float | None = None
 
 
+class Conflict(ServerError):
+    """Another request has written the same row since the work began: what HTTP calls a 412."""
+
+
 class Refused(ConnectionRefusedError):
     """Nobody listens there."""
 

@@ -16,7 +16,7 @@ from holdfast.simulation.tally import AFTERMATH, Bucket, Tally, trouble
 WELL = 0.99
 """The share of users who must be served for a service to count as well ..."""
 WINDOW, STEADY = 5, 20
-"""... in every window of so many seconds, for so many seconds."""
+"""... in every window of so many seconds that begins within so many seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,9 @@ class Phase:
         p50: the median time to the answer of its users who were served, in seconds.
         p99: the same for 99 of 100.
         p999: the same for 999 of 1,000.
+        critical: the share of its critical users who were served.
+        wasted: the mean time until those who were not served were told so, in seconds; who still waits
+            at the end doesn't count.
     """
 
     seconds: float
@@ -44,6 +47,8 @@ class Phase:
     p50: float | None
     p99: float | None
     p999: float | None
+    critical: float | None
+    wasted: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +62,19 @@ class Figures:
         success: the share of all users who were served.
         goodput: how many were served in the fault, a second.
         ttr: the time to recover: seconds from the fault's end to the first second from which every
-            window of 5 s has at least 99 % of its users served, for 20 s; None if that second is not
-            within the run.
+            window of 5 s has at least 99 % of its users served, for 20 s: twenty windows, the last
+            of which ends 24 s later; None if the run has no such second.
         failed: how many were not served, of those who came since the fault began.
-        unavoidable: how many users came in the fault for whom the capacity that was left had no room,
+        excess: how many users came in the fault for whom the capacity that was left had no room,
             so that nobody could serve them before its end; None where faults overlap, or a cache
             makes the capacity what it hits.
         rejected: how many were turned away.
         amplification: attempts per user in the fault.
         aftermath: attempts per user in the 60 s after it; None if there is no after.
         p99: the time to the answer that 99 % of all users who were served did not exceed, in seconds.
+        critical: the share of all critical users who were served; None if there are none.
+        wasted: the mean time that passed until users who were not served were told so, in seconds; None
+            if nobody was.
         false_rejections: the share of users who were turned away before anything was wrong.
         peak_queue: the most requests that waited at the servers.
         health: before the fault; None if nothing goes wrong.
@@ -80,11 +88,13 @@ class Figures:
     goodput: float | None
     ttr: float | None
     failed: int
-    unavoidable: int | None
+    excess: int | None
     rejected: int
     amplification: float | None
     aftermath: float | None
     p99: float | None
+    critical: float | None
+    wasted: float | None
     false_rejections: float | None
     peak_queue: int
     health: Phase | None
@@ -112,11 +122,13 @@ def figures(run: Run) -> Figures:
         goodput=fault.goodput,
         ttr=_recovery(tally, over) if span else None,
         failed=sum(b.offered - b.good for b in tally.buckets if b.start >= begun),
-        unavoidable=_unavoidable(run.scenario, tally),
+        excess=_excess(run.scenario, tally),
         rejected=sum(bucket.rejected for bucket in tally.buckets),
         amplification=fault.amplification,
         aftermath=aftermath.amplification,
         p99=whole.p99,
+        critical=whole.critical,
+        wasted=whole.wasted,
         false_rejections=health.rejected if span else whole.rejected,
         peak_queue=max(bucket.queued for bucket in [*tally.buckets, tally.rest]),
         health=health if span else None,
@@ -161,10 +173,18 @@ def _phase(buckets: Sequence[Bucket], seconds: float) -> Phase:
         p50=latencies.quantile(0.5),
         p99=latencies.quantile(0.99),
         p999=latencies.quantile(0.999),
+        critical=_share(
+            sum(bucket.critical_good for bucket in buckets),
+            sum(bucket.critical for bucket in buckets),
+        ),
+        wasted=_share(
+            math.fsum(bucket.wasted for bucket in buckets),
+            sum(bucket.rejected + bucket.failed for bucket in buckets),
+        ),
     )
 
 
-def _share(part: int, whole: float) -> float | None:
+def _share(part: float, whole: float) -> float | None:
     return part / whole if whole > 0 else None
 
 
@@ -175,7 +195,7 @@ def _recovery(tally: Tally, healed: float) -> float | None:
         list(accumulate(tally.good, initial=0)),
     )
     width = max(1, round(WINDOW / tally.step))
-    needed = max(1, STEADY // tally.step - width + 1)
+    needed = max(1, round(STEADY / tally.step))
     well = 0
     for start in range(-int(-healed // tally.step), int(tally.seconds / tally.step) - width + 1):
         users = offered[start + width] - offered[start]
@@ -186,16 +206,16 @@ def _recovery(tally: Tally, healed: float) -> float | None:
     return None
 
 
-def _unavoidable(scenario: Scenario, tally: Tally) -> int | None:
+def _excess(scenario: Scenario, tally: Tally) -> int | None:
     """Return how many users came in the faults for whom no capacity was left."""
     faults = sorted(scenario.faults, key=lambda fault: fault.at)
     overlap = any(after.at < before.until for before, after in pairwise(faults))
     if overlap or scenario.servers.cache is not None:
         return None
-    return round(math.fsum(_excess(scenario, fault, tally) for fault in faults))
+    return round(math.fsum(_excess_in(fault, scenario, tally) for fault in faults))
 
 
-def _excess(scenario: Scenario, fault: Fault, tally: Tally) -> float:
+def _excess_in(fault: Fault, scenario: Scenario, tally: Tally) -> float:
     servers = scenario.servers
     users = _between(tally, fault.at, fault.until).users
     if fault.shard is not None:

@@ -63,6 +63,9 @@ class Servers:
             ``[(5, 0.2), (5, 0.6)]``.
         cold: whether it begins so.
         cache: what spares it work.
+        conflicts: whether each key is a row that requests update with optimistic locking: one whose row
+            has been written by another since its work began gets a `Conflict`, which is a
+            `ServerError`.
         shards: how many such servers there are, each with its own share of the keys.
         protect: makes the protection of one server: called with the scenario, as a policy's ``make``
             is, it returns a `Pipeline` or another decorator of an async function of one request, which
@@ -83,6 +86,7 @@ class Servers:
     cold_start: tuple[tuple[float, float], ...] = ()
     cold: bool = False
     cache: Cache | None = None
+    conflicts: bool = False
     shards: int = 1
     protect: Callable[..., Any] | None = None
     propagate: bool = True
@@ -180,6 +184,9 @@ class Scenario:
         name: a word, as in ``holdfast simulate NAME``.
         title: one sentence for people.
         story: a paragraph for people: what it shows, and what to look at.
+        compare: the policies that ``holdfast simulate`` plays where it isn't told which.
+        columns: the figures that tables have a column for, where others than the usual ones matter: as
+            in "success", "critical" or "fault.p99", see `holdfast.simulation.results.Figures`.
         seconds: how long users come; the run ends ``drain`` seconds later.
         load: when users come.
         servers: who serves them.
@@ -193,6 +200,8 @@ class Scenario:
     name: str
     title: str = ""
     story: str = ""
+    compare: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     seconds: float
     load: Load
     servers: Servers

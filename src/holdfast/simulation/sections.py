@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 
 from holdfast.simulation.captions import alternative, caption, legend
@@ -10,33 +10,12 @@ from holdfast.simulation.compare import Comparison, Played
 from holdfast.simulation.heat import TITLES, Level, level, rows, scale, summary, title, word
 from holdfast.simulation.plots import Panel
 from holdfast.simulation.sweep import Cell, Sweep
-from holdfast.simulation.wording import (
-    LATE,
-    NOTHING,
-    Column,
-    columns,
-    count,
-    duration,
-    rate,
-    share,
-    times,
-    winners,
-)
+from holdfast.simulation.wording import LATE, NOTHING, Column, columns, count, measures, winners
 
 COLUMNS = {1: 1, 2: 2, 4: 2}
 """Plots side by side for so many policies; three for any other number."""
 
 PHASES = {"health": "before", "fault": "in it", "after": "after"}
-FIGURES: dict[str, tuple[str, Callable[[float], str]]] = {
-    "success": ("served", share),
-    "goodput": ("goodput", rate),
-    "rejected": ("turned away", share),
-    "amplification": ("attempts per user", times),
-    "p50": ("p50", duration),
-    "p99": ("p99", duration),
-    "p999": ("p99.9", duration),
-}
-"""Of each phase: what they are called, and how they are written."""
 
 
 def medians(comparison: Comparison) -> str:
@@ -69,7 +48,7 @@ def _row(comparison: Comparison, told: list[Column], played: Played) -> str:
 
 
 def _floor(comparison: Comparison) -> str:
-    floor = comparison.played[0].spread("unavoidable").median
+    floor = comparison.played[0].spread("excess").median
     if not floor:
         return ""
     return (
@@ -97,13 +76,15 @@ def plots(comparison: Comparison) -> Iterator[str]:
 
 def _plot(comparison: Comparison, panel: Panel, number: int) -> str:
     from holdfast._report.figure import compact, drawn, themed
-    from holdfast.simulation.plots import cell
+    from holdfast.simulation.plots import cell, has
 
     played = comparison.played[number]
+    told = f"<b>{escape(played.policy)}</b><span>{escape(caption(panel, played))}</span>"
+    if not has(panel, played):
+        return f'<figure class="none"><figcaption>{told}</figcaption></figure>'
     svg = themed(compact(drawn(lambda: cell(comparison, panel, number)), f"{panel.kind}{number}"))
     return (
-        f"<figure><figcaption><b>{escape(played.policy)}</b>"
-        f"<span>{escape(caption(panel, played))}</span></figcaption>"
+        f"<figure><figcaption>{told}</figcaption>"
         f'<div role="img" aria-label="{escape(alternative(panel, played))}">{svg}</div></figure>'
     )
 
@@ -112,18 +93,17 @@ def phases(comparison: Comparison) -> str:
     """Return the table of what was before, in and after the fault; nothing where there is none."""
     if not comparison.scenario.faults:
         return ""
-    body = "".join(_phase(played, name) for played in comparison.played for name in PHASES)
-    table = _figures(["policy", "", *(title for title, _ in FIGURES.values())], body)
+    told = measures(comparison.scenario)
+    body = "".join(_phase(played, name, told) for played in comparison.played for name in PHASES)
+    table = _figures(["policy", "", *(one.title for one in told)], body)
     return f'<h2>Before, in and after the fault</h2>{table}<p class="remark">Medians over the seeds.</p>'
 
 
-def _phase(played: Played, phase: str) -> str:
+def _phase(played: Played, phase: str, told: list[Column]) -> str:
     first = phase == next(iter(PHASES))
     name = f"<th scope=rowgroup rowspan={len(PHASES)}>{escape(played.policy)}</th>" if first else ""
-    known = [
-        (played.spread(f"{phase}.{figure}").median, how) for figure, (_, how) in FIGURES.items()
-    ]
-    cells = "".join(f"<td>{NOTHING if value is None else how(value)}</td>" for value, how in known)
+    words = (one.word(played.spread(f"{phase}.{one.figure}").median) for one in told)
+    cells = "".join(f"<td>{word}</td>" for word in words)
     return f"<tr>{name}<td>{PHASES[phase]}</td>{cells}</tr>"
 
 

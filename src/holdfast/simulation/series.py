@@ -21,6 +21,8 @@ class Series:
         p99: the same for 99 of 100.
         open: clients with a breaker that is not closed.
         queued: requests that waited at the servers.
+        limit: calls at once that a client's adaptive limit allowed, in the mean; None without limits.
+        tokens: what was left of a client's retry budget, in the mean; None without budgets.
     """
 
     starts: tuple[float, ...]
@@ -31,6 +33,8 @@ class Series:
     p99: tuple[float | None, ...]
     open: tuple[int, ...]
     queued: tuple[int, ...]
+    limit: tuple[float | None, ...]
+    tokens: tuple[float | None, ...]
 
     @classmethod
     def of(cls, tally: Tally) -> Self:
@@ -45,6 +49,8 @@ class Series:
             p99=tuple(bucket.latencies.quantile(0.99) for bucket in buckets),
             open=tuple(bucket.open for bucket in buckets),
             queued=tuple(bucket.queued for bucket in buckets),
+            limit=tuple(bucket.limit for bucket in buckets),
+            tokens=tuple(bucket.tokens for bucket in buckets),
         )
 
 

@@ -13,7 +13,8 @@ from holdfast.simulation.cache import Store
 from holdfast.simulation.distributions import Distribution
 from holdfast.simulation.loop import Timer
 from holdfast.simulation.queues import CodelQueue, Job, Queue, Reply
-from holdfast.simulation.request import Refused, Request, ServerError
+from holdfast.simulation.request import Conflict, Refused, Request, ServerError
+from holdfast.simulation.rows import Rows
 from holdfast.simulation.stage import Simulation
 
 
@@ -37,6 +38,8 @@ class Server:
         hangs: whether requests are swallowed and never answered.
         served: how many requests were served, for whomever.
         store: its cache, if it has one.
+        rows: what requests update, if they can be in each other's way: one whose row has been written
+            by another since its work began is answered with `Conflict`.
         admit: takes up what is neither refused nor lost, and is told who waits; a `Guard` puts itself
             there.
         reply: how answers go back; a `Link` puts itself there.
@@ -78,6 +81,7 @@ class Server:
         self.served: int = 0
         self._failed = 0
         self.store: Store | None = None
+        self.rows: Rows | None = None
         self.admit: Callable[[Request, Future[None]], object] = self._admit
         self.reply: Reply = settle
 
@@ -166,7 +170,7 @@ class Server:
         # a first attempt's work is the user's own, so that policies can be compared
         work = request.work if request.attempts <= 1 else self._service.draw(self._repeats)
         missed = self.store is not None and hit is None
-        job = (answer, work if hit is None else hit, self._loop.now, missed, reply)
+        job = (answer, work if hit is None else hit, self._loop.now, missed, reply, request.key)
         if self._waiting or self._busy >= self._workers or self._pace <= 0:
             self._queue.put(job)
             self._begin()
@@ -191,15 +195,20 @@ class Server:
     def _start(self, job: Job) -> None:
         self._busy += 1
         loop = self._loop
-        loop.call_at(loop.now + job[1] / self._pace, self._done, job, context=self._context)
+        seen = 0 if self.rows is None else self.rows.read(job[5])
+        loop.call_at(loop.now + job[1] / self._pace, self._done, job, seen, context=self._context)
 
-    def _done(self, job: Job) -> None:
-        answer, _, _, missed, reply = job
+    def _done(self, job: Job, seen: int) -> None:
+        answer, _, _, missed, reply, key = job
         self._busy -= 1
-        self.served += 1
         if missed and self.store is not None:
             self.store.fill()
-        reply(answer, None)
+        if self.rows is None or self.rows.write(key, seen):
+            self.served += 1
+            reply(answer, None)
+        else:
+            self._failed += 1
+            reply(answer, Conflict("the row has been written by another"))
         self._begin()
 
     def _warm(self, warmth: float) -> None:

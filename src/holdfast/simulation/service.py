@@ -11,6 +11,7 @@ from holdfast.simulation.faults import Fault, condition, either
 from holdfast.simulation.guard import Guard
 from holdfast.simulation.network import Link, carries
 from holdfast.simulation.request import Request
+from holdfast.simulation.rows import Rows
 from holdfast.simulation.scenario import Scenario
 from holdfast.simulation.server import Server
 from holdfast.simulation.stage import Simulation
@@ -65,6 +66,8 @@ class Service:
             server.restart()
         if spec.cache is not None:
             server.store = Store(spec.cache, simulation.stream("cache"))
+        if spec.conflicts:
+            server.rows = Rows()
         return server
 
     def _guard(self, server: Server, protect: Callable[..., Any]) -> None:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from holdfast import _validate
 from holdfast.simulation.scenario import Scenario
 
-TOLD = ("name", "title", "story")
-"""They stand above the settings of a report already."""
+TOLD = ("name", "title", "story", "compare", "columns")
+"""They stand in a report already."""
 
 Value = TypeVar("Value")
 

@@ -2,50 +2,120 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import Enum
+
 from rich.align import Align
 from rich.box import SIMPLE_HEAD
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.simulation.compare import Comparison, Played
+from holdfast.simulation.compare import Comparison, Played, Spread
 from holdfast.simulation.heat import TITLES, level, rows, scale, summary, word
 from holdfast.simulation.heat import title as axis_title
 from holdfast.simulation.sweep import Cell, Sweep
 from holdfast.simulation.wording import LATE, Column, columns, winners
 
+UNBOUNDED = 10_000
+"""Columns of a terminal in which all fits."""
 
-def table(comparison: Comparison) -> Table:
+
+class Ranges(Enum):
+    """Which ranges stand below their medians; the value is what the caption says of them."""
+
+    ALL = ", [lowest–highest]"
+    FAR = ", [lowest–highest] where that is more than a tenth away"
+    NONE = "; there is no room for their ranges"
+
+
+FAR = 0.1
+"""A range that goes no further from its median, as a share of it, may be left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A comparison as a table that is made when the width of the terminal is known.
+
+    All ranges if there is room, or only those that are far from their medians, or none; and where the
+    medians alone need more than one line, several tables one below the other, with what fits.
+    """
+
+    comparison: Comparison
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it; called by rich."""
+        scenario, seeds = self.comparison.scenario, len(self.comparison.seeds)
+        parts, ranges = self._laid_out(console, options)
+        yield Text(scenario.title or scenario.name, style="bold")
+        for number, part in enumerate(parts):
+            yield from (Text(), part) if number else (part,)
+        kind = "one seed" if seeds == 1 else f"medians of {seeds} seeds{ranges.value}"
+        yield Text(kind, style="dim italic")
+
+    def _laid_out(self, console: Console, options: ConsoleOptions) -> tuple[list[Table], Ranges]:
+        unbounded = options.update_width(UNBOUNDED)
+
+        def fits(part: Table) -> bool:
+            return Measurement.get(console, unbounded, part).maximum <= options.max_width
+
+        told = columns(self.comparison.scenario)
+        for ranges in Ranges:
+            whole = _table(self.comparison, told, ranges)
+            if fits(whole):
+                return [whole], ranges
+        parts = [_table(self.comparison, told[:1], Ranges.FAR)]
+        first = 0
+        for end in range(2, len(told) + 1):
+            longer = _table(self.comparison, told[first:end], Ranges.FAR)
+            if fits(longer):
+                parts[-1] = longer
+            else:
+                first = end - 1
+                parts.append(_table(self.comparison, told[first:end], Ranges.FAR))
+        return parts, Ranges.FAR
+
+
+def table(comparison: Comparison) -> Fitted:
     """Return the medians of all policies, with their ranges in brackets; the best of each are bold."""
-    scenario, seeds = comparison.scenario, len(comparison.seeds)
-    shown = Table(
-        title=Text(scenario.title or scenario.name, style="bold"),
-        caption=Text("one seed" if seeds == 1 else f"medians of {seeds} seeds, [lowest–highest]"),
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-        collapse_padding=True,
-        title_justify="left",
-        caption_justify="left",
-        title_style="",
-    )
+    return Fitted(comparison)
+
+
+def _table(comparison: Comparison, told: list[Column], ranges: Ranges) -> Table:
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     shown.add_column("policy", max_width=18, overflow="fold")
-    told = columns(scenario)
     for column in told:
-        shown.add_column(column.title.replace(" ", "\n", 1), justify="right", overflow="fold")
+        shown.add_column(_heading(column.title), justify="right", overflow="fold")
     for played in comparison.played:
-        cells = (_cell(column, played, winners(comparison, column)) for column in told)
+        cells = (_cell(column, played, winners(comparison, column), ranges) for column in told)
         shown.add_row(Text(played.policy, style="bold"), *cells)
     return shown
 
 
-def _cell(column: Column, played: Played, best: frozenset[str]) -> Text:
+def _heading(title: str) -> str:
+    """Return a title in two lines, as narrow as can be."""
+    words = title.split()
+    halves = [(" ".join(words[:n]), " ".join(words[n:])) for n in range(1, len(words))]
+    return "\n".join(min(halves, key=lambda lines: max(map(len, lines)), default=(title,)))
+
+
+def _cell(column: Column, played: Played, best: frozenset[str], ranges: Ranges) -> Text:
     median, between = column.median(played), column.range(played)
     style = "bold green" if played.policy in best else "red" if median in LATE else ""
     text = Text(median, style=style)
-    if between:
+    near = ranges is Ranges.FAR and not _is_far(played.spread(column.figure))
+    if between and ranges is not Ranges.NONE and not near:
         text.append(f"\n[{between}]", style="dim not bold")
     return text
+
+
+def _is_far(spread: Spread) -> bool:
+    """Return whether the lowest or the highest value is another story than the median."""
+    ends = (spread.low, spread.high)
+    if spread.median is None or None in ends:
+        return spread.low != spread.high
+    return any(abs(end - spread.median) > FAR * spread.median for end in ends if end is not None)
 
 
 def grid(sweep: Sweep) -> Group:

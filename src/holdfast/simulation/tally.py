@@ -48,6 +48,12 @@ class Bucket:
     good: int = 0
     rejected: int = 0
     failed: int = 0
+    critical: int = 0
+    """Those of its users who were critical ..."""
+    critical_good: int = 0
+    """... and were served."""
+    wasted: float = 0.0
+    """Seconds that passed until those who were not served were told so."""
     attempts: int = 0
     """Those that began in it."""
     answered: int = 0
@@ -100,16 +106,19 @@ class Tally:
             self._last = self.buckets[bisect_right(self._starts, instant) - 1]
         return self._last
 
-    def came(self, instant: float) -> None:
+    def came(self, instant: float, *, critical: bool = False) -> None:
         """Count a user who came at ``instant``."""
-        self.at(instant).offered += 1
+        bucket = self.at(instant)
+        bucket.offered += 1
+        bucket.critical += critical
         if instant < self.seconds:
             self.offered[int(instant / self.step)] += 1
 
-    def served(self, arrived: float, now: float) -> None:
+    def served(self, arrived: float, now: float, *, critical: bool = False) -> None:
         """Count a user who was served."""
         bucket = self.at(arrived)
         bucket.good += 1
+        bucket.critical_good += critical
         bucket.latencies.add(now - arrived)
         if arrived < self.seconds:
             self.good[int(arrived / self.step)] += 1
@@ -130,9 +139,10 @@ class Tally:
         bucket.open = max(bucket.open, open)
         bucket.limit, bucket.tokens = limit, tokens
 
-    def lost(self, arrived: float, error: Exception) -> None:
-        """Count a user who was not served."""
+    def lost(self, arrived: float, error: Exception, *, after: float = 0.0) -> None:
+        """Count a user who was not served, and was told so ``after`` some seconds."""
         bucket = self.at(arrived)
+        bucket.wasted += after
         if isinstance(error, RejectedError):
             bucket.rejected += 1
         else:

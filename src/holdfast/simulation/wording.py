@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
+from holdfast.errors import ConfigurationError
 from holdfast.simulation.compare import Comparison, Played, Spread
+from holdfast.simulation.imports import meant
 from holdfast.simulation.scenario import Scenario
 from holdfast.simulation.tally import trouble
 
@@ -18,6 +20,9 @@ LONG = 40.0
 """Seconds after the last fault; who has not recovered by the end of a shorter run may do so yet."""
 
 LATE = (NEVER, UNSEEN)
+
+WHEN: Final = {"health": "before", "fault": "in fault", "after": "after"}
+"""What the titles of columns call the phases of a run."""
 
 
 def share(value: float) -> str:
@@ -38,6 +43,11 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def quantity(value: float) -> str:
+    """Return how much there is of something that need not be whole."""
+    return f"{value:.3g}" if value < 1000 else count(value)  # noqa: PLR2004 - three digits
+
+
 def times(value: float) -> str:
     """Return how many it is for each."""
     return f"{value:.2f}"
@@ -45,7 +55,7 @@ def times(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """Return a duration in its unit; three digits of it mean something."""
-    if 0 < seconds < 1:
+    if 0 < seconds < 0.9995:  # noqa: PLR2004 - what three digits don't round up to a second
         return f"{1000 * seconds:.3g} ms"
     return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:,.0f} s"  # noqa: PLR2004 - three digits
 
@@ -98,21 +108,44 @@ class Column:
 
 def columns(scenario: Scenario) -> list[Column]:
     """Return what is told about each policy, the most important first."""
-    if not scenario.faults:
-        return [
-            *_ALWAYS[:1],
-            Column("served per second", "goodput", rate, best="most"),
-            *_ALWAYS[1:],
+    if scenario.columns:
+        return [column(name, scenario) for name in scenario.columns]
+    return _usual(scenario)
+
+
+def column(name: str, scenario: Scenario) -> Column:
+    """Return the column of a figure: ``"critical"``; dots lead into phases: ``"fault.p99"``.
+
+    Raises:
+        ConfigurationError: for an unknown figure, or one of a phase that the scenario doesn't have.
+    """
+    known = {one.figure: one for one in (*_usual(scenario), _CRITICAL, _WASTED)}
+    for phase, when in WHEN.items() if scenario.faults else ():
+        for one in MEASURES:
+            figure = f"{phase}.{one.figure}"
+            known[figure] = replace(one, title=f"{one.title} {when}", figure=figure)
+    if name not in known:
+        raise ConfigurationError(
+            f"there is no figure {name!r} here{meant(name, known)}: there are {', '.join(known)}"
+        )
+    return known[name]
+
+
+def measures(scenario: Scenario) -> list[Column]:
+    """Return what is told about each phase of a run."""
+    return [one for one in MEASURES if one is not _CRITICAL or scenario.clients.critical]
+
+
+def _usual(scenario: Scenario) -> list[Column]:
+    served = [_SERVED, _CRITICAL] if scenario.clients.critical else [_SERVED]
+    if scenario.faults:
+        goodput = [
+            Column("goodput in fault", "goodput", rate, best="most"),
+            Column("recovers after", "ttr", duration, none=_unrecovered(scenario), best="least"),
         ]
-    served, failed, attempts, p99 = _ALWAYS
-    return [
-        served,
-        Column("goodput in fault", "goodput", rate, best="most"),
-        Column("recovers after", "ttr", duration, none=_unrecovered(scenario), best="least"),
-        failed,
-        attempts,
-        p99,
-    ]
+    else:
+        goodput = [Column("served per second", "goodput", rate, best="most")]
+    return [*served, *goodput, _FAILED, _ATTEMPTS, _P99]
 
 
 def _unrecovered(scenario: Scenario) -> str:
@@ -128,12 +161,25 @@ def winners(comparison: Comparison, column: Column) -> frozenset[str]:
     return best if len(best) < len(keys) else frozenset()
 
 
-_ALWAYS = (
-    Column("served", "success", share, best="most"),
-    Column("failed users", "failed", count, best="least"),
-    Column("attempts per user", "amplification", times),
-    Column("p99", "p99", duration),
+_SERVED = Column("served", "success", share, best="most")
+_FAILED = Column("failed users", "failed", count, best="least")
+_ATTEMPTS = Column("attempts per user", "amplification", times)
+_P99 = Column("p99", "p99", duration)
+_CRITICAL = Column("critical served", "critical", share, best="most")
+_WASTED = Column("failed after", "wasted", duration)
+
+MEASURES: Final = (
+    _SERVED,
+    _CRITICAL,
+    Column("goodput", "goodput", rate, best="most"),
+    Column("turned away", "rejected", share),
+    _ATTEMPTS,
+    Column("p50", "p50", duration),
+    _P99,
+    Column("p99.9", "p999", duration),
+    _WASTED,
 )
+"""Figures of a `Phase`: what they are called, and how they are written."""
 
 
 def _unit(word: str) -> str:
