@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -191,6 +192,23 @@ def test_all_that_is_read_arrives():
 
     assert done.stdout == f"ä{os.linesep}b".encode()
     assert done.stderr == f"c{os.linesep}".encode()
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="a device of Linux")
+@pytest.mark.parametrize("says", ["print('a')", "print('a', flush=True)"])
+def test_a_full_disk_is_told_in_a_line(says):
+    """Without a traceback: the command has done nothing wrong."""
+    with FULL.open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", SAYS.format(says, 0)],
+            stdout=full, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stderr == b"holdfast: cannot write: No space left on device\n"
 
 
 def test_streams_that_are_closed_from_the_start():

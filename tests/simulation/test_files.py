@@ -168,11 +168,23 @@ def test_policies_and_figures_that_do_not_exist(folder):
 
     assert [problem.partition(":")[0] for problem in found] == [
         "compare[1] = 'hegde'",
-        "columns[1] = 'falt.p99'",
         "servers.protect = 'sheder'",
+        "columns[1] = 'falt.p99'",
     ]
-    for problem, name in zip(found, ("hedge", "fault.p99", "shedder"), strict=True):
+    for problem, name in zip(found, ("hedge", "shedder", "fault.p99"), strict=True):
         assert f"(did you mean {name!r}?)" in problem
+
+
+def test_misspelt_names_are_told_with_all_other_problems(folder):
+    """But for figures: which there are depends on the rest."""
+    text = STORM.replace("workers", 'protect = "sheder"\nworkers')
+    found = problems(folder, f'compare = ["hegde"]\nspeed = 3\n{text}')
+
+    assert [problem.partition(" ")[0] for problem in found] == [
+        "speed",
+        "compare[0]",
+        "servers.protect",
+    ]
 
 
 @pytest.mark.parametrize("key", ["compare", "columns"])

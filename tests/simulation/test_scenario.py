@@ -43,6 +43,8 @@ def test_scenarios_are_values():
         (lambda: scenario(name=""), "name=''"),
         (lambda: scenario(seconds=0), "seconds=0"),
         (lambda: scenario(drain=-1), "drain=-1"),
+        (lambda: scenario(compare="none"), "compare='none'"),
+        (lambda: scenario(columns=["p99"]), r"columns=\['p99'\]"),
         (lambda: Servers(workers=0, service=WORK), "workers=0"),
         (lambda: Servers(workers=1, service=WORK, shards=0), "shards=0"),
         (lambda: Servers(workers=1, service=WORK, queue="random"), "queue='random'"),

@@ -7,6 +7,7 @@ command; Python ignores that signal.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 UNREAD = 141  # as shells have it: 128 + SIGPIPE
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""There is no room for what is written: not the command's fault, so it is told in a line."""
 
 
 class _Pipe(io.FileIO):
@@ -42,11 +46,17 @@ def run(command: Callable[[], object]) -> None:
     ends = SystemExit()
     with redirect_stdout(out), redirect_stderr(err):
         try:
-            command()
-        except SystemExit as error:
-            ends = error
-        out.flush()
-        err.flush()
+            try:
+                command()
+            except SystemExit as error:
+                ends = error
+            out.flush()
+            err.flush()
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            where = f" {error.filename}" if error.filename else ""
+            ends = SystemExit(f"holdfast: cannot write{where}: {error.strerror}")
     if not ends.code and any(pipe.unread for pipe in pipes):
         ends = SystemExit(UNREAD)
     raise ends

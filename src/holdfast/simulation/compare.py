@@ -167,8 +167,14 @@ def _played(policy: str, runs: list[tuple[Figures, Series, float]]) -> Played:
 
 
 def spread(figures: Iterable[Figures], name: str) -> Spread:
-    """Return median and range of one of the ``figures``; dots lead into phases: "fault.p99"."""
-    return Spread.of(_figure(each, name) for each in figures)
+    """Return median and range of one of the ``figures``; dots lead into phases: "fault.p99".
+
+    Seeds in which there was nothing to measure don't count.
+    """
+    values = [_figure(each, name) for each in figures]
+    if name == "ttr":  # None is never: the worst there is
+        return Spread.of(values)
+    return Spread.of([value for value in values if value is not None] or [None])
 
 
 def _figure(figures: Figures, name: str) -> float | None:

@@ -93,6 +93,13 @@ def load(file: str | Path) -> Scenario:
     tables.setdefault("name", file.stem)
     servers = tables.get("servers")
     protect = servers.pop("protect", None) if isinstance(servers, dict) else None
+    wrong = list(_misnamed("compare", tables.get("compare"), policy))
+    make = None
+    if protect is not None:
+        try:
+            make = policy(str(protect), GUARDS).make
+        except ConfigurationError as error:
+            wrong.append(f"servers.protect = {protect!r}: {error}")
     adapter = _adapter()
     from pydantic import ValidationError
 
@@ -102,34 +109,25 @@ def load(file: str | Path) -> Scenario:
     except ValidationError as error:
         from holdfast.simulation.problems import problems
 
-        raise ScenarioError(str(file), *problems(Scenario, tables, error.errors())) from None
-    wrong = list(_misnamed(found))
-    if protect is not None:
-        try:
-            make = policy(str(protect), GUARDS).make
-        except ConfigurationError as error:
-            wrong.append(f"servers.protect = {protect!r}: {error}")
-        else:
-            found = replace(found, servers=replace(found.servers, protect=make))
-    if wrong:
-        raise ScenarioError(str(file), *wrong)
-    return found
-
-
-def _misnamed(found: Scenario) -> Iterator[str]:
-    """Yield which of the policies and figures that a scenario names don't exist."""
+        raise ScenarioError(
+            str(file), *problems(Scenario, tables, error.errors()), *wrong
+        ) from None
     from holdfast.simulation.wording import column
 
-    known: dict[str, Callable[[str], object]] = {
-        "compare": policy,
-        "columns": lambda name: column(name, found),
-    }
-    for key, look in known.items():
-        for number, name in enumerate(getattr(found, key)):
-            try:
+    wrong += _misnamed("columns", found.columns, lambda name: column(name, found))
+    if wrong:
+        raise ScenarioError(str(file), *wrong)
+    return replace(found, servers=replace(found.servers, protect=make)) if make else found
+
+
+def _misnamed(key: str, names: object, look: Callable[[str], object]) -> Iterator[str]:
+    """Yield which of the names in a list of the file are names of nothing."""
+    for number, name in enumerate(names if isinstance(names, list | tuple) else ()):
+        try:
+            if isinstance(name, str):
                 look(name)
-            except ConfigurationError as error:
-                yield f"{key}[{number}] = {name!r}: {error}"
+        except ConfigurationError as error:
+            yield f"{key}[{number}] = {name!r}: {error}"
 
 
 @cache

@@ -111,12 +111,12 @@ def recommended(scenario: Scenario) -> Decorator:
     )
 
 
-def shedding(scenario: Scenario) -> Decorator:
+def shedder(scenario: Scenario) -> Decorator:
     """Return the protection of one server by a load shedder."""
     return Pipeline(f"{scenario.name} server", LoadShedder(scenario.servers.workers))
 
 
-def limiting(scenario: Scenario) -> Decorator:
+def limiter(scenario: Scenario) -> Decorator:
     """Return the protection of one server by a limit that it finds out by itself."""
     return Pipeline(f"{scenario.name} server", ConcurrencyLimiter())
 
@@ -156,8 +156,8 @@ READY: dict[str, Policy] = {
 
 
 GUARDS: dict[str, Policy] = {
-    "limiter": Policy("limiter", limiting, "holdfast.ConcurrencyLimiter, around the server."),
-    "shedder": Policy("shedder", shedding, "holdfast.LoadShedder, around the server's workers."),
+    "limiter": Policy("limiter", limiter, "holdfast.ConcurrencyLimiter, around the server."),
+    "shedder": Policy("shedder", shedder, "holdfast.LoadShedder, around the server's workers."),
 }
 """The policies that a scenario file can put around its servers, as in ``protect = "shedder"``."""
 

@@ -214,6 +214,9 @@ class Scenario:
         _validate.text("name", self.name)
         _validate.seconds("seconds", self.seconds)
         _validate.seconds("drain", self.drain, positive=False)
+        for key, names in (("compare", self.compare), ("columns", self.columns)):
+            if type(names) is not tuple or any(type(name) is not str for name in names):
+                raise _validate.refuse(key, names, "it must be a tuple of names")
         for number, fault in enumerate(self.faults):
             self._check(number, fault)
 

@@ -16,7 +16,7 @@ from holdfast.simulation.tally import trouble
 NOTHING = "–"
 NEVER = "never"
 UNSEEN = "not seen"
-LONG = 40.0
+LONG = 44.0
 """Seconds after the last fault; who has not recovered by the end of a shorter run may do so yet."""
 
 LATE = (NEVER, UNSEEN)
@@ -45,7 +45,7 @@ def count(value: float) -> str:
 
 def quantity(value: float) -> str:
     """Return how much there is of something that need not be whole."""
-    return f"{value:.3g}" if value < 1000 else count(value)  # noqa: PLR2004 - three digits
+    return f"{value:.3g}" if value < 999.5 else count(value)  # noqa: PLR2004 - three digits
 
 
 def times(value: float) -> str:
@@ -57,7 +57,7 @@ def duration(seconds: float) -> str:
     """Return a duration in its unit; three digits of it mean something."""
     if 0 < seconds < 0.9995:  # noqa: PLR2004 - what three digits don't round up to a second
         return f"{1000 * seconds:.3g} ms"
-    return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:,.0f} s"  # noqa: PLR2004 - three digits
+    return f"{seconds:.3g} s" if seconds < 999.5 else f"{seconds:,.0f} s"  # noqa: PLR2004 - three digits
 
 
 @dataclass(frozen=True, slots=True)
