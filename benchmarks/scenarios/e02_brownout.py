@@ -27,7 +27,6 @@ HEALTHY, FAULT, AFTER = 60, 30, 60
 SPEED, RATE = 0.4, 250.0
 ALONE, SHED = "clients alone", "with our shedder on the server"
 CLIENTS = 20
-FEW = {"stamina": 1, "tenacity": 2}
 
 
 def scenario(*, healthy: int = HEALTHY, after: int = AFTER) -> Scenario:
@@ -111,8 +110,8 @@ EXPERIMENT = Experiment(
         "all of them by false rejections."
     ),
     cases=(
-        *grid((ALONE,), (OURS, *STANDARD_PEERS), FEW),
-        *grid((SHED,), (OURS, *STANDARD_PEERS[:3]), FEW),
+        *grid((ALONE,), (OURS, *STANDARD_PEERS)),
+        *grid((SHED,), (OURS, *STANDARD_PEERS[:3])),
     ),
     play=play,
     figures=(

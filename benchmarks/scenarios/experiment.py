@@ -1,7 +1,7 @@
 """What an experiment is made of: cases that are played, figures, bars, a plot."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -106,14 +106,9 @@ def values(outcomes: Sequence[Outcome], key: str) -> list[float]:
     return [one.figures[key] for one in outcomes if key in one.figures]
 
 
-def grid(
-    settings: Sequence[str], policies: Sequence[str], seeds: Mapping[str, int] | None = None
-) -> tuple[Case, ...]:
-    """Return the cases of all policies in all settings; of dear policies with fewer ``seeds``."""
-    few = {} if seeds is None else seeds
-    return tuple(
-        Case(setting, policy, few.get(policy)) for setting in settings for policy in policies
-    )
+def grid(settings: Sequence[str], policies: Sequence[str]) -> tuple[Case, ...]:
+    """Return the cases of all policies in all settings."""
+    return tuple(Case(setting, policy) for setting in settings for policy in policies)
 
 
 def found() -> dict[str, str]:
