@@ -244,7 +244,8 @@ class CircuitBreaker(Controls):
         state, manual = self._state, self._manual
         if manual is None and (state is OPEN or state is RAMPING):
             error: CircuitOpenError = _new(CircuitOpenError)
-            error.retry_after = max(0.0, self._reopen_at - now)
+            wait = self._reopen_at - now
+            error.retry_after = wait if wait > 0.0 else 0.0  # noqa: FURB136 - max() is a call
             error.state = state
         else:
             error = _new(IsolatedError if manual is ISOLATED else CircuitOpenError)
