@@ -13,6 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from holdfast.cli._group import holdfast
 
 pytestmark = [pytest.mark.real_time, pytest.mark.slow]
 
@@ -152,6 +155,18 @@ def test_the_async_story_with_json_on_standard_output(stories, folder):
     assert process.returncode == judged(json.loads(out))
     assert "bars are met" in error
     assert (folder / "other.html").exists()
+
+
+@pytest.mark.parametrize("asked, written", [("''", None), ("other.html", Path("other.html"))])
+def test_where_the_report_goes(monkeypatch, asked, written):
+    """An empty name is none."""
+    seen = []
+    monkeypatch.setattr(
+        "holdfast.cli.demo._run", lambda _settings, _out, report, _json: seen.append(report) or 0
+    )
+
+    assert CliRunner().invoke(holdfast, f"demo --report {asked}").exit_code == 0
+    assert seen == [written]
 
 
 @pytest.mark.skipif(not LINUX, reason="looks into /proc")

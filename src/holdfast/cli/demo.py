@@ -54,7 +54,7 @@ class NotPlayed(click.ClickException):
     metavar="FILE",
     type=FILE,
     callback=writable,
-    help="Where to write the report.",
+    help="Where to write the report; '' for none.",
 )
 @click.option(
     "--json",
@@ -84,13 +84,13 @@ def demo(
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        sys.exit(_run(settings, out, Path(report), json_file))
+        sys.exit(_run(settings, out, Path(report) if report else None, json_file))
     except KeyboardInterrupt:
         click.echo("interrupted; all processes are ended", err=True)
         sys.exit(INTERRUPTED)
 
 
-def _run(settings: Settings, out: TextIO, report: Path, json_file: str | None) -> int:
+def _run(settings: Settings, out: TextIO, report: Path | None, json_file: str | None) -> int:
     import asyncio
 
     from holdfast.demo.bars import judge, lateness
@@ -110,8 +110,9 @@ def _run(settings: Settings, out: TextIO, report: Path, json_file: str | None) -
     remark = lateness(summaries)
     view.verdicts(bars)
     view.note(remark)
-    write(report, settings, runs, bars, remark)
-    view.note(f"Report: {report.resolve()}")
+    if report is not None:
+        write(report, settings, runs, bars, remark)
+        view.note(f"Report: {report.resolve()}")
     if json_file is not None:
         with click.open_file(json_file, "w", encoding="utf-8") as file:
             json.dump(results(settings, runs, summaries, bars), file)
