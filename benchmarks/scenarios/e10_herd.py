@@ -186,7 +186,7 @@ EXPERIMENT = Experiment(
     ),
     plots=plots,
     notes=(
-        ("Never: not within 95 s of its being back (hyx needs 149 s)."),
+        "Never: not within 95 s of its being back (hyx needs 149 s).",
         (
             "A client with a breaker of its own is a poor judge here: to it a queue that is full "
             "looks like a dependency that is still down, and breakers that opened together try again "

@@ -24,7 +24,7 @@ def medians(comparison: Comparison) -> str:
     body = "".join(_row(comparison, told, played) for played in comparison.played)
     kind = "One seed" if seeds == 1 else f"Medians of {seeds} seeds, with their range"
     stars = "; ★ marks the best" if any(winners(comparison, one) for one in told) else ""
-    remark = f"{kind}{stars}.{_floor(comparison)}"
+    remark = f"{kind}{stars}.{_excess(comparison)}"
     return f'{_figures(["policy", *(c.title for c in told)], body)}<p class="remark">{remark}</p>'
 
 
@@ -47,13 +47,13 @@ def _row(comparison: Comparison, told: list[Column], played: Played) -> str:
     return f"<tr><th scope=row>{escape(played.policy)}</th>{''.join(cells)}</tr>"
 
 
-def _floor(comparison: Comparison) -> str:
-    floor = comparison.played[0].spread("excess").median
-    if not floor:
+def _excess(comparison: Comparison) -> str:
+    excess = comparison.played[0].spread("excess").median
+    if not excess:
         return ""
     return (
-        f" For {count(floor)} of the users who came in the fault no capacity was left: only who can wait"
-        " for its end can be served."
+        f" For {count(excess)} of the users who came in the fault no capacity was left: only who can"
+        " wait for its end can be served."
     )
 
 

@@ -3,9 +3,9 @@
 With twice the usual number in flight latency is, by Little's law, twice the normal one times what is
 usually served over what is served now.  So where it stays above `HIGH` = 8 times the normal one, no more
 than a quarter is served.  A dependency may be able to do no more than that; but then many of the calls
-are lost as well.  Where hardly any is, there is room, and the dependency is slow for another
-reason.  From then on, until latency has been normal, calls are held back again only when so many are
-lost that it is worth it.
+are lost as well, unless their timeout is far above that latency (where this goes wrong: decision 0024).
+Where hardly any is, there is room, and the dependency is slow for another reason.  From then on, until
+latency has been normal, calls are held back again only when so many are lost that it is worth it.
 """
 
 from __future__ import annotations
