@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from holdfast.simulation.policies import Policy
-from holdfast.simulation.scenario import Scenario
+from holdfast.simulation.policies.policies import Policy
+from holdfast.simulation.scenario.scenario import Scenario
 
 Target = Callable[..., Awaitable[Any]]
 Decorator = Callable[[Target], Target]
@@ -67,7 +67,7 @@ def decorator(name: str, calls: Calls) -> Decorator:
 
 
 def simulated(name: str) -> Policy:
-    """Return a policy for `holdfast.simulation.play`."""
+    """Return a policy for `holdfast.simulation.runs.play`."""
 
     def make(scenario: Scenario) -> Decorator:
         key = shard if scenario.servers.shards > 1 else None

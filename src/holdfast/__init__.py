@@ -27,10 +27,10 @@ from holdfast.errors import (
     ThrottledError,
 )
 from holdfast.pipeline import Pipeline
-from holdfast.strategies import backoff
-from holdfast.strategies.budget import RetryBudget
+from holdfast.strategies.retry import backoff
+from holdfast.strategies.retry import RetryBudget
 from holdfast.strategies.bulkhead import Bulkhead
-from holdfast.strategies.circuit_breaker import CircuitBreaker
+from holdfast.strategies.breaker import CircuitBreaker
 from holdfast.strategies.fallback import Fallback
 from holdfast.strategies.retry import Retry
 from holdfast.strategies.timeout import Timeout
@@ -42,18 +42,18 @@ if _typing.TYPE_CHECKING:
     from holdfast.outcome import Outcome as Outcome
     from holdfast.presets import standard as standard
     from holdfast.strategies import concurrency as concurrency
-    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout as AdaptiveTimeout
+    from holdfast.strategies.timeout import AdaptiveTimeout as AdaptiveTimeout
     from holdfast.strategies.chaos import Chaos as Chaos
     from holdfast.strategies.coalesce import Coalesce as Coalesce
-    from holdfast.strategies.concurrency_limiter import ConcurrencyLimiter as ConcurrencyLimiter
+    from holdfast.strategies.concurrency import ConcurrencyLimiter as ConcurrencyLimiter
     from holdfast.strategies.hedge import Hedge as Hedge
-    from holdfast.strategies.hedge_delay import knee as knee
-    from holdfast.strategies.hedge_delay import quantile as quantile
+    from holdfast.strategies.hedge import knee as knee
+    from holdfast.strategies.hedge import quantile as quantile
     from holdfast.strategies.keyed import Keyed as Keyed
-    from holdfast.strategies.load_shedder import LoadShedder as LoadShedder
-    from holdfast.strategies.rate_limiter import Rate as Rate
-    from holdfast.strategies.rate_limiter import RateLimiter as RateLimiter
-    from holdfast.strategies.slowness import learnt as learnt
+    from holdfast.strategies.shedding import LoadShedder as LoadShedder
+    from holdfast.strategies.rate import Rate as Rate
+    from holdfast.strategies.rate import RateLimiter as RateLimiter
+    from holdfast.strategies.breaker import learnt as learnt
     from holdfast.strategies.throttle import Throttle as Throttle
 
 __version__ = "0.1.0"

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from holdfast import Bulkhead, BulkheadFullError, CircuitBreaker, Pipeline, RejectedError
-from holdfast.strategies.keyed import Keyed
+from holdfast.strategies.keyed.keyed import Keyed
 
 
 def first(key, *_rest):

@@ -30,7 +30,7 @@ from holdfast.strategies.timeout import Timeout
 if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncStep as Step
     from holdfast.attempts import Attempt
-    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
+    from holdfast.strategies.timeout import AdaptiveTimeout
     from holdfast.strategies.coalesce import Coalesce
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry

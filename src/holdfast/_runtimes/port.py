@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from holdfast.attempts import Attempt
     from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Wait
-    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
+    from holdfast.strategies.timeout import AdaptiveTimeout
     from holdfast.strategies.coalesce import Coalesce
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry

@@ -20,7 +20,7 @@ from holdfast._world import world
 from holdfast.deadline import ambient
 from holdfast.errors import BulkheadFullError
 from holdfast.strategies.bulkhead import Bulkhead
-from holdfast.strategies.hedge_race import NEXT, Race
+from holdfast.strategies.hedge import NEXT, Race
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step

@@ -26,7 +26,7 @@ from holdfast.classify import Condition
 from holdfast.pipeline import Pipeline
 from holdfast.strategies.hedge import Hedge
 from holdfast.strategies.retry import Retry
-from holdfast.strategies.retry_after import register
+from holdfast.strategies.retry import register
 from holdfast.strategies.timeout import Timeout
 from holdfast.transient import STATUSES, is_transient
 

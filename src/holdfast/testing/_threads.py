@@ -26,7 +26,7 @@ from holdfast.testing._agenda import Cut, Scope
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
-    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout, Limit
+    from holdfast.strategies.timeout import AdaptiveTimeout, Limit
     from holdfast.strategies.hedge import Hedge
     from holdfast.testing.clock import VirtualClock
 

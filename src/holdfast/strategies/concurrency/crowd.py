@@ -23,7 +23,7 @@ from typing import Any
 from holdfast.criticality import CLASSES
 from holdfast.errors import ConcurrencyLimitedError
 from holdfast.shapes import Wait
-from holdfast.strategies._shared import Guard
+from holdfast.strategies.identity import Guard
 from holdfast.strategies.concurrency.partitions import Partitions, Party, Permit, admitted
 from holdfast.strategies.concurrency.waiting import Waiting
 

@@ -1,0 +1,293 @@
+"""`Keyed`: a strategy for each host, shard or tenant, so that one of them cannot fail the others.
+
+One breaker over a sharded dependency turns one dead shard into a full outage; a breaker for each finds
+the dead one by itself.  Each key's strategy is made when the key is first met, and forgotten again:
+after ``idle`` seconds without use, or, when ``max_keys`` are there and another one comes, the least
+recently used first (`keyed_table` says how).  Never forgotten is one that a call is inside of, or that
+is *busy*: an open breaker, a bulkhead with calls in flight, a rate limiter in debt.  It says so itself,
+by a method ``busy(now)``.  Where all are busy, further keys share one strategy, the *overflow*: so a
+million keys of an attacker cost the memory of ``max_keys``.  A key that gets its own while calls of it
+are in the overflow has, until they end, what both admit.
+
+The parent is a breaker for the case that most keys fail at once.  It is no part of a call's way while
+it is closed: what trips it is the share of the recently used keys that are open, so one dead shard never
+does, however many of the calls go there.  Open, it rejects the calls of all keys, new ones too; its
+probes are the only calls whose outcomes it hears.
+
+The lock guards the table.  Under it run no factories, no strategies and no listeners; of the user's code
+only the ``__eq__`` and ``__hash__`` of keys, when one comes or goes, as in `functools.lru_cache`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from holdfast import _validate
+from holdfast.shapes import NOWHERE, Arguments, Instead, Keywords, Site, Wait
+from holdfast.strategies.breaker import Probe
+from holdfast.strategies.breaker import CircuitBreaker
+from holdfast.strategies.keyed.keys import Keys
+from holdfast.strategies.keyed.parts import is_busy, is_open, no_gate, report, rewrapped, waited
+from holdfast.strategies.keyed.table import Entry
+
+if TYPE_CHECKING:
+    from holdfast.strategies.keyed.lanes import Lanes, Step
+
+PASSING = ("closed", "ramping")
+"""The states in which the parent lets calls pass without looking at their outcomes."""
+
+WORST = 5
+"""How many open keys a snapshot shows."""
+
+
+class Keyed(Keys):
+    """Guard each key with a strategy of its own.
+
+    An identity: share one instance between pipelines to share the state of its keys.  Thread- and
+    task-safe; one instance serves threads and any number of event loops.
+
+    Args:
+        key: takes the call's arguments and returns what tells its calls apart; hashable.
+        factory: makes a key's strategy: a class, which is called without arguments, or a function
+            of the key.  Gates (CircuitBreaker, Bulkhead, RateLimiter, ...) and strategies with steps
+            of their own (adaptive timeouts, Hedge, Coalesce) can be keyed; values need not be.
+        max_keys: how many keys to keep; further ones take the place of the least recently used.
+        idle: seconds without use after which a key is forgotten.
+        parent: a breaker that rejects all keys while most of them are open.
+        parent_share: it opens when this share, in (0, 1], of the recently used keys is open, ...
+        parent_min_keys: ... and at least so many are.
+        name: for messages; by default the first pipeline's.
+
+    Raises:
+        ConfigurationError: for a value outside its range; (on calls) for a key that is not hashable,
+            or a factory that makes something that cannot be keyed.
+    """
+
+    __slots__ = ("_min_keys", "_share", "resting")
+    kind = "keyed"
+    timed = True
+
+    def __init__(
+        self,
+        key: Callable[..., Hashable],
+        factory: Callable[[Any], Any] | type[object],
+        *,
+        max_keys: int = 10_000,
+        idle: float = 600.0,
+        parent: CircuitBreaker | None = None,
+        parent_share: float = 0.5,
+        parent_min_keys: int = 5,
+        name: str | None = None,
+    ) -> None:
+        self._share = _validate.share("parent_share", parent_share)
+        self._min_keys = _validate.count("parent_min_keys", parent_min_keys)
+        self.resting: Any = None  # never: the key is to be asked for
+        super().__init__(key, factory, max_keys, idle, parent, name)
+
+    # -- the gate ------------------------------------------------------------------------------
+
+    def enter(self, now: float, args: Arguments, kwargs: Keywords, site: Site = NOWHERE, /) -> Any:
+        """Answer as the key's strategy does, below the parent."""
+        parent = self._parent
+        if parent is not None and parent.resting is None:
+            return self._enter_below(parent, now, args, kwargs, site)
+        entry = self._met(self._key(*args, **kwargs), now)
+        try:
+            permit = entry.child.resting
+        except AttributeError:
+            raise no_gate(entry.child) from None
+        if permit is None:
+            permit = self._ask(entry, now, args, kwargs, site)
+            if type(permit) is Wait:
+                return rewrapped(permit, entry, None)
+        return entry, permit, None
+
+    def succeeded(self, held: Any, now: float, result: Any, /) -> None:
+        """Tell the key's strategy, and the parent where the call was its probe."""
+        entry, permit, probe = held
+        try:
+            if permit is not entry.child.resting:
+                entry.child.succeeded(permit, now, result)
+        finally:
+            if entry.failing:
+                self._recovered(entry, now)
+            if probe is not None:
+                self._probed(probe, now, result)
+
+    def failed(self, held: Any, now: float, error: Exception, /) -> None:
+        """Tell the key's strategy, and the parent where the call was its probe."""
+        entry, permit, probe = held
+        try:
+            entry.child.failed(permit, now, error)
+        finally:
+            reason = self._troubled(entry, now)
+            parent = self._parent
+            if parent is not None and probe is not None:
+                parent.failed(probe, now, error)
+            elif parent is not None and reason is not None and parent.state in PASSING:
+                parent.trip(reason, now=now)
+
+    def abandoned(self, held: Any, now: float, /) -> None:
+        """Tell the key's strategy, and the parent, that a call has no outcome."""
+        entry, permit, probe = waited(held)
+        try:
+            entry.child.abandoned(permit, now)
+        finally:
+            self._give_back(probe, now)
+
+    def expired(self, held: Any, now: float, /) -> Any:
+        """Ask the key's strategy what to do about a wait that was too long."""
+        entry, permit, probe = waited(held)
+        error = entry.child.expired(permit, now)
+        if error is not None:
+            self._give_back(probe, now)
+        return error
+
+    def _ask(self, entry: Entry, now: float, args: Arguments, kwargs: Keywords, site: Site) -> Any:
+        permit = None
+        try:
+            permit = entry.child.enter(now, args, kwargs, site)
+        finally:
+            if permit is None and not entry.failing:
+                self._noticed(entry)
+        return permit
+
+    def _enter_below(
+        self, parent: CircuitBreaker, now: float, args: Arguments, kwargs: Keywords, site: Site
+    ) -> Any:
+        """Enter where the parent wants to be asked: it is open, or half-open, or has a window."""
+        probe = parent.enter(now, args, kwargs, site)
+        if not isinstance(probe, Probe):
+            parent.abandoned(probe, now)
+            probe = None
+        permit = None
+        try:
+            entry = self._met(self._key(*args, **kwargs), now)
+            permit = self._ask(entry, now, args, kwargs, site)
+        finally:
+            if permit is None:
+                self._give_back(probe, now)
+        if type(permit) is not Wait:
+            return entry, permit, probe
+        if type(permit.permit) is Instead:
+            self._give_back(probe, now)
+        return rewrapped(permit, entry, probe)
+
+    # -- what becomes of keys, and of the parent -----------------------------------------------
+
+    def _recovered(self, entry: Entry, now: float) -> None:
+        """Note a success of a key whose last call had failed."""
+        closed = not is_open(entry.child)
+        with self._lock:
+            if entry.line is not None:
+                self._table.calm.join(entry, now)
+            if closed:
+                entry.failing = False
+                self._open.pop(entry, None)
+                self._census.closed(entry)
+
+    def _noticed(self, entry: Entry) -> None:
+        """Note that a key's strategy refused; it may have been opened by hand."""
+        if is_open(entry.child):
+            with self._lock:
+                entry.failing = True
+                if entry.line is not None:
+                    self._open[entry] = None
+
+    def _troubled(self, entry: Entry, now: float) -> str | None:
+        """Note a failure; return why the parent should open, or None."""
+        broken, busy = is_open(entry.child), is_busy(entry.child, now)
+        with self._lock:
+            entry.failing = True
+            if busy and entry.line is None:
+                self._back_locked(entry, now)
+            if entry.line is None:
+                return None
+            self._table.kept.join(entry, now)
+            if not broken:
+                self._open.pop(entry, None)
+                self._census.closed(entry)
+                return None
+            self._open[entry] = None
+            if self._parent is None:
+                return None
+            census = self._census
+            census.turn(now)
+            census.opened(entry)
+            if census.open < max(self._min_keys, self._share * census.recent):
+                return None
+            return f"{census.open} of {census.recent} keys are open"
+
+    def _give_back(self, probe: Any, now: float) -> None:
+        if probe is not None and self._parent is not None:
+            self._parent.abandoned(probe, now)
+
+    def _probed(self, probe: Any, now: float, result: Any) -> None:
+        """Tell the parent that its probe succeeded."""
+        parent = self._parent
+        if parent is None:
+            return
+        parent.succeeded(probe, now, result)
+        if parent.state in PASSING:
+            with self._lock:  # what the keys' breakers remember is older than this
+                self._census.forgive()
+
+    # -- other shapes --------------------------------------------------------------------------
+
+    def attach(self, driver: ModuleType, inner: Step, runtime: Any, site: Site) -> Step:
+        """Return the step of this layer: a gate's, or a step for each key (see `Lanes`)."""
+        gated: Step = driver.gated(self, inner, runtime, site)
+        make = self._make
+        if make.attaches is False:
+            return gated
+        from holdfast.strategies.keyed.lanes import Lanes
+
+        lanes = Lanes(self, driver, inner, runtime, site)
+
+        def step(args: Arguments, kwargs: Keywords) -> Any:
+            if make.attaches is False:
+                return gated(args, kwargs)
+            return lanes.step(args, kwargs, gated)
+
+        return step
+
+    def serve(self, lanes: Lanes) -> None:
+        """Tell these steps, for as long as they exist, which keys have gone."""
+        self._lanes.add(lanes)
+
+    def met(self, args: Arguments, kwargs: Keywords, now: float) -> Entry | None:
+        """Return the entry of a call; None where the strategies turn out to be gates."""
+        entry = self._met(self._key(*args, **kwargs), now)
+        return entry if self._make.attaches else None
+
+    def keeps(self, entry: Entry) -> bool:
+        """Return whether an entry is still in the table, or the overflow."""
+        return entry.line is not None or entry is self._overflow
+
+    def holder(self, args: Arguments, kwargs: Keywords) -> Any:
+        """Return the key's bulkhead, for abandoned workers to hold; None if it is none."""
+        child = self.get(self._key(*args, **kwargs))
+        return child if hasattr(child, "hold") else None
+
+    # -- people --------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as plain data: how many keys there are, and the worst few."""
+        with self._lock:
+            broken = list(self._open)
+            overflow = self._overflow
+        worst = sorted(broken, key=lambda entry: entry.used, reverse=True)[:WORST]
+        return {
+            "strategy": self.kind, "name": self.name, "keys": len(self),
+            "max_keys": self._table.limit, "idle": self._idle, "open": len(broken),
+            "worst": {str(entry.key): report(entry.child) for entry in worst},
+            "evicted": self._evicted, "overflowed": self._overflowed,
+            "overflow": None if overflow is None else report(overflow.child),
+            "parent": None if self._parent is None else self._parent.snapshot(),
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"<Keyed{name} {len(self)} keys, {len(self._open)} open>"
