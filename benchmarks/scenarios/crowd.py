@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from benchmarks.scenarios.policies import Target
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.runs.tally import Tally
 from holdfast.simulation.scenario.distributions import Constant, Distribution
 from holdfast.simulation.scenario.load import Poisson
 from holdfast.simulation.world.request import Request
-from holdfast.simulation.engine.stage import Simulation
-from holdfast.simulation.runs.tally import Tally
 
 NO_WORK = Constant(value=0.0)
 

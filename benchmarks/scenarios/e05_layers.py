@@ -16,9 +16,9 @@ from benchmarks.scenarios.experiment import (
 )
 from benchmarks.scenarios.plots import Bars, Plot
 from benchmarks.scenarios.policies import Calls, Target, decorator
+from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.scenario.distributions import Uniform
 from holdfast.simulation.world.request import Request, ServerError
-from holdfast.simulation.engine.stage import Simulation
 
 RATE, SECONDS, FEW = 100.0, 60.0, 1.0
 SETTINGS = {

@@ -19,9 +19,9 @@ from benchmarks.scenarios.experiment import (
 from benchmarks.scenarios.plots import Bars, Plot
 from benchmarks.scenarios.policies import Calls, decorator
 from holdfast import RejectedError
+from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.scenario.distributions import Uniform
 from holdfast.simulation.world.request import Request
-from holdfast.simulation.engine.stage import Simulation
 
 RATE = 100.0
 HOUR, SHORT, STOPPED = 3600.0, 600.0, 60.0

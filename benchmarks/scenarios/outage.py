@@ -7,10 +7,10 @@ gives up.
 
 from benchmarks.scenarios.experiment import NEVER
 from benchmarks.scenarios.policies import simulated
-from holdfast.simulation.scenario.distributions import Exponential
-from holdfast.simulation.scenario.load import Poisson
 from holdfast.simulation.runs.play import Run, play
 from holdfast.simulation.runs.results import figures
+from holdfast.simulation.scenario.distributions import Exponential
+from holdfast.simulation.scenario.load import Poisson
 from holdfast.simulation.scenario.scenario import Clients, Fault, Scenario, Servers
 
 SERVERS = Servers(workers=27, service=Exponential(mean=0.09))

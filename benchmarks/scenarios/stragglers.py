@@ -10,9 +10,9 @@ from random import Random
 from typing import NamedTuple
 
 from benchmarks.scenarios.policies import Decorator, Target
+from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.scenario.load import Poisson
 from holdfast.simulation.world.request import Request
-from holdfast.simulation.engine.stage import Simulation
 
 SPREAD = sqrt(log(1 + (2 / 5) ** 2))
 MIDDLE = log(0.005) - SPREAD**2 / 2

@@ -2,10 +2,10 @@ import pytest
 from rich.console import Console
 
 from holdfast.simulation.runs.compare import compare
+from holdfast.simulation.runs.sweep import sweep
 from holdfast.simulation.scenario.distributions import Exponential
 from holdfast.simulation.scenario.load import Poisson
 from holdfast.simulation.scenario.scenario import Clients, Fault, Scenario, Servers
-from holdfast.simulation.runs.sweep import sweep
 
 
 @pytest.fixture(scope="session")

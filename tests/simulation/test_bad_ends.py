@@ -30,7 +30,7 @@ from holdfast.simulation import (
     SimulationError,
     play,
 )
-from holdfast.simulation import loop as loops
+from holdfast.simulation.engine import loop as loops
 from holdfast.simulation.engine.errors import TooMany
 
 playing = import_module("holdfast.simulation.runs.play")

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from holdfast._report.figure import compact, drawn
-from holdfast.simulation.runs.compare import Comparison
 from holdfast.simulation.report.heat_plot import heat_maps
 from holdfast.simulation.report.plots import PANELS, _cell
+from holdfast.simulation.runs.compare import Comparison
 from holdfast.simulation.runs.sweep import Sweep
 
 WIDTH = 8.6

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from holdfast.attempts import Attempt
     from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Wait
-    from holdfast.strategies.timeout import AdaptiveTimeout
     from holdfast.strategies.coalesce import Coalesce
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
-    from holdfast.strategies.timeout import Timeout
+    from holdfast.strategies.timeout import AdaptiveTimeout, Timeout
 
 AsyncStep = Callable[["Arguments", "Keywords"], Awaitable[Any]]
 BlockingStep = Callable[["Arguments", "Keywords"], Any]

@@ -30,11 +30,10 @@ if TYPE_CHECKING:
 
     from holdfast._runtimes.port import BlockingStep as Step
     from holdfast.attempts import Attempt
-    from holdfast.strategies.timeout import AdaptiveTimeout
     from holdfast.strategies.coalesce import Coalesce
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
-    from holdfast.strategies.timeout import Sync, Timeout
+    from holdfast.strategies.timeout import AdaptiveTimeout, Sync, Timeout
 
 LONGEST = threading.TIMEOUT_MAX
 

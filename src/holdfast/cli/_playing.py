@@ -66,8 +66,8 @@ Played = tuple[Any, dict[str, Any], Callable[[], str], str]
 
 
 def _compare(wish: Wish, scenario: Scenario, policies: list[Policy]) -> Played:
-    from holdfast.simulation.runs.compare import compare
     from holdfast.simulation.report.table import table
+    from holdfast.simulation.runs.compare import compare
 
     with _progress() as tell:
         comparison = compare(
@@ -89,8 +89,8 @@ def _compare(wish: Wish, scenario: Scenario, policies: list[Policy]) -> Played:
 
 
 def _sweep(wish: Wish, scenario: Scenario, policies: list[Policy]) -> Played:
-    from holdfast.simulation.runs.sweep import sweep
     from holdfast.simulation.report.table import grid
+    from holdfast.simulation.runs.sweep import sweep
 
     with _progress() as tell:
         swept = sweep(

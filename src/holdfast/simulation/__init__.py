@@ -6,6 +6,19 @@ library; reading scenario files, plots and the command ``holdfast simulate`` nee
 ``pip install 'holdfast[simulation]'``.
 """
 
+from holdfast.simulation.engine.errors import (
+    BadPolicy,
+    Blocked,
+    Endless,
+    NoTimePasses,
+    SimulationError,
+    Stuck,
+    TooMany,
+)
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.policies.policies import READY, Policy
+from holdfast.simulation.runs.compare import compare
+from holdfast.simulation.runs.play import Run, play
 from holdfast.simulation.scenario.distributions import (
     Constant,
     Distribution,
@@ -18,26 +31,23 @@ from holdfast.simulation.scenario.distributions import (
     Stragglers,
     Uniform,
 )
-from holdfast.simulation.engine.errors import (
-    BadPolicy,
-    Blocked,
-    Endless,
-    NoTimePasses,
-    SimulationError,
-    Stuck,
-    TooMany,
-)
 from holdfast.simulation.scenario.faults import Fault
+from holdfast.simulation.scenario.load import (
+    Bursty,
+    Closed,
+    Diurnal,
+    Load,
+    Poisson,
+    Ramp,
+    Replay,
+    Steps,
+)
+from holdfast.simulation.scenario.scenario import Cache, Clients, Network, Scenario, Servers
 from holdfast.simulation.world.guard import Guard
 from holdfast.simulation.world.handling import Handling
-from holdfast.simulation.scenario.load import Bursty, Closed, Diurnal, Load, Poisson, Ramp, Replay, Steps
 from holdfast.simulation.world.network import Link
-from holdfast.simulation.runs.play import Run, play
-from holdfast.simulation.policies.policies import READY, Policy
 from holdfast.simulation.world.request import Conflict, Refused, Request, ServerError, TooLate
-from holdfast.simulation.scenario.scenario import Cache, Clients, Network, Scenario, Servers
 from holdfast.simulation.world.server import Server
-from holdfast.simulation.engine.stage import Simulation
 
 __all__ = [
     "READY",
@@ -84,5 +94,6 @@ __all__ = [
     "TooLate",
     "TooMany",
     "Uniform",
+    "compare",
     "play",
 ]

@@ -26,8 +26,8 @@ from holdfast.testing._agenda import Cut, Scope
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
-    from holdfast.strategies.timeout import AdaptiveTimeout, Limit
     from holdfast.strategies.hedge import Hedge
+    from holdfast.strategies.timeout import AdaptiveTimeout, Limit
     from holdfast.testing.clock import VirtualClock
 
 

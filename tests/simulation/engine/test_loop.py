@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from holdfast.simulation import Endless, NoTimePasses, Simulation, Stuck
-from holdfast.simulation import loop as loops
+from holdfast.simulation.engine import loop as loops
 
 
 @pytest.fixture

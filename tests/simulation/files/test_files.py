@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.simulation import files
+from holdfast.simulation.files import files as reading
 from holdfast.simulation.scenario.distributions import (
     Constant,
     Distribution,
@@ -307,7 +308,7 @@ def test_unknown_names():
 
 def test_without_pydantic(folder, monkeypatch):
     """It says what to install."""
-    files._adapter.cache_clear()
+    reading._adapter.cache_clear()
     monkeypatch.setitem(sys.modules, "pydantic", None)
 
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'holdfast\[simulation\]'"):
@@ -316,7 +317,7 @@ def test_without_pydantic(folder, monkeypatch):
 
 # -- the reference ---------------------------------------------------------------------------------
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "scenario-files.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "scenario-files.md"
 
 
 def test_the_reference_names_every_key():

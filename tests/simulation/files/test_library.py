@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from holdfast.simulation import files
-from holdfast.simulation.runs.compare import compare
 from holdfast.simulation.policies.policies import policy
 from holdfast.simulation.report.wording import columns
+from holdfast.simulation.runs.compare import compare
 
 NAMES = files.ready()
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "scenario-files.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "scenario-files.md"
 MOST_USERS = 20_000  # with three policies and three seeds, what a minute is too long for
 
 

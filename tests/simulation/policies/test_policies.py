@@ -20,12 +20,12 @@ from holdfast import (
 )
 from holdfast.errors import ConfigurationError
 from holdfast.extend import Gate
-from holdfast.simulation.scenario.distributions import Constant
 from holdfast.simulation.engine.errors import Blocked
-from holdfast.simulation.scenario.load import Poisson
 from holdfast.simulation.policies.policies import READY, Policy, policy
 from holdfast.simulation.policies.rehearsal import rehearse
 from holdfast.simulation.policies.renewed import renewed
+from holdfast.simulation.scenario.distributions import Constant
+from holdfast.simulation.scenario.load import Poisson
 from holdfast.simulation.scenario.scenario import Clients, Scenario, Servers
 
 SCENARIO = Scenario(

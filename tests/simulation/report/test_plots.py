@@ -5,7 +5,7 @@ import pytest
 
 from holdfast import ConfigurationError
 from holdfast._report.figure import compact, drawn, themed
-from holdfast.simulation import plots
+from holdfast.simulation.report import plots
 from holdfast.simulation.report.captions import alternative, caption, legend
 
 PANELS = {panel.kind: panel for panel in plots.PANELS}

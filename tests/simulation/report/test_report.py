@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from holdfast import ConfigurationError, __version__
-from holdfast.simulation.scenario.distributions import Constant
 from holdfast.simulation.report.report import html, html_of_sweep
+from holdfast.simulation.scenario.distributions import Constant
 from holdfast.simulation.scenario.settings import changed, settings
 
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from holdfast import ConfigurationError
-from holdfast.simulation.runs.compare import Comparison, Played, Spread, compare, spread
 from holdfast.simulation.engine.errors import Endless, SimulationError
 from holdfast.simulation.policies.policies import Policy
 from holdfast.simulation.report.table import _is_far, table
 from holdfast.simulation.report.wording import columns, duration, rate, share, winners
+from holdfast.simulation.runs.compare import Comparison, Played, Spread, compare, spread
 
 
 def with_figures(comparison, *of_policies):

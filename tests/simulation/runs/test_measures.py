@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 
 from holdfast import ConfigurationError
+from holdfast.simulation.report.report import html
+from holdfast.simulation.report.table import table
+from holdfast.simulation.report.wording import columns, duration
+from holdfast.simulation.runs.play import Run
+from holdfast.simulation.runs.results import figures
+from holdfast.simulation.runs.tally import Tally, edges
 from holdfast.simulation.scenario.distributions import Constant
 from holdfast.simulation.scenario.load import Poisson
-from holdfast.simulation.runs.play import Run
-from holdfast.simulation.report.report import html
-from holdfast.simulation.runs.results import figures
 from holdfast.simulation.scenario.scenario import Clients, Fault, Scenario, Servers
-from holdfast.simulation.report.table import table
-from holdfast.simulation.runs.tally import Tally, edges
-from holdfast.simulation.report.wording import columns, duration
 
 CALM = Scenario(
     name="calm",

@@ -4,12 +4,12 @@ from dataclasses import replace
 import pytest
 
 from holdfast import CircuitOpenError
-from holdfast.simulation.scenario.distributions import Constant
-from holdfast.simulation.scenario.load import Poisson
 from holdfast.simulation.runs.play import Run
 from holdfast.simulation.runs.results import figures, plain
-from holdfast.simulation.scenario.scenario import Cache, Fault, Scenario, Servers
 from holdfast.simulation.runs.tally import Tally, edges
+from holdfast.simulation.scenario.distributions import Constant
+from holdfast.simulation.scenario.load import Poisson
+from holdfast.simulation.scenario.scenario import Cache, Fault, Scenario, Servers
 
 STALL = Fault(at=10, lasts=10, speed=0)
 CALM = Scenario(

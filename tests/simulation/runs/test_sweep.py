@@ -5,12 +5,12 @@ from itertools import pairwise
 import pytest
 
 from holdfast import ConfigurationError
-from holdfast.simulation.runs.axes import Axis, axis
 from holdfast.simulation.report.heat import level, rows, scale, summary, word
-from holdfast.simulation.scenario.load import Closed, Ramp, Steps
-from holdfast.simulation.runs.sweep import sweep
 from holdfast.simulation.report.table import grid
+from holdfast.simulation.runs.axes import Axis, axis
+from holdfast.simulation.runs.sweep import sweep
 from holdfast.simulation.runs.tally import trouble
+from holdfast.simulation.scenario.load import Closed, Ramp, Steps
 
 
 @pytest.mark.parametrize(

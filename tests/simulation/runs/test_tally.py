@@ -1,11 +1,11 @@
 import pytest
 
 from holdfast import CircuitOpenError
+from holdfast.simulation.runs.series import Series
+from holdfast.simulation.runs.tally import MOST_BUCKETS, Tally, edges, trouble
 from holdfast.simulation.scenario.distributions import Constant
 from holdfast.simulation.scenario.load import Poisson
 from holdfast.simulation.scenario.scenario import Fault, Scenario, Servers
-from holdfast.simulation.runs.series import Series
-from holdfast.simulation.runs.tally import MOST_BUCKETS, Tally, edges, trouble
 
 
 def scenario(*faults):

@@ -14,6 +14,7 @@ from holdfast import (
 )
 from holdfast import events as told
 from holdfast.shapes import Gate, Site
+from holdfast.strategies.breaker.machine import Machine
 
 DOWN = ConnectionError("down")
 
@@ -761,26 +762,22 @@ def test_a_caller_that_comes_after_it_was_isolated_is_rejected(clock, just_befor
 
 def test_a_caller_that_read_the_state_before_it_opened_is_no_probe(clock):
     """It was let in as if closed; others have opened it, and half-opened it, between two reads."""
+    overtakes = [lambda: (fail(breaker), enter(breaker, 10.0))]
 
-    class Overtaken(CircuitBreaker):
-        overtake = None
+    class Overtaken(Machine):
+        __slots__ = ()
 
         @property
-        def _manual(self):  # what `enter` reads between the state and the answer
-            overtake, self.overtake = self.overtake, None
-            if overtake is not None:
-                overtake()
+        def manual(self):  # what `enter` reads between the state and the answer
+            if overtakes:
+                overtakes.pop()()
 
-        @_manual.setter
-        def _manual(self, manual):
-            pass
-
-    breaker = Overtaken(failures=1, open_for=5, probes=1)
-    breaker.overtake = lambda: (fail(breaker), enter(breaker, 10.0))
+    breaker = CircuitBreaker(failures=1, open_for=5, probes=1)
+    breaker._machine.__class__ = Overtaken
     stale = enter(breaker)
     breaker.succeeded(stale, 11.0, None)
 
-    assert (breaker._state, breaker.snapshot()["probes_in_flight"]) == ("half-open", 1)
+    assert (breaker._machine.state, breaker.snapshot()["probes_in_flight"]) == ("half-open", 1)
 
 
 def test_a_cause_that_was_overtaken_is_not_kept(clock):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from holdfast.strategies.breaker.trip import Trip
+from holdfast import ConfigurationError
+from holdfast.strategies.breaker.trip import Trip, new_trip
 from holdfast.strategies.breaker.window import CountWindow, TimeWindow
 
 
@@ -157,3 +158,50 @@ def test_clear_forgets_the_row_and_the_window():
 
     assert trip.failed(0.0) is None
     assert by_streak(2).clear() is None
+
+
+# -- checked and made ---------------------------------------------------------------------------
+
+
+def conditions(**options):
+    usual = {
+        "failures": 5, "failure_rate": None, "window": 10.0, "min_calls": 20, "slow": None,
+        "slow_rate": None,
+    }  # fmt: skip
+    return new_trip(**(usual | options))
+
+
+@pytest.mark.parametrize(
+    "options, kind",
+    [
+        ({}, None),
+        ({"failure_rate": 0.5}, TimeWindow),
+        ({"failure_rate": 0.5, "window": 100}, CountWindow),
+        ({"slow": 1.0, "slow_rate": 0.5}, TimeWindow),
+        ({"slow": 1.0, "slow_rate": 0.5, "window": 20, "failures": None}, CountWindow),
+        ({"window": 100}, None),
+        ({"window": 3}, None),
+    ],
+)
+def test_a_window_is_kept_only_where_a_rate_needs_it(options, kind):
+    """An int is a number of calls, a float a duration; without a rate there is no window at all."""
+    window = conditions(**options).window
+
+    assert window is None if kind is None else isinstance(window, kind)
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        ({"failures": None}, "without a condition"),
+        ({"slow": 1.0}, "slow=1.0 and slow_rate=None need each other"),
+        ({"slow_rate": 0.5}, "slow=None and slow_rate=0.5 need each other"),
+        ({"failure_rate": 0.5, "window": 19}, "min_calls=20 is not allowed: a window of 19 calls"),
+    ],
+)
+def test_conditions_that_cannot_work_together_are_refused(options, told):
+    """The message names the options that contradict each other."""
+    with pytest.raises(ConfigurationError) as caught:
+        conditions(**options)
+
+    assert told in str(caught.value)

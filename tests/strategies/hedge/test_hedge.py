@@ -7,8 +7,8 @@ import pytest
 from holdfast import ConfigurationError, Pipeline, Retry, RetryBudget
 from holdfast.errors import BulkheadFullError
 from holdfast.shapes import Site
-from holdfast.strategies.hedge.hedge import Hedge
 from holdfast.strategies.hedge.delay import knee, quantile
+from holdfast.strategies.hedge.hedge import Hedge
 from holdfast.strategies.hedge.race import NEXT, OVER, WAIT, Race
 
 SITE = Site("p")

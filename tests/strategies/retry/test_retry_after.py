@@ -5,7 +5,7 @@ import math
 import pytest
 
 from holdfast import CircuitOpenError
-from holdfast.strategies import retry_after
+from holdfast.strategies.retry import retry_after
 from holdfast.strategies.retry.retry_after import hint, register
 
 

@@ -9,15 +9,13 @@ from typing import Any
 from holdfast.errors import ConfigurationError
 from holdfast.pipeline import Pipeline
 from holdfast.presets import standard
-from holdfast.simulation.world.request import Request
 from holdfast.simulation.scenario.scenario import Scenario
-from holdfast.strategies.retry import backoff
-from holdfast.strategies.retry import RetryBudget
+from holdfast.simulation.world.request import Request
 from holdfast.strategies.breaker import CircuitBreaker
 from holdfast.strategies.concurrency import ConcurrencyLimiter
 from holdfast.strategies.hedge import Hedge
+from holdfast.strategies.retry import Retry, RetryBudget, backoff
 from holdfast.strategies.shedding import LoadShedder
-from holdfast.strategies.retry import Retry
 from holdfast.strategies.timeout import Timeout
 from holdfast.transient import transient
 
@@ -174,7 +172,7 @@ def policy(name: str, known: Mapping[str, Policy] = READY) -> Policy:
     """
     if name in known:
         return known[name]
-    from holdfast.simulation import imports
+    from holdfast.simulation.policies import imports
 
     if ":" in name:
         return imports.imported(name)

@@ -9,10 +9,10 @@ from typing import Final
 
 from holdfast.errors import ConfigurationError
 from holdfast.simulation.engine.errors import SimulationError
-from holdfast.simulation.policies.policies import Policy
-from holdfast.simulation.world.request import Request
-from holdfast.simulation.scenario.scenario import Scenario
 from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.policies.policies import Policy
+from holdfast.simulation.scenario.scenario import Scenario
+from holdfast.simulation.world.request import Request
 
 LONG: Final = 60.0
 """Simulated seconds within which a policy must have answered."""

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from html import escape
 
-from holdfast.simulation.runs.compare import Played
 from holdfast.simulation.report.plots import DOTTED, Line, Panel
+from holdfast.simulation.report.wording import (
+    NOTHING,
+    count,
+    duration,
+    quantity,
+    rate,
+    share,
+    times,
+)
+from holdfast.simulation.runs.compare import Played
 from holdfast.simulation.runs.results import Figures, Phase
-from holdfast.simulation.report.wording import NOTHING, count, duration, quantity, rate, share, times
 
 
 def caption(panel: Panel, played: Played) -> str:

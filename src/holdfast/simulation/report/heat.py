@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from holdfast.simulation.runs.sweep import Axis, Cell, Sweep
 from holdfast.simulation.report.wording import NEVER, NOTHING, duration, share
+from holdfast.simulation.runs.sweep import Axis, Cell, Sweep
 
 BAD = "✗"
 

@@ -31,11 +31,11 @@ from holdfast._report.figure import (
     UNDATED,
     VERMILION,
 )
+from holdfast.simulation.report.wording import count as whole
+from holdfast.simulation.report.wording import duration, quantity
 from holdfast.simulation.runs.compare import Comparison, Played
 from holdfast.simulation.runs.series import Series
 from holdfast.simulation.runs.sweep import Sweep
-from holdfast.simulation.report.wording import count as whole
-from holdfast.simulation.report.wording import duration, quantity
 
 DASHED: Final = (0, (4, 2))
 DOTTED: Final = (0, (1, 1.5))

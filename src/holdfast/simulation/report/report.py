@@ -7,13 +7,13 @@ from html import escape
 
 import holdfast
 from holdfast._report.page import page
+from holdfast.simulation.report.sections import failures, maps, medians, phases, plots
+from holdfast.simulation.report.wording import LONG, NEVER, UNSEEN
 from holdfast.simulation.runs.compare import Comparison
 from holdfast.simulation.runs.results import STEADY, WINDOW
-from holdfast.simulation.scenario.scenario import Scenario
-from holdfast.simulation.report.sections import failures, maps, medians, phases, plots
-from holdfast.simulation.scenario.settings import settings
 from holdfast.simulation.runs.sweep import AFTER, Sweep
-from holdfast.simulation.report.wording import LONG, NEVER, UNSEEN
+from holdfast.simulation.scenario.scenario import Scenario
+from holdfast.simulation.scenario.settings import settings
 
 SAME = (
     "Every policy gets the same users at the same instants with the same work: the differences are the"

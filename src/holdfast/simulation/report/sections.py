@@ -6,11 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 
 from holdfast.simulation.report.captions import alternative, caption, legend
-from holdfast.simulation.runs.compare import Comparison, Played
 from holdfast.simulation.report.heat import TITLES, Level, level, rows, scale, summary, title, word
 from holdfast.simulation.report.plots import Panel
+from holdfast.simulation.report.wording import (
+    LATE,
+    NOTHING,
+    Column,
+    columns,
+    count,
+    measures,
+    winners,
+)
+from holdfast.simulation.runs.compare import Comparison, Played
 from holdfast.simulation.runs.sweep import Cell, Sweep
-from holdfast.simulation.report.wording import LATE, NOTHING, Column, columns, count, measures, winners
 
 COLUMNS = {1: 1, 2: 2, 4: 2}
 """Plots side by side for so many policies; three for any other number."""

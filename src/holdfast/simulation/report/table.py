@@ -12,11 +12,11 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from holdfast.simulation.runs.compare import Comparison, Played, Spread
 from holdfast.simulation.report.heat import TITLES, level, rows, scale, summary, word
 from holdfast.simulation.report.heat import title as axis_title
-from holdfast.simulation.runs.sweep import Cell, Sweep
 from holdfast.simulation.report.wording import LATE, Column, columns, winners
+from holdfast.simulation.runs.compare import Comparison, Played, Spread
+from holdfast.simulation.runs.sweep import Cell, Sweep
 
 UNBOUNDED = 10_000
 """Columns of a terminal in which all fits."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from holdfast.errors import ConfigurationError
-from holdfast.simulation.runs.compare import Comparison, Played, Spread
 from holdfast.simulation.policies.imports import meant
-from holdfast.simulation.scenario.scenario import Scenario
+from holdfast.simulation.runs.compare import Comparison, Played, Spread
 from holdfast.simulation.runs.tally import trouble
+from holdfast.simulation.scenario.scenario import Scenario
 
 NOTHING = "–"
 NEVER = "never"

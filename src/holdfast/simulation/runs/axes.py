@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast import _validate
+from holdfast.simulation.runs.tally import trouble
 from holdfast.simulation.scenario.faults import Fault
 from holdfast.simulation.scenario.scenario import Scenario
 from holdfast.simulation.scenario.settings import changed
-from holdfast.simulation.runs.tally import trouble
 
 LADDERS: dict[str, tuple[float, ...]] = {
     "load": (0.3, 0.5, 0.66, 0.83, 0.93, 0.98),

@@ -11,12 +11,12 @@ from typing import Any
 
 from holdfast import _validate
 from holdfast.simulation.engine.parallel import each
-from holdfast.simulation.runs.play import play
-from holdfast.simulation.policies.policies import Policy, policy
-from holdfast.simulation.runs.results import Figures, figures, plain
-from holdfast.simulation.scenario.scenario import Scenario
-from holdfast.simulation.runs.series import Series
 from holdfast.simulation.engine.stage import MOST_STEPS
+from holdfast.simulation.policies.policies import Policy, policy
+from holdfast.simulation.runs.play import play
+from holdfast.simulation.runs.results import Figures, figures, plain
+from holdfast.simulation.runs.series import Series
+from holdfast.simulation.scenario.scenario import Scenario
 
 Progress = Callable[[float, int, str], object]
 """Is told how many runs are done, of how many, and what is being played."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from holdfast.simulation.runs.histogram import Histogram
 from holdfast.simulation.runs.play import Run
-from holdfast.simulation.scenario.scenario import Fault, Scenario
 from holdfast.simulation.runs.tally import AFTERMATH, Bucket, Tally, trouble
+from holdfast.simulation.scenario.scenario import Fault, Scenario
 
 WELL = 0.99
 """The share of users who must be served for a service to count as well ..."""

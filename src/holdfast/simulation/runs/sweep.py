@@ -10,15 +10,15 @@ from itertools import product
 from typing import Any
 
 from holdfast import _validate
+from holdfast.simulation.engine.parallel import each
+from holdfast.simulation.engine.stage import MOST_STEPS
+from holdfast.simulation.policies.policies import Policy
 from holdfast.simulation.runs.axes import Axis, axis
 from holdfast.simulation.runs.compare import Progress, Spread, chosen, spread
-from holdfast.simulation.engine.parallel import each
 from holdfast.simulation.runs.play import play
-from holdfast.simulation.policies.policies import Policy
 from holdfast.simulation.runs.results import Figures, figures, plain
-from holdfast.simulation.scenario.scenario import Scenario
-from holdfast.simulation.engine.stage import MOST_STEPS
 from holdfast.simulation.runs.tally import trouble
+from holdfast.simulation.scenario.scenario import Scenario
 
 __all__ = ["Axis", "Cell", "Sweep", "axis", "sweep"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Callable
 
+from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.world.handling import Handler, Handling
 from holdfast.simulation.world.request import Request
 from holdfast.simulation.world.server import Server, settle
-from holdfast.simulation.engine.stage import Simulation
 
 
 class Guard:

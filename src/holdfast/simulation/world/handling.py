@@ -9,10 +9,10 @@ from contextvars import Context
 
 from holdfast.criticality import current_priority, priority
 from holdfast.deadline import deadline, remaining
+from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.world.queues import Reply
 from holdfast.simulation.world.request import Request, ServerError
 from holdfast.simulation.world.server import settle
-from holdfast.simulation.engine.stage import Simulation
 
 Handler = Callable[[Request], Awaitable[None]]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from asyncio import Future
 
+from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.scenario.distributions import Constant, Distribution
 from holdfast.simulation.scenario.faults import either
-from holdfast.simulation.world.request import Request
 from holdfast.simulation.scenario.scenario import Network
+from holdfast.simulation.world.request import Request
 from holdfast.simulation.world.server import Server, settle
-from holdfast.simulation.engine.stage import Simulation
 
 
 class Link:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Callable, Iterable
 
-from holdfast.simulation.world.cache import Store
-from holdfast.simulation.scenario.distributions import Distribution
 from holdfast.simulation.engine.loop import Timer
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.scenario.distributions import Distribution
+from holdfast.simulation.world.cache import Store
 from holdfast.simulation.world.queues import CodelQueue, Job, Queue, Reply
 from holdfast.simulation.world.request import Conflict, Refused, Request, ServerError
 from holdfast.simulation.world.rows import Rows
-from holdfast.simulation.engine.stage import Simulation
 
 
 class Server:

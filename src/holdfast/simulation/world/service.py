@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from holdfast.simulation.world.cache import Store
 from holdfast.simulation.engine.errors import BadPolicy, SimulationError
+from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.scenario.faults import Fault, condition, either
+from holdfast.simulation.scenario.scenario import Scenario
+from holdfast.simulation.world.cache import Store
 from holdfast.simulation.world.guard import Guard
 from holdfast.simulation.world.network import Link, carries
 from holdfast.simulation.world.request import Request
 from holdfast.simulation.world.rows import Rows
-from holdfast.simulation.scenario.scenario import Scenario
 from holdfast.simulation.world.server import Server
-from holdfast.simulation.engine.stage import Simulation
 
 
 class Service:

@@ -11,8 +11,8 @@ from random import Random
 
 from holdfast.simulation.scenario.faults import Fault, load_at
 from holdfast.simulation.scenario.load import OpenLoad
-from holdfast.simulation.world.request import Request
 from holdfast.simulation.scenario.scenario import Scenario
+from holdfast.simulation.world.request import Request
 
 Streams = Callable[[str], Random]
 

@@ -25,10 +25,14 @@ check at a time runs in the background, under the same lease.
 
 Reads outside the lock (`enter`, `resting`): a stale one admits or rejects at most the calls that
 arrive in the same instant as the transition.
+
+One file because it is one thing: the states are a `Machine` of their own, and what is left is what
+calls, a health check and people do with it under one lock.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +43,29 @@ from holdfast.classify import Condition, On, condition
 from holdfast.deadline import NOTHING, ambient, restore
 from holdfast.errors import CircuitOpenError, IsolatedError, RejectedError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
-from holdfast.strategies.breaker.controls import Controls
-from holdfast.strategies.breaker.machine import BATCH, CLOSED, HALF_OPEN, ISOLATED, OPEN, RAMPING
-from holdfast.strategies.breaker.parts import Probe, keepsake, new_trip
+from holdfast.strategies.breaker.keepsake import keepsake
+from holdfast.strategies.breaker.machine import (
+    CLOSED,
+    DISABLED,
+    HALF_OPEN,
+    ISOLATED,
+    OPEN,
+    RAMPING,
+    Machine,
+    Tellings,
+)
+from holdfast.strategies.breaker.probe import Probe
 from holdfast.strategies.breaker.recovery import Recovery
+from holdfast.strategies.breaker.trip import new_trip
+from holdfast.strategies.identity import Guard
 
 if TYPE_CHECKING:
     from random import Random
 
     from holdfast.strategies.breaker.slowness import learnt
+
+BATCH = 64
+"""Good outcomes are counted this many at a time."""
 
 EARLIER = -1
 """The epoch of a call that shadow mode let pass: older than any, so its outcome changes nothing."""
@@ -55,7 +73,7 @@ EARLIER = -1
 _new: Any = Exception.__new__  # rejections must be cheap: no constructor in Python
 
 
-class CircuitBreaker(Controls):
+class CircuitBreaker(Guard):
     """Reject calls at once while the dependency is down; try again with a few probes.
 
     An identity: share one instance between pipelines to share its state.  Thread- and task-safe.
@@ -93,11 +111,11 @@ class CircuitBreaker(Controls):
         CircuitOpenError: (on calls) while it is open; `IsolatedError` while it is held open by hand.
     """
 
-    __slots__ = ("_ignore",)
+    __slots__ = ("_check", "_ignore", "_lock", "_machine", "_on")
     kind = "circuit breaker"
+    timed = True
     detected: int
     enforced: int
-    timed = True
 
     def __init__(
         self,
@@ -124,11 +142,8 @@ class CircuitBreaker(Controls):
         name: str | None = None,
         rng: Random | None = None,
     ) -> None:
-        self._trip = new_trip(
-            failures, failure_rate, window, min_calls, slow, slow_rate, confidence
-        )
-        self._slow = slow
-        self._recovery = Recovery(
+        trip = new_trip(failures, failure_rate, window, min_calls, slow, slow_rate, confidence)
+        recovery = Recovery(
             open_for=open_for, open_growth=open_growth, open_cap=open_cap, open_jitter=open_jitter,
             open_calls=open_calls, probes=probes, probe_timeout=probe_timeout, ramp=ramp, rng=rng,
         )  # fmt: skip
@@ -137,14 +152,21 @@ class CircuitBreaker(Controls):
                 "probe", probe, "it must be a function without arguments or None"
             )
         self._check = probe
-        self._on = condition("on", on)
+        self._on: Condition = condition("on", on)
         self._ignore: Condition = condition("ignore", ignore)
         if self._ignore.on_results:
             raise _validate.refuse("ignore", ignore, "it can name exceptions only, not results")
-        self._epoch = 0
-        self._manual = None
+        self._machine = Machine(
+            trip, recovery, slow, judges=bool(self._on.on_results), checked=probe is not None
+        )
         self._after_fork()
         super().__init__(name, shadow=shadow)
+
+    def _after_fork(self) -> None:
+        """Start afresh in a child process: its dependency may look different from there."""
+        self._lock = threading.RLock()
+        self._machine.start()
+        self.resting: Any = self._machine.resting
 
     # -- the gate ------------------------------------------------------------------------------
 
@@ -152,11 +174,12 @@ class CircuitBreaker(Controls):
         self, now: float, _args: Arguments, _kwargs: Keywords, site: Site = NOWHERE, /
     ) -> Any:
         """Return a permit, or raise `CircuitOpenError`."""
-        epoch = self._epoch  # before the state: at worst an older one, whose outcome is ignored
-        state = self._state
-        if state is CLOSED and self._manual is not ISOLATED:
-            return epoch if self._slow is None else (epoch, now)
-        if self._manual is not ISOLATED and (state is not OPEN or now >= self._reopen_at):
+        machine = self._machine
+        epoch = machine.epoch  # before the state: at worst an older one, whose outcome is ignored
+        state = machine.state
+        if state is CLOSED and machine.manual is not ISOLATED:
+            return epoch if machine.slow_after is None else (epoch, now)
+        if machine.manual is not ISOLATED and (state is not OPEN or now >= machine.reopen_at):
             permit = self._admitted(now, site)
             if permit is not None:
                 return permit
@@ -169,31 +192,39 @@ class CircuitBreaker(Controls):
 
     def _admitted(self, now: float, site: Site) -> Any:
         """Return a permit or None where it takes the lock to know."""
-        with self._lock:
-            permit, tellings = self._enter_locked(now)
-        self._tell_all(tellings, now)
+        permit = self._asked(now)
         if type(permit) is Probe and self._check is not None:
-            if self._unheard:
-                self._unheard = False
+            if self._machine.unheard:
+                self._machine.unheard = False
                 return permit
             self._ask(self._check, permit, site)
             return None
         return permit
 
+    def _asked(self, now: float) -> Any:
+        """Return the machine's permit or None, and tell what there is to tell."""
+        machine = self._machine
+        with self._lock:
+            permit, tellings = machine.enter(now, self.detected)
+            self.resting = machine.resting
+        self._tell_all(tellings, now)
+        return permit
+
     def succeeded(self, permit: Any, now: float, result: Any, /) -> None:
         """Count a call that returned, unless `on` says its result is a failure."""
-        if self._quick:
+        machine = self._machine
+        if machine.quick:
             # A success alone trips nothing, so it is noted, not counted; ``list.append`` is atomic.
             # One that arrives in the very instant of a transition may count in the new state.
             epoch, began = permit if type(permit) is not int else (permit, now)
-            limit = self._slow_after
-            if epoch == self._epoch and (limit is None or now - began <= limit):
-                self._good.append(now)
-                if self._usual is not None:
-                    self._usual.noted.append(now - began)
-                if len(self._good) >= BATCH:
+            limit = machine.slow_after
+            if epoch == machine.epoch and (limit is None or now - began <= limit):
+                machine.good.append(now)
+                if machine.usual is not None:
+                    machine.usual.noted.append(now - began)
+                if len(machine.good) >= BATCH:
                     with self._lock:
-                        self._count_good_locked(now)
+                        machine.count_good(now)
                 return
         on = self._on
         failed = False
@@ -222,29 +253,36 @@ class CircuitBreaker(Controls):
         """Give a probe's place back; anything else leaves no trace."""
         if type(permit) is Probe:
             with self._lock:
-                self._outstanding.pop(permit, None)
+                self._machine.abandon(permit)
 
     def expired(self, _permit: Any, _now: float, /) -> None:
         """Nothing queues at a breaker."""
 
     def _settle(self, permit: Any, now: float, error: Exception | None, *, failed: bool) -> None:
+        machine = self._machine
         with self._lock:
-            tellings = self._settle_locked(permit, now, error, failed=failed)
-            epoch = self._epoch
+            tellings = machine.settle(permit, now, error, self.detected, failed=failed)
+            self.resting = machine.resting
+            epoch = machine.epoch
         if tellings:
             if error is not None and tellings[0][0] == "BreakerOpened":
                 cause = keepsake(error)
                 with self._lock:
-                    if epoch == self._epoch:
-                        self._cause = cause
+                    if epoch == machine.epoch:
+                        machine.cause = cause
             self._tell_all(tellings, now)
+
+    def _tell_all(self, tellings: Tellings, now: float) -> None:
+        for event, details in tellings:
+            self._tell(event, at=now, **details)
 
     def _rejection(self, now: float, site: Site) -> CircuitOpenError:
         self.detected += 1  # outside the lock: a statistic, not a decision
-        state, manual = self._state, self._manual
+        machine = self._machine
+        state, manual = machine.state, machine.manual
         if manual is None and (state is OPEN or state is RAMPING):
             error: CircuitOpenError = _new(CircuitOpenError)
-            wait = self._reopen_at - now
+            wait = machine.reopen_at - now
             error.retry_after = wait if wait > 0.0 else 0.0  # noqa: FURB136 - max() is a call
             error.state = state
         else:
@@ -253,9 +291,9 @@ class CircuitBreaker(Controls):
             error.state = manual or HALF_OPEN  # half-open too where it has closed just now
         error.pipeline = site.pipeline
         error.strategy = self.title
-        error.opened_at = self._opened_at
+        error.opened_at = machine.opened_at
         error.after = None
-        error.__cause__ = self._cause
+        error.__cause__ = machine.cause
         if world.listeners:
             site.refuse(error, now, enforced=not self.shadow)
         return error
@@ -282,13 +320,70 @@ class CircuitBreaker(Controls):
         """
         now = current_instant()
         if error is not None and not isinstance(error, Exception):
-            self._unheard = probe[0] == self._epoch
+            self._machine.unheard = probe[0] == self._machine.epoch
             self.abandoned(probe, now)
             return
         self._settle(probe, now, error, failed=error is not None)
-        if self._state is HALF_OPEN:
-            with self._lock:
-                permit, tellings = self._enter_locked(now)
-            self._tell_all(tellings, now)
+        if self._machine.state is HALF_OPEN:
+            permit = self._asked(now)
             if type(permit) is Probe:
                 self._ask(check, permit, site)
+
+    # -- people --------------------------------------------------------------------------------
+
+    def trip(self, reason: str = "tripped by hand", *, now: float | None = None) -> None:
+        """Open now, or at the instant ``now``, for ``open_for``, as if a condition had been met."""
+        now = current_instant() if now is None else now
+        with self._lock:
+            tellings = self._machine.trip(now, reason, self.detected)
+            self.resting = self._machine.resting
+        self._tell_all(tellings, now)
+
+    def isolate(self) -> None:
+        """Hold it open, whatever happens, until `reset`."""
+        self._override(ISOLATED)
+
+    def disable(self) -> None:
+        """Hold it closed, whatever happens, until `reset`; outcomes are still counted."""
+        self._override(DISABLED)
+
+    def _override(self, state: str) -> None:
+        with self._lock:
+            self._machine.override(state)
+            self.resting = self._machine.resting
+        self._tell("BreakerOverridden", state=state)
+
+    def reset(self) -> None:
+        """Close it, forget all counts and all that was learnt, and end `isolate` or `disable`."""
+        with self._lock:
+            self._machine.reset()
+            self.resting = self._machine.resting
+        self._tell("BreakerClosed", reason="reset by hand")
+
+    @property
+    def state(self) -> str:
+        """The state: "closed", "open", "half-open", "ramping", or by hand "isolated" or "disabled"."""
+        return self._machine.seen(current_instant(), self.detected)
+
+    def busy(self, now: float) -> bool:
+        """Return whether it still keeps calls away, for `Keyed`, which must not forget it then.
+
+        One whose ``open_for`` is over may go: the next call would be a probe anyhow.
+        """
+        return self._machine.busy(now)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as plain data, for people and machines."""
+        with self._lock:
+            state = self._machine.snapshot(current_instant(), self.detected)
+        return {
+            "strategy": self.kind, "name": self.name, **state,
+            "shadow": self.shadow, "detected": self.detected, "enforced": self.enforced,
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        state = self.state
+        left = self._machine.reopen_at - current_instant()
+        wait = f", {left:.2g} s left" if state in (OPEN, RAMPING) and left > 0 else ""
+        return f"<CircuitBreaker{name} {state}{wait}>"

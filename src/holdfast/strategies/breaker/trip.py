@@ -6,8 +6,22 @@ breaker only moves between states.  Nothing here is locked; the breaker's lock g
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from holdfast import _validate
+from holdfast._value import Value
+from holdfast.errors import ConfigurationError
 from holdfast.strategies.breaker.noise import Noise, deviations, lower_bound
-from holdfast.strategies.breaker.window import Window
+from holdfast.strategies.breaker.window import CountWindow, TimeWindow, Window
+
+if TYPE_CHECKING:
+    from holdfast.strategies.breaker.slowness import learnt
+
+LARGEST_WINDOW = 10_000_000
+"""In calls; a byte each."""
+
+MOST_CONFIDENT = 1 - 1e-9
+"""Beyond this, floats no longer tell confidences apart well."""
 
 
 class Trip:
@@ -106,3 +120,67 @@ class Trip:
         if calls < self.min_calls or hits < rate * calls:
             return False
         return self._z is None or lower_bound(hits, calls, self._z) > rate
+
+
+def new_trip(
+    failures: int | None,
+    failure_rate: float | None,
+    window: float,
+    min_calls: int,
+    slow: float | learnt | None,
+    slow_rate: float | None,
+    confidence: float | None = None,
+) -> Trip:
+    """Check the conditions of a breaker and return them."""
+    if failures is not None:
+        _validate.count("failures", failures)
+    _validate.count("min_calls", min_calls)
+    if confidence is not None:
+        _check_confidence(confidence)
+    if not isinstance(slow, Value):
+        _validate.optional_seconds("slow", slow)
+    if (slow is None) != (slow_rate is None):
+        raise ConfigurationError(f"slow={slow!r} and slow_rate={slow_rate!r} need each other")
+    if failures is None and failure_rate is None and slow_rate is None:
+        raise ConfigurationError(
+            "failures=None leaves the breaker without a condition: give failures, failure_rate, or "
+            "slow with slow_rate"
+        )
+    rates = {"failure_rate": failure_rate, "slow_rate": slow_rate}
+    needed = any(rate is not None for rate in rates.values())
+    kept = _window(window, min_calls, needed=needed)
+    for option, rate in rates.items():
+        if rate is not None:
+            _check_rate(option, rate, kept, confidence)
+    return Trip(failures, failure_rate, slow_rate, min_calls, kept, confidence)
+
+
+def _check_confidence(confidence: float) -> None:
+    _validate.share("confidence", confidence)
+    if confidence > MOST_CONFIDENT:
+        raise _validate.refuse(
+            "confidence", confidence, f"nothing is that sure: at most {MOST_CONFIDENT}"
+        )
+
+
+def _check_rate(option: str, rate: float, window: Window | None, confidence: float | None) -> None:
+    _validate.share(option, rate)
+    if confidence is None:
+        return
+    size = window.size if isinstance(window, CountWindow) else LARGEST_WINDOW
+    if lower_bound(size, size, deviations(confidence)) <= rate:
+        raise _validate.refuse(
+            option, rate, f"with confidence={confidence!r} {size:,} calls never show more than that"
+        )
+
+
+def _window(window: float, min_calls: int, *, needed: bool) -> Window | None:
+    if isinstance(window, int) and not isinstance(window, bool):
+        size = _validate.count("window", window, high=LARGEST_WINDOW)
+        if needed and size < min_calls:
+            raise _validate.refuse(
+                "min_calls", min_calls, f"a window of {size} calls never holds that many"
+            )
+        return CountWindow(size) if needed else None
+    length = _validate.seconds("window", window)
+    return TimeWindow(length) if needed else None

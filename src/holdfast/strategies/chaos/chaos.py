@@ -22,8 +22,8 @@ from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.errors import RejectedError
 from holdfast.shapes import NOWHERE, Arguments, Instead, Keywords, Site, Ticket, Wait
-from holdfast.strategies.identity import Identity
 from holdfast.strategies.chaos.faults import NOTHING, Faults, Injected, faults, window
+from holdfast.strategies.identity import Identity
 
 if TYPE_CHECKING:
     from random import Random

@@ -25,10 +25,9 @@ from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.classify import Condition, On, condition
 from holdfast.shapes import Site
-from holdfast.strategies.identity import Identity
-from holdfast.strategies.retry import RetryBudget
 from holdfast.strategies.hedge.delay import Fixed, Learning, knee, quantile
-from holdfast.strategies.retry import Retry
+from holdfast.strategies.identity import Identity
+from holdfast.strategies.retry import Retry, RetryBudget
 
 OURS: Any = ...
 """Stands for: a ``RetryBudget()`` of its own."""

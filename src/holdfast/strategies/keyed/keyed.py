@@ -3,7 +3,7 @@
 One breaker over a sharded dependency turns one dead shard into a full outage; a breaker for each finds
 the dead one by itself.  Each key's strategy is made when the key is first met, and forgotten again:
 after ``idle`` seconds without use, or, when ``max_keys`` are there and another one comes, the least
-recently used first (`keyed_table` says how).  Never forgotten is one that a call is inside of, or that
+recently used first (`table` says how).  Never forgotten is one that a call is inside of, or that
 is *busy*: an open breaker, a bulkhead with calls in flight, a rate limiter in debt.  It says so itself,
 by a method ``busy(now)``.  Where all are busy, further keys share one strategy, the *overflow*: so a
 million keys of an attacker cost the memory of ``max_keys``.  A key that gets its own while calls of it
@@ -14,8 +14,9 @@ it is closed: what trips it is the share of the recently used keys that are open
 does, however many of the calls go there.  Open, it rejects the calls of all keys, new ones too; its
 probes are the only calls whose outcomes it hears.
 
-The lock guards the table.  Under it run no factories, no strategies and no listeners; of the user's code
-only the ``__eq__`` and ``__hash__`` of keys, when one comes or goes, as in `functools.lru_cache`.
+`Keys` finds, makes and drops them.  Under its lock run no factories, no strategies and no listeners; of
+the user's code only the ``__eq__`` and ``__hash__`` of keys, when one comes or goes, as in
+`functools.lru_cache`.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast.shapes import NOWHERE, Arguments, Instead, Keywords, Site, Wait
-from holdfast.strategies.breaker import Probe
-from holdfast.strategies.breaker import CircuitBreaker
-from holdfast.strategies.keyed.keys import Keys
-from holdfast.strategies.keyed.parts import is_busy, is_open, no_gate, report, rewrapped, waited
+from holdfast.strategies.breaker import CircuitBreaker, Probe
+from holdfast.strategies.identity import Identity
+from holdfast.strategies.keyed.answer import rewrapped, waited
+from holdfast.strategies.keyed.child import no_gate, report
+from holdfast.strategies.keyed.keys import FULL, Keys
+from holdfast.strategies.keyed.maker import Maker
 from holdfast.strategies.keyed.table import Entry
 
 if TYPE_CHECKING:
-    from holdfast.strategies.keyed.lanes import Lanes, Step
+    from holdfast.strategies.keyed.lanes import Step
 
 PASSING = ("closed", "ramping")
 """The states in which the parent lets calls pass without looking at their outcomes."""
@@ -42,7 +45,7 @@ WORST = 5
 """How many open keys a snapshot shows."""
 
 
-class Keyed(Keys):
+class Keyed(Identity):
     """Guard each key with a strategy of its own.
 
     An identity: share one instance between pipelines to share the state of its keys.  Thread- and
@@ -65,7 +68,7 @@ class Keyed(Keys):
             or a factory that makes something that cannot be keyed.
     """
 
-    __slots__ = ("_min_keys", "_share", "resting")
+    __slots__ = ("_key", "_keys", "_make", "_parent", "resting")
     kind = "keyed"
     timed = True
 
@@ -81,10 +84,47 @@ class Keyed(Keys):
         parent_min_keys: int = 5,
         name: str | None = None,
     ) -> None:
-        self._share = _validate.share("parent_share", parent_share)
-        self._min_keys = _validate.count("parent_min_keys", parent_min_keys)
+        _validate.plain_callable("key", key)
+        self._make = Maker(factory, alone=parent is None)
+        limit = _validate.count("max_keys", max_keys)
+        idle = _validate.seconds("idle", idle)
+        if parent is not None and not isinstance(parent, CircuitBreaker):
+            raise _validate.refuse("parent", parent, "it must be a CircuitBreaker or None")
+        least = _validate.count("parent_min_keys", parent_min_keys)
+        quorum = least, _validate.share("parent_share", parent_share)
+        self._key = key
+        self._parent = parent
+        self._keys = Keys(key, self._make, limit, idle, None if parent is None else quorum)
         self.resting: Any = None  # never: the key is to be asked for
-        super().__init__(key, factory, max_keys, idle, parent, name)
+        super().__init__(name)
+
+    def _after_fork(self) -> None:
+        """Start afresh: whoever is inside lives in the parent process."""
+        self._keys.start()
+
+    @property
+    def makes(self) -> str:
+        """What kind of strategy each key gets; empty while only the factory knows."""
+        return self._make.kind
+
+    def joined(self, pipeline: str) -> None:
+        """Note that a pipeline uses this strategy, and so the strategies of its keys."""
+        super().joined(pipeline)
+        children = [entry.child for entry in list(self._keys.table.entries.values())]
+        self._make.joined(self._pipelines, children)
+        if self._parent is not None:
+            self._parent.joined(pipeline)
+
+    def _met(self, args: Arguments, kwargs: Keywords, now: float) -> Entry:
+        """Return the entry of a call's key, which is used now."""
+        keys = self._keys
+        entry = keys.meet(self._key(*args, **kwargs), now)
+        for what in keys.news():
+            if what is FULL:
+                tell_full(self.title, keys.table.limit)
+            else:
+                self._tell("KeyDropped", at=now, key=what[0], reason=what[1])
+        return entry
 
     # -- the gate ------------------------------------------------------------------------------
 
@@ -93,7 +133,7 @@ class Keyed(Keys):
         parent = self._parent
         if parent is not None and parent.resting is None:
             return self._enter_below(parent, now, args, kwargs, site)
-        entry = self._met(self._key(*args, **kwargs), now)
+        entry = self._met(args, kwargs, now)
         try:
             permit = entry.child.resting
         except AttributeError:
@@ -112,7 +152,7 @@ class Keyed(Keys):
                 entry.child.succeeded(permit, now, result)
         finally:
             if entry.failing:
-                self._recovered(entry, now)
+                self._keys.recovered(entry, now)
             if probe is not None:
                 self._probed(probe, now, result)
 
@@ -122,7 +162,7 @@ class Keyed(Keys):
         try:
             entry.child.failed(permit, now, error)
         finally:
-            reason = self._troubled(entry, now)
+            reason = self._keys.troubled(entry, now)
             parent = self._parent
             if parent is not None and probe is not None:
                 parent.failed(probe, now, error)
@@ -151,7 +191,7 @@ class Keyed(Keys):
             permit = entry.child.enter(now, args, kwargs, site)
         finally:
             if permit is None and not entry.failing:
-                self._noticed(entry)
+                self._keys.noticed(entry)
         return permit
 
     def _enter_below(
@@ -164,7 +204,7 @@ class Keyed(Keys):
             probe = None
         permit = None
         try:
-            entry = self._met(self._key(*args, **kwargs), now)
+            entry = self._met(args, kwargs, now)
             permit = self._ask(entry, now, args, kwargs, site)
         finally:
             if permit is None:
@@ -174,51 +214,6 @@ class Keyed(Keys):
         if type(permit.permit) is Instead:
             self._give_back(probe, now)
         return rewrapped(permit, entry, probe)
-
-    # -- what becomes of keys, and of the parent -----------------------------------------------
-
-    def _recovered(self, entry: Entry, now: float) -> None:
-        """Note a success of a key whose last call had failed."""
-        closed = not is_open(entry.child)
-        with self._lock:
-            if entry.line is not None:
-                self._table.calm.join(entry, now)
-            if closed:
-                entry.failing = False
-                self._open.pop(entry, None)
-                self._census.closed(entry)
-
-    def _noticed(self, entry: Entry) -> None:
-        """Note that a key's strategy refused; it may have been opened by hand."""
-        if is_open(entry.child):
-            with self._lock:
-                entry.failing = True
-                if entry.line is not None:
-                    self._open[entry] = None
-
-    def _troubled(self, entry: Entry, now: float) -> str | None:
-        """Note a failure; return why the parent should open, or None."""
-        broken, busy = is_open(entry.child), is_busy(entry.child, now)
-        with self._lock:
-            entry.failing = True
-            if busy and entry.line is None:
-                self._back_locked(entry, now)
-            if entry.line is None:
-                return None
-            self._table.kept.join(entry, now)
-            if not broken:
-                self._open.pop(entry, None)
-                self._census.closed(entry)
-                return None
-            self._open[entry] = None
-            if self._parent is None:
-                return None
-            census = self._census
-            census.turn(now)
-            census.opened(entry)
-            if census.open < max(self._min_keys, self._share * census.recent):
-                return None
-            return f"{census.open} of {census.recent} keys are open"
 
     def _give_back(self, probe: Any, now: float) -> None:
         if probe is not None and self._parent is not None:
@@ -231,8 +226,7 @@ class Keyed(Keys):
             return
         parent.succeeded(probe, now, result)
         if parent.state in PASSING:
-            with self._lock:  # what the keys' breakers remember is older than this
-                self._census.forgive()
+            self._keys.forgive()  # what the keys' breakers remember is older than this
 
     # -- other shapes --------------------------------------------------------------------------
 
@@ -244,7 +238,7 @@ class Keyed(Keys):
             return gated
         from holdfast.strategies.keyed.lanes import Lanes
 
-        lanes = Lanes(self, driver, inner, runtime, site)
+        lanes = Lanes(self._met, self._keys, driver, inner, runtime, site)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             if make.attaches is False:
@@ -253,19 +247,6 @@ class Keyed(Keys):
 
         return step
 
-    def serve(self, lanes: Lanes) -> None:
-        """Tell these steps, for as long as they exist, which keys have gone."""
-        self._lanes.add(lanes)
-
-    def met(self, args: Arguments, kwargs: Keywords, now: float) -> Entry | None:
-        """Return the entry of a call; None where the strategies turn out to be gates."""
-        entry = self._met(self._key(*args, **kwargs), now)
-        return entry if self._make.attaches else None
-
-    def keeps(self, entry: Entry) -> bool:
-        """Return whether an entry is still in the table, or the overflow."""
-        return entry.line is not None or entry is self._overflow
-
     def holder(self, args: Arguments, kwargs: Keywords) -> Any:
         """Return the key's bulkhead, for abandoned workers to hold; None if it is none."""
         child = self.get(self._key(*args, **kwargs))
@@ -273,21 +254,47 @@ class Keyed(Keys):
 
     # -- people --------------------------------------------------------------------------------
 
+    def get(self, key: Hashable, default: Any = None) -> Any:
+        """Return the strategy of ``key`` if there is one; neither makes it nor counts as a use."""
+        entry = self._keys.table.entries.get(key)
+        return default if entry is None else entry.child
+
+    def __getitem__(self, key: Hashable) -> Any:
+        return self._keys.table.entries[key].child
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._keys.table.entries
+
+    def __len__(self) -> int:
+        return len(self._keys.table.entries)
+
+    def __bool__(self) -> bool:
+        return True  # also while it has no keys
+
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data: how many keys there are, and the worst few."""
-        with self._lock:
-            broken = list(self._open)
-            overflow = self._overflow
-        worst = sorted(broken, key=lambda entry: entry.used, reverse=True)[:WORST]
+        keys = self._keys
+        broken, overflow = keys.broken(), keys.overflow
         return {
             "strategy": self.kind, "name": self.name, "keys": len(self),
-            "max_keys": self._table.limit, "idle": self._idle, "open": len(broken),
-            "worst": {str(entry.key): report(entry.child) for entry in worst},
-            "evicted": self._evicted, "overflowed": self._overflowed,
+            "max_keys": keys.table.limit, "idle": keys.idle, "open": len(broken),
+            "worst": {str(entry.key): report(entry.child) for entry in broken[:WORST]},
+            "evicted": keys.evicted, "overflowed": keys.overflowed,
             "overflow": None if overflow is None else report(overflow.child),
             "parent": None if self._parent is None else self._parent.snapshot(),
         }  # fmt: skip
 
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
-        return f"<Keyed{name} {len(self)} keys, {len(self._open)} open>"
+        return f"<Keyed{name} {len(self)} keys, {len(self._keys.open)} open>"
+
+
+def tell_full(title: str, limit: int) -> None:
+    """Warn, once, that keys share a strategy that should have their own."""
+    import logging
+
+    logging.getLogger("holdfast").warning(
+        "%s is full: a call is inside of each of its %d keys, or they are open or in debt, so that "
+        "none may go; further keys share one strategy until there is room. If all of these keys are "
+        "real, raise max_keys", title, limit,
+    )  # fmt: skip

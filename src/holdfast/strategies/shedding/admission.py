@@ -14,8 +14,8 @@ from math import inf
 
 from holdfast import _validate
 from holdfast.criticality import CLASSES
-from holdfast.strategies.shedding.codel import Codel
 from holdfast.strategies.queues import Newest, Place, RankedQueue
+from holdfast.strategies.shedding.codel import Codel
 from holdfast.strategies.shedding.room import Room
 from holdfast.strategies.shedding.service_time import ServiceTime
 

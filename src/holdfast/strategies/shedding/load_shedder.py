@@ -30,8 +30,8 @@ from holdfast.deadline import ambient
 from holdfast.errors import DeadlineTooShortError, RejectedError, ThrottledError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Wait
 from holdfast.strategies.identity import Guard
-from holdfast.strategies.shedding.admission import FULL, IN, LATE, Admission
 from holdfast.strategies.queues import Place
+from holdfast.strategies.shedding.admission import FULL, IN, LATE, Admission
 from holdfast.strategies.shedding.room import Room
 from holdfast.strategies.shedding.service_time import Seconds, ServiceTime
 

@@ -9,6 +9,7 @@ from holdfast import CircuitBreaker, CircuitOpenError, ConfigurationError
 from holdfast import events as told
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.shapes import Site
+from holdfast.strategies.breaker.recovery import opening
 
 DOWN = ConnectionError("down")
 
@@ -43,6 +44,22 @@ def admitted(breaker, now, calls=1_000):
             continue
         passed += 1
     return passed
+
+
+# -- how long it stays open ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "failed_trials, seconds", [(0, 5.0), (1, 10.0), (2, 20.0), (3, 40.0), (4, 60.0), (10_000, 60.0)]
+)
+def test_the_open_time_grows_with_each_failed_trial_up_to_its_cap(failed_trials, seconds):
+    """It doubles from 5 s and never exceeds 60 s, also after ten thousand failed trials."""
+    assert opening(5.0, 2.0, 60.0, failed_trials) == seconds
+
+
+def test_without_growth_the_open_time_stays():
+    """A growth of 1 leaves it as it is."""
+    assert opening(5.0, 1.0, 60.0, 1_000) == 5.0
 
 
 # -- the ramp ---------------------------------------------------------------------------------

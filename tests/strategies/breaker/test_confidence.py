@@ -33,7 +33,7 @@ def noisy(breaker, share, *, seconds=60.0, rate=100.0):
 
 def failures_to_open(breaker, now):
     count = 0
-    while breaker._state == "closed":
+    while breaker._machine.state == "closed":
         fail(breaker, now)
         count += 1
     return count
@@ -62,7 +62,7 @@ def test_an_outage_need_not_be_complete(clock, noise):
     breaker = made()
     began = now = noisy(breaker, noise)
     rng = Random(2)
-    while breaker._state == "closed":
+    while breaker._machine.state == "closed":
         now += 0.01
         (fail if rng.random() < 0.9 else succeed)(breaker, now)
 

@@ -1,4 +1,4 @@
-"""The small parts of a `Keyed`: making a key's strategy, and words about it."""
+"""Making a key's strategy: the factory is called, and what it makes is checked and named."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 from holdfast import _validate, _world
 from holdfast._value import Value
 from holdfast.errors import ConfigurationError
-from holdfast.shapes import Instead, Wait
 from holdfast.strategies.identity import Identity
-from holdfast.strategies.keyed.table import Entry
 
 VARIADIC = 0x04
 """Flag of code objects with ``*args``, see `inspect.CO_VARARGS`."""
@@ -87,36 +85,6 @@ class Maker:
             child._pipelines = self.pipelines  # noqa: SLF001
 
 
-class Answer:
-    """What answers in place of a call, and whose answer it is: the gate is asked while it waits."""
-
-    __slots__ = ("entry", "instead")
-
-    def __init__(self, entry: Entry, instead: Instead) -> None:
-        self.entry: Entry = entry
-        self.instead: Instead = instead
-
-    def __call__(self, subject: Any) -> Any:
-        """Answer as the key's strategy wants it."""
-        return self.instead.make(subject)
-
-
-def rewrapped(wait: Wait, entry: Entry, probe: Any) -> Wait:
-    """Return a wait of a key's strategy with what `Keyed` needs to know in its permit."""
-    permit = wait.permit
-    if type(permit) is Instead:
-        return Wait(Instead(Answer(entry, permit), permit.subject), wait.delay, wait.ticket)
-    return Wait((entry, permit, probe), wait.delay, wait.ticket)
-
-
-def waited(held: Any) -> tuple[Entry, Any, Any]:
-    """Return the entry, its permit and the parent's probe of a call that may have waited."""
-    if type(held) is Instead:
-        answer: Any = held.make
-        return answer.entry, answer.instead, None
-    return held  # type: ignore[no-any-return]
-
-
 def _takes_nothing(factory: Any) -> bool:
     code = getattr(_validate.unwrapped(factory), "__code__", None)
     return code is not None and code.co_argcount == 0 and not code.co_flags & VARIADIC
@@ -136,57 +104,3 @@ def _refused(factory: Any, kind: type) -> ConfigurationError:
         "CircuitBreaker or Bulkhead can, and adaptive timeouts, Hedge and Coalesce; values such as "
         "Retry or Timeout have no state to keep apart, so put them into the pipeline themselves"
     )
-
-
-def no_gate(child: Any) -> ConfigurationError:
-    """Return the error for a block of code, or a call by hand, where only gates will do."""
-    return ConfigurationError(
-        f"{child!r} is no gate, so this Keyed cannot guard a block of code: decorate a function instead"
-    )
-
-
-def check_hashable(key: Any, answer: Any) -> None:
-    """Refuse what cannot be a key, with the function that returned it and the remedy."""
-    try:
-        hash(answer)
-    except TypeError as error:
-        raise ConfigurationError(
-            f"key={key!r} returned {answer!r}, which is not hashable: return a string, a number or a "
-            "tuple of such"
-        ) from error
-
-
-def renew(child: Any) -> None:
-    """Have a key's strategy start afresh in a child process."""
-    if isinstance(child, Identity):
-        child._after_fork()  # noqa: SLF001 - ours
-
-
-def report(child: Any) -> dict[str, Any]:
-    """Return the snapshot of a key's strategy, as far as it has one."""
-    snapshot: dict[str, Any] = (
-        child.snapshot() if hasattr(child, "snapshot") else {"strategy": repr(child)}
-    )
-    return snapshot
-
-
-def is_open(child: Any) -> bool:
-    """Return whether a key's strategy is a breaker that is not closed."""
-    return getattr(child, "state", "closed") in ("open", "half-open", "isolated")
-
-
-def is_busy(child: Any, now: float) -> bool:
-    """Return whether a key's strategy must not be forgotten; one that cannot say may be."""
-    busy = getattr(child, "busy", None)
-    return busy is not None and bool(busy(now) if callable(busy) else busy)
-
-
-def tell_full(title: str, limit: int) -> None:
-    """Warn, once, that keys share a strategy that should have their own."""
-    import logging
-
-    logging.getLogger("holdfast").warning(
-        "%s is full: a call is inside of each of its %d keys, or they are open or in debt, so that "
-        "none may go; further keys share one strategy until there is room. If all of these keys are "
-        "real, raise max_keys", title, limit,
-    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The small parts of a circuit breaker, each alone."""
+"""What a breaker remembers of the failure that opened it."""
 
 import gc
 import sys
@@ -6,95 +6,8 @@ import weakref
 
 import pytest
 
-from holdfast import ConfigurationError, HoldfastError
-from holdfast.strategies.breaker.parts import Probe, keepsake, new_trip
-from holdfast.strategies.breaker.recovery import opening
-from holdfast.strategies.breaker.window import CountWindow, TimeWindow
-
-# -- probes -----------------------------------------------------------------------------------
-
-
-def test_a_probe_tells_its_epoch_its_start_and_its_lease():
-    """A probe is a pair (epoch, start) that knows when its lease ends."""
-    probe = Probe(7, 1.5, 61.5)
-
-    assert (tuple(probe), probe.expires) == ((7, 1.5), 61.5)
-
-
-def test_two_probes_of_the_same_instant_are_two():
-    """Probes are compared by identity: giving one back must not give back another."""
-    one, other = Probe(1, 0.0, 60.0), Probe(1, 0.0, 60.0)
-
-    assert one == one  # noqa: PLR0124 - that is the point
-    assert one != other
-    assert not one != one  # noqa: PLR0124, SIM202 - both operators
-    assert len({one: None, other: None}) == 2
-
-
-# -- the conditions ---------------------------------------------------------------------------
-
-
-def conditions(**options):
-    usual = {
-        "failures": 5, "failure_rate": None, "window": 10.0, "min_calls": 20, "slow": None,
-        "slow_rate": None,
-    }  # fmt: skip
-    return new_trip(**(usual | options))
-
-
-@pytest.mark.parametrize(
-    "options, kind",
-    [
-        ({}, None),
-        ({"failure_rate": 0.5}, TimeWindow),
-        ({"failure_rate": 0.5, "window": 100}, CountWindow),
-        ({"slow": 1.0, "slow_rate": 0.5}, TimeWindow),
-        ({"slow": 1.0, "slow_rate": 0.5, "window": 20, "failures": None}, CountWindow),
-        ({"window": 100}, None),
-        ({"window": 3}, None),
-    ],
-)
-def test_a_window_is_kept_only_where_a_rate_needs_it(options, kind):
-    """An int is a number of calls, a float a duration; without a rate there is no window at all."""
-    window = conditions(**options).window
-
-    assert window is None if kind is None else isinstance(window, kind)
-
-
-@pytest.mark.parametrize(
-    "options, told",
-    [
-        ({"failures": None}, "without a condition"),
-        ({"slow": 1.0}, "slow=1.0 and slow_rate=None need each other"),
-        ({"slow_rate": 0.5}, "slow=None and slow_rate=0.5 need each other"),
-        ({"failure_rate": 0.5, "window": 19}, "min_calls=20 is not allowed: a window of 19 calls"),
-    ],
-)
-def test_conditions_that_cannot_work_together_are_refused(options, told):
-    """The message names the options that contradict each other."""
-    with pytest.raises(ConfigurationError) as caught:
-        conditions(**options)
-
-    assert told in str(caught.value)
-
-
-# -- the open time ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "failed_trials, seconds", [(0, 5.0), (1, 10.0), (2, 20.0), (3, 40.0), (4, 60.0), (10_000, 60.0)]
-)
-def test_the_open_time_grows_with_each_failed_trial_up_to_its_cap(failed_trials, seconds):
-    """It doubles from 5 s and never exceeds 60 s, also after ten thousand failed trials."""
-    assert opening(5.0, 2.0, 60.0, failed_trials) == seconds
-
-
-def test_without_growth_the_open_time_stays():
-    """A growth of 1 leaves it as it is."""
-    assert opening(5.0, 1.0, 60.0, 1_000) == 5.0
-
-
-# -- the keepsake -----------------------------------------------------------------------------
+from holdfast import HoldfastError
+from holdfast.strategies.breaker.keepsake import keepsake
 
 
 class Stubborn(Exception):
