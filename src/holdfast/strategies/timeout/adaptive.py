@@ -33,12 +33,12 @@ from holdfast._world import world
 from holdfast.errors import AttemptTimeout, DeadlineExceeded, RejectedError
 from holdfast.strategies.identity import Identity
 from holdfast.strategies.quantile import Quantiles
+from holdfast.strategies.timeout.sync import Sync, checked
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from holdfast.shapes import Site
-    from holdfast.strategies.timeout.timeout import Sync
 
 SILENCE = 10
 """So many timeouts in a row, with no answer in between, are a silence."""
@@ -90,22 +90,21 @@ class AdaptiveTimeout(Identity):
     def __init__(
         self,
         *,
-        quantile: float,
-        margin: float,
-        floor: float,
-        ceiling: float,
-        min_samples: int,
-        window: float,
-        sync: Sync,
-        name: str | None,
+        quantile: float = 0.99,
+        margin: float = 2.0,
+        floor: float = 0.05,
+        ceiling: float = 5.0,
+        min_samples: int = 100,
+        window: float = 60.0,
+        sync: Sync = "thread",
+        name: str | None = None,
     ) -> None:
-        _validate.one_of("sync", sync, ("thread", "cooperative"))
         self.quantile: float = _validate.number("quantile", quantile, low=0.5, high=0.9999)
         self.margin: float = _validate.number("margin", margin, low=1.0)
         self.ceiling: float = _validate.seconds("ceiling", ceiling)
         self.floor: float = _validate.number("floor", floor, low=0, high=self.ceiling)
         self.min_samples: int = _validate.count("min_samples", min_samples)
-        self.sync: Sync = sync
+        self.sync: Sync = checked(sync)
         self._quantiles = Quantiles(window, least=self.min_samples)
         self.window: float = self._quantiles.window
         self.estimate: float | None = None
@@ -218,9 +217,7 @@ class AdaptiveTimeout(Identity):
 
     def spelt(self) -> str:
         """Return the call that made it, such as ``"Timeout.adaptive(ceiling=2.0)"``."""
-        from holdfast.strategies.timeout.timeout import Timeout
-
-        usual = Timeout.adaptive.__kwdefaults__ or {}
+        usual = AdaptiveTimeout.__init__.__kwdefaults__ or {}
         given = [f"{name}={value!r}" for name, value in self._given if usual[name] != value]
         return f"Timeout.adaptive({', '.join(given)})"
 
