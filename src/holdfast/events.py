@@ -9,7 +9,6 @@ All durations are in seconds, and `at` is the instant on the clock in force.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -205,7 +204,6 @@ class KeyDropped(Event):
 
 
 Listener = Callable[[Event], object]
-_changing = threading.RLock()
 
 
 class Subscription:
@@ -217,7 +215,7 @@ class Subscription:
         self.listener: Listener = listener
         self.pipeline: str | None = pipeline
         self._deliver = self._tell  # one object, so that close() finds it
-        with _changing:
+        with world.changing:
             world.listeners = (*world.listeners, self._deliver)
             world.refresh()
 
@@ -232,7 +230,7 @@ class Subscription:
     def close(self) -> None:
         """End the subscription; a second time does nothing."""
         deliver = self._deliver
-        with _changing:
+        with world.changing:
             world.listeners = tuple(one for one in world.listeners if one is not deliver)
             world.refresh()
 

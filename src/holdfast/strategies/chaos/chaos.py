@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
-from holdfast._world import world
+from holdfast._world import reseed_after_fork, world
 from holdfast.errors import RejectedError
 from holdfast.shapes import NOWHERE, Arguments, Instead, Keywords, Site, Ticket, Wait
 from holdfast.strategies.chaos.faults import NOTHING, Faults, Injected, faults, window
@@ -89,6 +89,7 @@ class Chaos(Identity):
         if rng is not None and not callable(getattr(rng, "random", None)):
             raise _validate.refuse("rng", rng, "it must be a random.Random or None")
         self._rng = rng
+        reseed_after_fork(rng)
         self.delayed: int = 0
         self.failed_calls: int = 0
         self.replaced: int = 0

@@ -100,7 +100,7 @@ class Keyed(Identity):
 
     def _after_fork(self) -> None:
         """Start afresh: whoever is inside lives in the parent process."""
-        self._keys.start()
+        self._keys.renew()
 
     @property
     def makes(self) -> str:

@@ -17,8 +17,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Final, Protocol
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakValueDictionary
 
+from holdfast._weakly import Weakly
 from holdfast.errors import ConfigurationError
 from holdfast.strategies.keyed.census import Census
 from holdfast.strategies.keyed.child import is_busy, is_open, renew
@@ -77,15 +78,29 @@ class Keys:
         self.make: Maker = make
         self.idle: float = idle
         self._quorum = quorum
-        self._served: WeakSet[Served] = WeakSet()
+        self._served: Weakly[Served] = Weakly()
         self.table: Table = Table(limit)
         self.start()
 
-    def start(self) -> None:
-        """Begin afresh, without keys."""
-        self._lock = threading.RLock()
-        for entry in self.table.entries.values():
+    def renew(self) -> None:
+        """Begin afresh in a child process.
+
+        A call that was under way in the parent, and ends here, too, gives its permit back to an entry
+        that is in no table any more; the lock of that entry's strategy must not be the parent's.
+        """
+        known = [*self.table.entries.values(), *self._leaving.values()]
+        if self.overflow is not None:
+            known.append(self.overflow)
+        self.start()
+        for entry in known:
+            entry.line = None
             renew(entry.child)
+            for one in self._served:
+                one.forget(entry)
+
+    def start(self) -> None:
+        """Begin without keys."""
+        self._lock = threading.RLock()
         self.table = Table(self.table.limit)
         self._leaving: WeakValueDictionary[Hashable, Entry] = WeakValueDictionary()
         self._census = Census(PERIOD)
@@ -193,8 +208,7 @@ class Keys:
             self.evicted += 1
             self.open.pop(entry, None)
             self._census.dropped(entry)
-            served = list(self._served)
-        for one in served:
+        for one in self._served:
             one.forget(entry)
         self._news.append((entry.key, reason))
 
@@ -213,8 +227,7 @@ class Keys:
 
     def serve(self, served: Served) -> None:
         """Tell this one, for as long as it exists, which entries have gone."""
-        with self._lock:
-            self._served.add(served)
+        self._served.add(served)
 
     def keeps(self, entry: Entry) -> bool:
         """Return whether an entry is still in the table, or the overflow."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
-from holdfast._world import world
+from holdfast._world import reseed_after_fork, world
 from holdfast.classify import Condition, On, condition
 from holdfast.errors import RejectedError, ThrottledError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
@@ -92,6 +92,7 @@ class Throttle(Guard):
         if rng is not None and not callable(getattr(rng, "random", None)):
             raise _validate.refuse("rng", rng, "it must be a random.Random or None")
         self._rng = rng
+        reseed_after_fork(rng)
         self.resting: Any = None  # never; in a slot, where reading it is quick
         self._after_fork()
         super().__init__(name, shadow=shadow)
