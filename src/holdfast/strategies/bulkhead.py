@@ -12,6 +12,9 @@ newcomers queue behind them: first come, first served, threads and event loops a
 Invariants: permits out + free - debt = size.  `debt` counts permits that must vanish when they come
 back: after the size was reduced, or when an abandoned worker thread holds on to its caller's permit
 (`hold`), which can make `in_flight` exceed the size for a while; nobody enters until it is below.
+
+In a forked child all permits are new.  One that comes back from before the fork, of a call that was
+under way in the parent and ends here, too, is not among them, and is let fall.
 """
 
 from __future__ import annotations
@@ -25,7 +28,15 @@ from holdfast.errors import BulkheadFullError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
 from holdfast.strategies.identity import Guard
 
-PERMIT = object()
+
+class Turn(Ticket):
+    """A place in the queue; once it is granted, it stands for the permit."""
+
+    __slots__ = ("permit",)
+
+    def __init__(self, permit: object) -> None:
+        super().__init__()
+        self.permit: object = permit
 
 
 class Bulkhead(Guard):
@@ -47,7 +58,8 @@ class Bulkhead(Guard):
     """
 
     __slots__ = (
-        "_contended", "_debt", "_free", "_held", "_lock", "_queue", "_size", "max_wait", "queue",
+        "_contended", "_debt", "_free", "_held", "_lock", "_permit", "_queue", "_size", "max_wait",
+        "queue",
     )  # fmt: skip
     kind = "bulkhead"
     detected: int
@@ -71,13 +83,11 @@ class Bulkhead(Guard):
         super().__init__(name, shadow=shadow)
 
     def _after_fork(self) -> None:
-        """Start afresh: whoever held the permits lives in the parent process.
-
-        (A bare ``os.fork()`` inside a protected call gives its permit back in the child too.)
-        """
+        """Start afresh: whoever held the permits lives in the parent process."""
         self._lock = threading.RLock()
-        self._free = [PERMIT] * self._size
-        self._queue: dict[Ticket, None] = {}  # ordered, and O(1) to leave from the middle
+        self._permit: object = object()
+        self._free = [self._permit] * self._size
+        self._queue: dict[Turn, None] = {}  # ordered, and O(1) to leave from the middle
         self._debt = 0
         self._held = 0
         self._contended = False
@@ -96,13 +106,17 @@ class Bulkhead(Guard):
         with self._lock:
             answer = self._enter_locked()
         if type(answer) is str:
-            answer = self._refused(self._refusal(answer), now, site, PERMIT)
+            answer = self._refused(self._refusal(answer), now, site, self._permit)
             self._overdraw()
         return answer
 
-    def succeeded(self, _permit: Any, _now: float, _result: Any, /) -> None:
+    def succeeded(self, permit: Any, _now: float, _result: Any, /) -> None:
         """Give the permit back."""
-        self._free.append(PERMIT)
+        if permit is not self._permit:
+            permit = getattr(permit, "permit", None)  # of one who has waited
+            if permit is not self._permit:  # it is the parent's
+                return
+        self._free.append(permit)
         if self._contended:
             self._settle()
 
@@ -118,7 +132,7 @@ class Bulkhead(Guard):
                     self._queue.pop(permit, None)
                     self._note_locked()
                     return
-        self.succeeded(PERMIT, 0.0, None)
+        self.succeeded(permit, 0.0, None)
 
     def expired(self, permit: Any, now: float, /) -> BulkheadFullError | None:
         """Leave the queue after a wait that was too long; None if granted meanwhile.
@@ -150,7 +164,7 @@ class Bulkhead(Guard):
         if len(self._queue) >= self.queue or self.shadow:
             waiting = f" and {len(self._queue)} wait" if self.queue else ""
             return f"{self._in_flight_locked()} of {self._size} are in flight{waiting}"
-        ticket = Ticket()
+        ticket = Turn(self._permit)
         self._queue[ticket] = None
         self._contended = True
         if self._free and self._debt == 0 and len(self._queue) == 1:
@@ -174,9 +188,9 @@ class Bulkhead(Guard):
             if not ticket.wake():  # its event loop is closed; it will never come for its permit
                 with self._lock:
                     ticket.granted = False
-                    self._free.append(PERMIT)
+                    self._free.append(ticket.permit)
 
-    def _grant_locked(self) -> Ticket | None:
+    def _grant_locked(self) -> Turn | None:
         try:
             while self._debt > 0:
                 self._free.pop()
@@ -218,11 +232,13 @@ class Bulkhead(Guard):
     def release(self) -> None:
         """End a `hold`: the worker has ended after all."""
         with self._lock:
+            if self._held == 0:  # it was held in the parent process
+                return
             self._held -= 1
             if self._debt > 0:
                 self._debt -= 1
             else:
-                self._free.append(PERMIT)
+                self._free.append(self._permit)
             self._note_locked()
         self._settle()
 
@@ -249,7 +265,7 @@ class Bulkhead(Guard):
                 if self._debt > 0:
                     self._debt -= 1
                 else:
-                    self._free.append(PERMIT)
+                    self._free.append(self._permit)
             self._contended = True
         self._settle()
 

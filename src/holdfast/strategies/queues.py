@@ -18,7 +18,10 @@ Newest = Callable[[int], bool]
 class Place(Ticket):
     """A call's place, from its arrival to its end: first in the queue perhaps, then inside."""
 
-    __slots__ = ("arrived", "began", "due", "gone", "hurried", "out", "rank", "until", "weight")
+    __slots__ = (
+        "arrived", "began", "due", "gone", "hurried", "of", "out", "rank", "until", "weight",
+    )  # fmt: skip
+    of: object
 
     def __init__(self, rank: int, arrived: float, due: float) -> None:
         self.granted = False

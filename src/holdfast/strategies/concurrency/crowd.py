@@ -151,9 +151,7 @@ class Crowd(Guard):
         return False
 
     def _count_out_locked(self, party: Party | None) -> None:
-        del self._inside[
-            -1:
-        ]  # no pop(): a child forked inside a call gives back what it hasn't got
+        del self._inside[-1:]  # no pop(), which might fail
         if party is not None:
             party.in_flight = max(0, party.in_flight - 1)
 

@@ -28,9 +28,11 @@ The lock guards the samples, too.  Events are told, and the user's functions cal
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from math import inf
 from typing import Any
 
 from holdfast import _validate, classify
+from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import On
 from holdfast.criticality import current_priority, rank_of
@@ -86,7 +88,7 @@ class ConcurrencyLimiter(Crowd):
     """
 
     __slots__ = (
-        "_afresh", "_algorithm", "_on", "_priority", "_sample", "_taken", "_told", "initial", "max",
+        "_afresh", "_algorithm", "_forked_at", "_on", "_priority", "_sample", "_taken", "_told", "initial", "max",
         "min",
     )  # fmt: skip
     kind = "concurrency limiter"
@@ -130,10 +132,13 @@ class ConcurrencyLimiter(Crowd):
         self._judges = bool(self._on.on_results)
         self.resting: Any = None  # never; in a slot, where reading it is quick
         self._after_fork()
+        self._forked_at = -inf
         super().__init__(name, shadow=shadow)
 
     def _after_fork(self) -> None:
         """Start afresh: the calls under way, and what they will teach, are the parent's."""
+        self._forked_at = current_instant()
+        """Who came in before that came into the parent's limiter, whatever process it ends in."""
         self._afresh = 0.0
         self._taken = 0
         search = self._algorithm.search(self.min, self.max, self.initial)
@@ -158,9 +163,11 @@ class ConcurrencyLimiter(Crowd):
         if self._slow or type(permit) is Permit:
             self._succeeded_slowly(permit, now, result)
             return
+        if permit < self._forked_at:
+            return
         inside = self._inside
         if self._taken >= SAMPLES and now < self._afresh:
-            del inside[-1:]  # no pop(): a child forked inside a call gives back what it hasn't got
+            del inside[-1:]  # no pop(), which might fail
             if self._contended:
                 self._settle(now)
             return
@@ -220,7 +227,10 @@ class ConcurrencyLimiter(Crowd):
     def _leave(self, permit: Any, now: float, *, lost: bool | None) -> None:
         """Take a permit back; a call with an outcome that was let in below the limit is a sample."""
         special = type(permit) is Permit
-        took = now - (permit.started if special else permit)
+        started = permit.started if special else permit
+        if started < self._forked_at:
+            return
+        took = now - started
         with self._lock:
             in_flight, limit = len(self._inside), self._limit
             self._count_out_locked(permit.party if special else None)
