@@ -14,7 +14,8 @@ from holdfast import (
     Timeout,
     deadline,
 )
-from holdfast._runtimes.pool import Job, WorkerPool
+from holdfast._runtimes.job import Job
+from holdfast._runtimes.pool import WorkerPool
 from holdfast._runtimes.threads import Threads, _abandon
 from holdfast.deadline import Ambient, ambient
 from holdfast.extend import Gate, Site, Ticket, Wait

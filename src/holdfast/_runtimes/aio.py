@@ -20,7 +20,7 @@ from holdfast._runtimes.limits import (
     too_short,
     waited_too_long,
 )
-from holdfast._runtimes.pool import in_worker
+from holdfast._runtimes.background import in_worker
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
@@ -167,11 +167,14 @@ class Asyncio:
         return shared(self, coalesce, inner, site)
 
     def background(
-        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None]
+        self,
+        fn: Callable[[], Any],
+        done: Callable[[BaseException | None], None],
+        pipeline: str = "",
     ) -> None:
         """Run ``fn()`` in a task where it is async, in a worker where it may block; tell its end."""
         if not _validate.is_async(fn):
-            in_worker(fn, done)
+            in_worker(fn, done, pipeline=pipeline)
             return
 
         async def run() -> None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast._runtimes.holders import holders_of
 from holdfast._runtimes.limits import exceeded, too_short
-from holdfast._runtimes.pool import Job, WorkerPool
+from holdfast._runtimes.job import Job, Share
+from holdfast._runtimes.pool import WorkerPool
 from holdfast._runtimes.threads import _abandon
 from holdfast._world import world
 from holdfast.deadline import ambient
@@ -52,9 +53,10 @@ MakeLanes = Callable[[Call, tuple[Bulkhead, ...]], Lanes]
 def raced(runtime: Threads, hedge: Hedge, inner: Step, site: Site) -> Step:
     """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
     now, workers, names = runtime.now, runtime.workers, (site.pipeline, hedge.title)
+    share = workers.share(site.pipeline)
 
     def lanes(call: Call, holders: tuple[Bulkhead, ...]) -> Lanes:
-        return Workers(call, holders, names, workers, now)
+        return Workers(call, holders, names, workers, now, share)
 
     return racing(hedge, inner, site, now, lanes)
 
@@ -117,10 +119,7 @@ def start(race: Race, lanes: Lanes, now: float) -> None:
     """Begin the newest attempt; without a worker it counts as rejected."""
     try:
         lanes.start(race.attempts)
-    except (
-        BulkheadFullError,
-        RuntimeError,
-    ) as error:  # the pool, or the system, has no more threads
+    except BulkheadFullError as error:
         full = BulkheadFullError(str(error), strategy="worker pool")
         if race.raised(race.attempts, full, now) == NEXT:
             start(race, lanes, now)
@@ -150,9 +149,11 @@ class Workers:
         names: tuple[str, str],
         workers: WorkerPool,
         now: Callable[[], float],
+        share: Share | None = None,
     ) -> None:
         self._call = call
         self._workers = workers
+        self._share = share
         self._holders = holders
         self._now = now
         self._names = names
@@ -166,12 +167,12 @@ class Workers:
 
     def start(self, number: int) -> None:
         """Give the attempt to a worker."""
-        job = Job(*self._call, self._ended_late)
+        job = Job(*self._call, self._ended_late, self._share)
         job.done = Bell(self._answers, number)  # type: ignore[assignment] # all that a worker does is release it
         self._running[number] = job
         try:
             self._workers.start(job)
-        except (BulkheadFullError, RuntimeError):
+        except BulkheadFullError:
             del self._running[number]
             raise
 

@@ -18,7 +18,9 @@ from holdfast._runtimes.limits import (
     too_short,
     waited_too_long,
 )
-from holdfast._runtimes.pool import Job, WorkerPool, in_worker, pool
+from holdfast._runtimes.background import in_worker
+from holdfast._runtimes.job import Job
+from holdfast._runtimes.pool import WorkerPool, pool
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
@@ -38,13 +40,17 @@ if TYPE_CHECKING:
 LONGEST = threading.TIMEOUT_MAX
 
 
+def _sleep(delay: float) -> None:
+    time.sleep(delay)  # whatever that is by then: tests patch it, and gevent does, too
+
+
 class Threads:
     """Waiting blocks the thread.  One for the process; safe in any thread."""
 
     def __init__(
         self,
         now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = _sleep,
         workers: WorkerPool = pool,
     ) -> None:
         self.now = now
@@ -120,7 +126,7 @@ class Threads:
     def in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
         """Return a step that runs ``inner`` in a worker, and leaves it alone in time."""
         now, workers, pipeline = self.now, self.workers, site.pipeline
-        around = holders_of(site)
+        around, share = holders_of(site), workers.share(pipeline)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             outer, start = ambient.get(), now()
@@ -134,7 +140,8 @@ class Threads:
             due = outer[0] if limited else at
             token = ambient.set(outer if limited else Ambient(at, seconds, outer[2]))
             try:
-                job = Job(inner, args, kwargs, lambda: _ended_late(holders, pipeline, now, due))
+                late = lambda: _ended_late(holders, pipeline, now, due)  # noqa: E731 - it is brief
+                job = Job(inner, args, kwargs, late, share)
             finally:
                 restore(token)
             try:
@@ -174,10 +181,13 @@ class Threads:
         return shared(self, coalesce, inner, site)
 
     def background(
-        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None]
+        self,
+        fn: Callable[[], Any],
+        done: Callable[[BaseException | None], None],
+        pipeline: str = "",
     ) -> None:
         """Run ``fn()`` in a worker, and tell its end."""
-        in_worker(fn, done, self.workers)
+        in_worker(fn, done, self.workers, pipeline)
 
     def answer(self, verdict: Instead) -> Any:
         """Return what the verdict makes; refuse what would have to be awaited."""

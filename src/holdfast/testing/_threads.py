@@ -15,7 +15,7 @@ from holdfast._runtimes.limits import (
     too_short,
     waited_too_long,
 )
-from holdfast._runtimes.pool import finished
+from holdfast._runtimes.background import finished
 from holdfast._runtimes.threads import Threads
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
@@ -78,7 +78,10 @@ class VirtualThreads(Threads):
         return raced(self, hedge, inner, site)
 
     def background(
-        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None]
+        self,
+        fn: Callable[[], Any],
+        done: Callable[[BaseException | None], None],
+        _pipeline: str = "",
     ) -> None:
         """Run ``fn()`` here and now, and tell its end."""
         try:

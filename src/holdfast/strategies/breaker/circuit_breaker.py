@@ -316,9 +316,13 @@ class CircuitBreaker(Guard):
         """Count a health check; after a good one comes the next, until there are enough.
 
         One that was cancelled has no outcome.  Its event loop may live no longer than one call, and
-        so would all others: the next call is a probe itself.
+        so would all others: the next call is a probe itself.  One that was refused, as where there is
+        no thread for it, has not asked the dependency: the next call starts another.
         """
         now = current_instant()
+        if isinstance(error, RejectedError) and not self._on.names_rejection(error):
+            self.abandoned(probe, now)
+            return
         if error is not None and not isinstance(error, Exception):
             self._machine.unheard = probe[0] == self._machine.epoch
             self.abandoned(probe, now)
