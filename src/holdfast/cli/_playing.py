@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from holdfast.cli._wish import Wish
 from holdfast.errors import ConfigurationError
 from holdfast.simulation import files
 from holdfast.simulation.policies import READY, Policy, policy
@@ -20,7 +21,6 @@ from holdfast.simulation.rehearsal import rehearse
 from holdfast.simulation.scenario import Scenario
 
 if TYPE_CHECKING:
-    from holdfast.cli.simulate import Wish
     from holdfast.simulation.results import Figures
 
 WIDE = 120
