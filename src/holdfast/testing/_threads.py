@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from holdfast._runtimes.abandon import ended_late
+from holdfast._runtimes.errands import finished
 from holdfast._runtimes.holders import holders_of
 from holdfast._runtimes.limits import (
     converted,
@@ -15,9 +17,7 @@ from holdfast._runtimes.limits import (
     too_short,
     waited_too_long,
 )
-from holdfast._runtimes.pool import finished
 from holdfast._runtimes.threads import Threads
-from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Gate, Keywords, Site, Wait
@@ -172,15 +172,7 @@ class VirtualThreads(Threads):
             bulkhead.hold()
 
         def ended() -> None:
-            for bulkhead in holders:
-                bulkhead.release()
-            if world.listeners:
-                from holdfast import events
-
-                events.emit(events.AbandonedFinished(
-                    pipeline=pipeline, strategy="timeout", at=scope.runs_until,
-                    late=scope.runs_until - scope.due,
-                ))  # fmt: skip
+            ended_late(holders, (pipeline, "timeout"), scope.runs_until, scope.due)
 
         if scope.runs_until < math.inf:
             self.clock.call_at(scope.runs_until, ended)
