@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.simulation import files
 from holdfast.simulation.compare import compare
-from holdfast.simulation.policies import policy
+from holdfast.simulation.imports import policy
 from holdfast.simulation.wording import columns
 
 NAMES = files.ready()

@@ -22,8 +22,9 @@ from holdfast.errors import ConfigurationError
 from holdfast.extend import Gate
 from holdfast.simulation.distributions import Constant
 from holdfast.simulation.errors import Blocked
+from holdfast.simulation.imports import policy
 from holdfast.simulation.load import Poisson
-from holdfast.simulation.policies import READY, Policy, policy
+from holdfast.simulation.policies import READY, Policy
 from holdfast.simulation.rehearsal import rehearse
 from holdfast.simulation.renewed import renewed
 from holdfast.simulation.scenario import Clients, Scenario, Servers

@@ -16,7 +16,8 @@ from rich.text import Text
 from holdfast.cli._wish import Wish
 from holdfast.errors import ConfigurationError
 from holdfast.simulation import files
-from holdfast.simulation.policies import READY, Policy, policy
+from holdfast.simulation.imports import policy
+from holdfast.simulation.policies import READY, Policy
 from holdfast.simulation.rehearsal import rehearse
 from holdfast.simulation.scenario import Scenario
 

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any
 
 from holdfast import _validate
+from holdfast.simulation.imports import policy
 from holdfast.simulation.parallel import each
 from holdfast.simulation.play import play
-from holdfast.simulation.policies import Policy, policy
+from holdfast.simulation.policies import Policy
 from holdfast.simulation.results import Figures, figures, plain
 from holdfast.simulation.scenario import Scenario
 from holdfast.simulation.series import Series
@@ -106,7 +107,7 @@ def compare(
 
     Args:
         scenario: what happens.
-        policies: `Policy` objects, or names that `holdfast.simulation.policies.policy` knows.
+        policies: `Policy` objects, or names that `holdfast.simulation.imports.policy` knows.
         seeds: one run each; figures are medians over them.
         workers: processes that play side by side; the results are the same for any number.
         most_steps: a run is ended with `Endless` after so many steps of the event loop.

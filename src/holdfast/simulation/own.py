@@ -8,21 +8,9 @@ from typing import Any
 
 from holdfast.errors import ConfigurationError
 from holdfast.pipeline import Pipeline
-from holdfast.simulation.policies import Decorator, Policy
 from holdfast.simulation.renewed import renewed
+from holdfast.simulation.request import Decorator
 from holdfast.simulation.scenario import Scenario
-
-
-def own(thing: Any, name: str) -> Policy:
-    """Return what `Policy.of` does.
-
-    Raises:
-        ConfigurationError: for what is no policy.
-    """
-    if isinstance(thing, Policy):
-        return thing
-    check(thing, name)
-    return Policy(name, Own(thing, name), about(thing))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from holdfast.criticality import priority
 from holdfast.simulation.errors import BadPolicy, Endless, SimulationError, TooMany
 from holdfast.simulation.handling import Handling
 from holdfast.simulation.load import Closed
-from holdfast.simulation.policies import Decorator, Policy, Target
-from holdfast.simulation.request import Request, TooLate
+from holdfast.simulation.policies import Policy
+from holdfast.simulation.request import Decorator, Request, Target, TooLate
 from holdfast.simulation.scenario import Scenario
 from holdfast.simulation.service import Service
 from holdfast.simulation.stage import MOST_STEPS, Simulation
