@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.scenarios.policies import Target
+from benchmarks.scenarios.candidates import Target
 from holdfast.simulation.distributions import Constant, Distribution
 from holdfast.simulation.load import Poisson
 from holdfast.simulation.request import Request

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
-from benchmarks.scenarios.policies import Decorator, Target
+from benchmarks.scenarios.candidates import Decorator, Target
 from holdfast.simulation.distributions import Constant
 from holdfast.simulation.request import Request
 from holdfast.simulation.server import Server
