@@ -24,18 +24,17 @@ if TYPE_CHECKING:
     from holdfast.shapes import Site
     from holdfast.strategies.bulkhead import Bulkhead
     from holdfast.strategies.hedge import Hedge
-    from holdfast.testing._threads import VirtualThreads
-    from holdfast.testing.clock import VirtualClock
+    from holdfast.testing._clockwork import Clockwork
 
 
-def raced(runtime: VirtualThreads, hedge: Hedge, inner: Step, site: Site) -> Step:
+def raced(clock: Clockwork, hedge: Hedge, inner: Step, site: Site) -> Step:
     """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
     names = site.pipeline, hedge.title
 
     def lanes(call: Call, holders: tuple[Bulkhead, ...]) -> Lanes:
-        return VirtualLanes(runtime.clock, call, holders, names)
+        return VirtualLanes(clock, call, holders, names)
 
-    return racing(hedge, inner, site, runtime.now, lanes)
+    return racing(hedge, inner, site, clock.now, lanes)
 
 
 class Runner(Member):
@@ -59,7 +58,7 @@ class VirtualLanes:
 
     def __init__(
         self,
-        clock: VirtualClock,
+        clock: Clockwork,
         call: Call,
         holders: tuple[Bulkhead, ...],
         names: tuple[str, str],

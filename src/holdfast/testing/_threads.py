@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
     from holdfast.strategies.adaptive_timeout import AdaptiveTimeout, Limit
     from holdfast.strategies.hedge import Hedge
-    from holdfast.testing.clock import VirtualClock
+    from holdfast.testing._clockwork import Clockwork
 
 
 LATE = object()
@@ -37,7 +37,7 @@ LATE = object()
 class VirtualThreads(Threads):
     """`Threads` in which time is a number: no worker threads, no real waiting."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: Clockwork) -> None:
         super().__init__(now=clock.now, sleep=clock.sleep)
         self.clock = clock
 
@@ -75,7 +75,7 @@ class VirtualThreads(Threads):
         """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
         from holdfast.testing._race import raced
 
-        return raced(self, hedge, inner, site)
+        return raced(self.clock, hedge, inner, site)
 
     def background(
         self, fn: Callable[[], Any], done: Callable[[BaseException | None], None]
