@@ -12,8 +12,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
-from holdfast._runtimes.abandon import abandon, ended_late
-from holdfast._runtimes.holders import holders_of
+from holdfast._runtimes.abandon import abandon, ended_late, has_room, holders_of
 from holdfast._runtimes.limits import exceeded, too_short
 from holdfast._runtimes.pool import Job, WorkerPool
 from holdfast.deadline import ambient
@@ -195,8 +194,3 @@ class Workers:
 
     def _ended_late(self) -> None:
         ended_late(self._holders, self._names, self._now(), self._left_at)
-
-
-def has_room(holders: tuple[Bulkhead, ...]) -> bool:
-    """Return whether no abandoned worker has overdrawn a bulkhead."""
-    return all(one.in_flight <= one.size for one in holders)

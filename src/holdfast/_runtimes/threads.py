@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from holdfast._runtimes.abandon import abandon, ended_late
+from holdfast._runtimes.abandon import abandon, ended_late, holders_of
 from holdfast._runtimes.errands import in_worker
-from holdfast._runtimes.holders import holders_of
 from holdfast._runtimes.limits import (
     check_turn,
     converted,

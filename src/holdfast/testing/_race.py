@@ -12,9 +12,9 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
-from holdfast._runtimes.abandon import ended_late
+from holdfast._runtimes.abandon import ended_late, has_room
 from holdfast._runtimes.pool import Job
-from holdfast._runtimes.race_threads import has_room, racing
+from holdfast._runtimes.race_threads import racing
 from holdfast.testing._agenda import Cut, Scope, deadlock
 from holdfast.testing._members import Member
 

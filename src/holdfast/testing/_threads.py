@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from holdfast._runtimes.abandon import ended_late
+from holdfast._runtimes.abandon import ended_late, holders_of
 from holdfast._runtimes.errands import finished
-from holdfast._runtimes.holders import holders_of
 from holdfast._runtimes.limits import (
     converted,
     exceeded,
