@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from statistics import mean, stdev
 from typing import NamedTuple
 
-from holdfast.simulation.stage import Simulation
+from holdfast.simulation.engine.stage import Simulation
 
 Update = Callable[[], Awaitable[None]]
 Protect = Callable[[Update], Update]

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from benchmarks.scenarios.candidates import Target
-from holdfast.simulation.distributions import Constant, Distribution
-from holdfast.simulation.load import Poisson
-from holdfast.simulation.request import Request
-from holdfast.simulation.stage import Simulation
-from holdfast.simulation.tally import Tally
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.runs.tally import Tally
+from holdfast.simulation.scenario.distributions import Constant, Distribution
+from holdfast.simulation.scenario.load import Poisson
+from holdfast.simulation.world.request import Request
 
 NO_WORK = Constant(value=0.0)
 

@@ -4,7 +4,7 @@ from benchmarks.scenarios.experiment import OURS, Bar, Experiment, Figure, Outco
 from benchmarks.scenarios.outage import between, failed, outage, played, recovered
 from benchmarks.scenarios.peers import STANDARD_PEERS
 from benchmarks.scenarios.plots import Lines, Plot
-from holdfast.simulation.scenario import Scenario
+from holdfast.simulation.scenario.scenario import Scenario
 
 HEALTHY, FAULT, AFTER = 30, 10, 90
 SETTINGS = {"20 clients": (20, False), "200 clients": (200, False), "200, shared": (200, True)}

@@ -18,11 +18,11 @@ from benchmarks.scenarios.peers import STANDARD_PEERS
 from benchmarks.scenarios.plots import Lines, Plot
 from benchmarks.scenarios.policies import simulated
 from holdfast import LoadShedder, Pipeline, RejectedError
-from holdfast.simulation.play import Run
-from holdfast.simulation.request import Request, ServerError
-from holdfast.simulation.scenario import Scenario
-from holdfast.simulation.server import Server
-from holdfast.simulation.stage import Simulation
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.runs.play import Run
+from holdfast.simulation.scenario.scenario import Scenario
+from holdfast.simulation.world.request import Request, ServerError
+from holdfast.simulation.world.server import Server
 
 HEALTHY, FAULT, AFTER = 60, 30, 60
 SPEED, RATE = 0.4, 250.0

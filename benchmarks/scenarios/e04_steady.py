@@ -19,9 +19,9 @@ from benchmarks.scenarios.experiment import (
 from benchmarks.scenarios.peers import STANDARD_PEERS
 from benchmarks.scenarios.plots import Lines, Plot
 from benchmarks.scenarios.policies import decorator
-from holdfast.simulation.distributions import Uniform
-from holdfast.simulation.request import Request, ServerError
-from holdfast.simulation.stage import Simulation
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.scenario.distributions import Uniform
+from holdfast.simulation.world.request import Request, ServerError
 
 RATE, SECONDS, TAKES = 100.0, 100.0, 0.01
 SHARES = (1, 5, 10, 20, 50, 100)

@@ -17,9 +17,9 @@ from benchmarks.scenarios.experiment import (
 )
 from benchmarks.scenarios.plots import Bars, Plot
 from benchmarks.scenarios.policies import decorator
-from holdfast.simulation.distributions import Uniform
-from holdfast.simulation.request import Request, ServerError
-from holdfast.simulation.stage import Simulation
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.scenario.distributions import Uniform
+from holdfast.simulation.world.request import Request, ServerError
 
 RATE, SECONDS, FEW = 100.0, 60.0, 1.0
 SETTINGS = {

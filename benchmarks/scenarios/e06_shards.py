@@ -23,8 +23,8 @@ from benchmarks.scenarios.peers import broken, limited, tenacious
 from benchmarks.scenarios.plots import Bars, Plot
 from benchmarks.scenarios.policies import decorator, shard
 from holdfast import standard
-from holdfast.simulation.request import Refused, Request
-from holdfast.simulation.stage import Simulation
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.world.request import Refused, Request
 
 RATE, SECONDS = 100.0, 60.0
 HEALTHY, REFUSES = 0.020, 0.005

@@ -20,9 +20,9 @@ from benchmarks.scenarios.experiment import (
 from benchmarks.scenarios.plots import Bars, Plot
 from benchmarks.scenarios.policies import decorator
 from holdfast import RejectedError
-from holdfast.simulation.distributions import Uniform
-from holdfast.simulation.request import Request
-from holdfast.simulation.stage import Simulation
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.scenario.distributions import Uniform
+from holdfast.simulation.world.request import Request
 
 RATE = 100.0
 HOUR, SHORT, STOPPED = 3600.0, 600.0, 60.0

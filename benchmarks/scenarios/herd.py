@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from math import inf
 
 from benchmarks.scenarios.candidates import Decorator, Target
-from holdfast.simulation.distributions import Constant
-from holdfast.simulation.request import Request
-from holdfast.simulation.server import Server
-from holdfast.simulation.stage import Simulation
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.scenario.distributions import Constant
+from holdfast.simulation.world.request import Request
+from holdfast.simulation.world.server import Server
 
 CLIENTS = 1000
 RATE, QUEUE = 100, 50

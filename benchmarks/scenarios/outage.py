@@ -7,11 +7,11 @@ gives up.
 
 from benchmarks.scenarios.experiment import NEVER
 from benchmarks.scenarios.policies import simulated
-from holdfast.simulation.distributions import Exponential
-from holdfast.simulation.load import Poisson
-from holdfast.simulation.play import Run, play
-from holdfast.simulation.results import figures
-from holdfast.simulation.scenario import Clients, Fault, Scenario, Servers
+from holdfast.simulation.runs.play import Run, play
+from holdfast.simulation.runs.results import figures
+from holdfast.simulation.scenario.distributions import Exponential
+from holdfast.simulation.scenario.load import Poisson
+from holdfast.simulation.scenario.scenario import Clients, Fault, Scenario, Servers
 
 SERVERS = Servers(workers=27, service=Exponential(mean=0.09))
 CAPACITY = 300.0

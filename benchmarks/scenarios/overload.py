@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 from benchmarks.scenarios.candidates import Decorator, Target
 from holdfast import deadline, priority
-from holdfast.simulation.distributions import Exponential
-from holdfast.simulation.load import Poisson
-from holdfast.simulation.request import Request
-from holdfast.simulation.server import Server
-from holdfast.simulation.stage import Simulation
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.scenario.distributions import Exponential
+from holdfast.simulation.scenario.load import Poisson
+from holdfast.simulation.world.request import Request
+from holdfast.simulation.world.server import Server
 
 WORKERS, SERVICE, PATIENCE = 16, 0.05, 1.0
 CAPACITY = WORKERS / SERVICE

@@ -12,10 +12,10 @@ from math import fsum
 from typing import NamedTuple
 
 from benchmarks.scenarios.candidates import Decorator, Target
-from holdfast.simulation.distributions import Lognormal
-from holdfast.simulation.load import Poisson
-from holdfast.simulation.request import Request
-from holdfast.simulation.stage import Simulation
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.scenario.distributions import Lognormal
+from holdfast.simulation.scenario.load import Poisson
+from holdfast.simulation.world.request import Request
 
 PATIENCE = 5.0
 """Seconds after which an answer is of no use to anybody: giving up on it is no fault."""

@@ -4,8 +4,8 @@ from typing import Any
 
 from benchmarks.scenarios import ours, peers  # noqa: F401 - they register themselves
 from benchmarks.scenarios.candidates import CANDIDATES, Calls, Decorator
-from holdfast.simulation.policies import Policy
-from holdfast.simulation.scenario import Scenario
+from holdfast.simulation.policies.policies import Policy
+from holdfast.simulation.scenario.scenario import Scenario
 
 
 def decorator(name: str, calls: Calls) -> Decorator:
@@ -14,7 +14,7 @@ def decorator(name: str, calls: Calls) -> Decorator:
 
 
 def simulated(name: str) -> Policy:
-    """Return a policy for `holdfast.simulation.play`."""
+    """Return a policy for `holdfast.simulation.runs.play`."""
 
     def make(scenario: Scenario) -> Decorator:
         key = shard if scenario.servers.shards > 1 else None

@@ -10,9 +10,9 @@ from random import Random
 from typing import NamedTuple
 
 from benchmarks.scenarios.candidates import Decorator, Target
-from holdfast.simulation.load import Poisson
-from holdfast.simulation.request import Request
-from holdfast.simulation.stage import Simulation
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.scenario.load import Poisson
+from holdfast.simulation.world.request import Request
 
 SPREAD = sqrt(log(1 + (2 / 5) ** 2))
 MIDDLE = log(0.005) - SPREAD**2 / 2

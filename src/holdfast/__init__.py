@@ -8,6 +8,7 @@
 
 import typing as _typing
 
+from holdfast._later import later as _later
 from holdfast.classify import on_result
 from holdfast.deadline import deadline, remaining
 from holdfast.errors import (
@@ -27,12 +28,10 @@ from holdfast.errors import (
     ThrottledError,
 )
 from holdfast.pipeline import Pipeline
-from holdfast.strategies import backoff
-from holdfast.strategies.budget import RetryBudget
+from holdfast.strategies.breaker import CircuitBreaker
 from holdfast.strategies.bulkhead import Bulkhead
-from holdfast.strategies.circuit_breaker import CircuitBreaker
 from holdfast.strategies.fallback import Fallback
-from holdfast.strategies.retry import Retry
+from holdfast.strategies.retry import Retry, RetryBudget, backoff
 from holdfast.strategies.timeout import Timeout
 from holdfast.transient import transient
 
@@ -42,19 +41,19 @@ if _typing.TYPE_CHECKING:
     from holdfast.outcome import Outcome as Outcome
     from holdfast.presets import standard as standard
     from holdfast.strategies import concurrency as concurrency
-    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout as AdaptiveTimeout
+    from holdfast.strategies.breaker import learnt as learnt
     from holdfast.strategies.chaos import Chaos as Chaos
     from holdfast.strategies.coalesce import Coalesce as Coalesce
-    from holdfast.strategies.concurrency_limiter import ConcurrencyLimiter as ConcurrencyLimiter
+    from holdfast.strategies.concurrency import ConcurrencyLimiter as ConcurrencyLimiter
     from holdfast.strategies.hedge import Hedge as Hedge
-    from holdfast.strategies.hedge_delay import knee as knee
-    from holdfast.strategies.hedge_delay import quantile as quantile
+    from holdfast.strategies.hedge import knee as knee
+    from holdfast.strategies.hedge import quantile as quantile
     from holdfast.strategies.keyed import Keyed as Keyed
-    from holdfast.strategies.load_shedder import LoadShedder as LoadShedder
-    from holdfast.strategies.rate_limiter import Rate as Rate
-    from holdfast.strategies.rate_limiter import RateLimiter as RateLimiter
-    from holdfast.strategies.slowness import learnt as learnt
+    from holdfast.strategies.rate import Rate as Rate
+    from holdfast.strategies.rate import RateLimiter as RateLimiter
+    from holdfast.strategies.shedding import LoadShedder as LoadShedder
     from holdfast.strategies.throttle import Throttle as Throttle
+    from holdfast.strategies.timeout import AdaptiveTimeout as AdaptiveTimeout
 
 __version__ = "0.1.0"
 
@@ -107,41 +106,29 @@ __all__ = [
 ]
 
 _LATER = {
-    "AdaptiveTimeout": "strategies.adaptive_timeout",
+    "AdaptiveTimeout": "strategies.timeout",
     "Chaos": "strategies.chaos",
     "Coalesce": "strategies.coalesce",
-    "ConcurrencyLimiter": "strategies.concurrency_limiter",
+    "ConcurrencyLimiter": "strategies.concurrency",
     "Hedge": "strategies.hedge",
     "Keyed": "strategies.keyed",
-    "LoadShedder": "strategies.load_shedder",
+    "LoadShedder": "strategies.shedding",
     "Outcome": "outcome",
-    "Rate": "strategies.rate_limiter",
-    "RateLimiter": "strategies.rate_limiter",
+    "Rate": "strategies.rate",
+    "RateLimiter": "strategies.rate",
     "Throttle": "strategies.throttle",
     "concurrency": "strategies.concurrency",
-    "knee": "strategies.hedge_delay",
-    "learnt": "strategies.slowness",
+    "knee": "strategies.hedge",
+    "learnt": "strategies.breaker",
     "llm": "integrations.llm",
     "priority": "criticality",
-    "quantile": "strategies.hedge_delay",
+    "quantile": "strategies.hedge",
     "standard": "presets",
 }
 """Where the names are that not every program needs: imported when they are first used."""
 
-_MODULES = ("concurrency",)
-
 if not _typing.TYPE_CHECKING:  # a type checker shall see the names above, and no others
-
-    def __getattr__(name: str) -> object:
-        place = _LATER.get(name)
-        if place is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        module = import_module(f"{__name__}.{place}")
-        found = module if name in _MODULES else getattr(module, name)
-        globals()[name] = found
-        return found
+    __getattr__ = _later(__name__, _LATER)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

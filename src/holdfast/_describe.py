@@ -18,7 +18,7 @@ from holdfast.strategies.timeout import Timeout
 if TYPE_CHECKING:
     from random import Random
 
-    from holdfast.strategies.backoff import Backoff
+    from holdfast.strategies.retry import Backoff
 
 MANY = 1_000
 """From here on the delays of a retry are taken to be the longest so far."""

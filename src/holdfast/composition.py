@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from holdfast.strategies.circuit_breaker import CircuitBreaker
+from holdfast.strategies.breaker import CircuitBreaker
 from holdfast.strategies.fallback import Fallback, StaleFallback
 from holdfast.strategies.retry import Retry
 from holdfast.strategies.timeout import Timeout

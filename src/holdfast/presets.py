@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from holdfast import _validate
 from holdfast.classify import On
 from holdfast.pipeline import Pipeline
-from holdfast.strategies import backoff
-from holdfast.strategies._shared import Identity
-from holdfast.strategies.budget import RetryBudget
+from holdfast.strategies.breaker import CircuitBreaker
 from holdfast.strategies.bulkhead import Bulkhead
-from holdfast.strategies.circuit_breaker import CircuitBreaker
 from holdfast.strategies.fallback import Fallback, StaleFallback
-from holdfast.strategies.retry import Retry
+from holdfast.strategies.identity import Identity
+from holdfast.strategies.retry import Retry, RetryBudget, backoff
 from holdfast.strategies.timeout import Timeout
 from holdfast.transient import transient
 
 if TYPE_CHECKING:
-    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
-    from holdfast.strategies.concurrency_limiter import ConcurrencyLimiter
+    from holdfast.strategies.concurrency import ConcurrencyLimiter
     from holdfast.strategies.keyed import Keyed
-    from holdfast.strategies.rate import Rate
-    from holdfast.strategies.rate_limiter import RateLimiter
+    from holdfast.strategies.rate import Rate, RateLimiter
+    from holdfast.strategies.timeout import AdaptiveTimeout
 
 MOST: Final = 200
 """How many attempts may be in flight where there is no bulkhead."""
@@ -138,8 +135,7 @@ def _bulkhead(concurrency: int | Bulkhead | None) -> Bulkhead | None:
 
 
 def _adaptive(on: On, most: int) -> ConcurrencyLimiter:
-    from holdfast.strategies.concurrency.demand import demand
-    from holdfast.strategies.concurrency_limiter import ConcurrencyLimiter
+    from holdfast.strategies.concurrency import ConcurrencyLimiter, demand
 
     # it begins with all that the bulkhead lets through: a cold start is no overload
     return ConcurrencyLimiter(
@@ -156,7 +152,7 @@ def _keyed(key: Callable[..., Hashable], factory: Callable[[Any], Any]) -> Keyed
 def _rate(rate: float | Rate | RateLimiter | None) -> RateLimiter | None:
     if rate is None:
         return None
-    from holdfast.strategies.rate_limiter import RateLimiter
+    from holdfast.strategies.rate import RateLimiter
 
     return rate if isinstance(rate, RateLimiter) else RateLimiter(rate, max_wait=MAX_WAIT)
 

@@ -15,7 +15,7 @@ from holdfast import (
     Timeout,
     backoff,
 )
-from holdfast.strategies.hedge import Hedge
+from holdfast.strategies.hedge.hedge import Hedge
 from holdfast.testing import Fail, Hang, Ok
 
 NO_WAIT = backoff.constant(0)

@@ -9,9 +9,9 @@ from statistics import median
 import pytest
 
 from holdfast.simulation import files
-from holdfast.simulation.play import play
-from holdfast.simulation.policies import Policy
-from holdfast.simulation.results import figures, plain
+from holdfast.simulation.policies.policies import Policy
+from holdfast.simulation.runs.play import play
+from holdfast.simulation.runs.results import figures, plain
 from tools.plots.defaults import INCIDENTS, VARIANTS, changed
 from tools.plots.tables import configuration
 from tools.plots.tutorial import PAGE, commands

@@ -24,7 +24,7 @@ from holdfast._runtimes.threads import Threads
 from holdfast.events import AbandonedFinished
 from holdfast.extend import worker_pool
 from holdfast.shapes import Site
-from holdfast.strategies.hedge import Hedge
+from holdfast.strategies.hedge.hedge import Hedge
 from holdfast.testing import DeadlockError, Fail, Hang, Ok, Scripted, VirtualClock, record, run
 from tests.drivers.test_cancellation import CancelAt
 

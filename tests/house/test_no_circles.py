@@ -14,11 +14,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("src/holdfast", "benchmarks", "tools", "dev.py")
 
-# Folders inside which circles are known, and why.  An entry without a circle is taken away.
-KNOWN = {
-    "holdfast.strategies": "Timeout.adaptive makes what names Timeout; Keyed and its lanes",
-}
-
 Graph = Mapping[str, set[str]]
 
 
@@ -100,19 +95,11 @@ def ties(circle: list[str], graph: Graph) -> list[str]:
     return [f"{one} -> {other}" for one in circle for other in sorted(graph[one] & {*circle})]
 
 
-def known(circle: list[str]) -> str | None:
-    within = (folder for folder in KNOWN if all(one.startswith(f"{folder}.") for one in circle))
-    return next(within, None)
-
-
 def test_no_file_names_one_that_names_it():
     """There is no circle of imports in the library, the benchmarks and the tools."""
     graph = Files(*(ROOT / place for place in PLACES)).graph()
 
-    found = circles(graph)
-
-    assert [ties(circle, graph) for circle in found if known(circle) is None] == []
-    assert {known(circle) for circle in found} == set(KNOWN), "take the others away"
+    assert [ties(circle, graph) for circle in circles(graph)] == []
 
 
 def files(folder: Path, **texts: str) -> Files:

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from holdfast import Bulkhead, Pipeline, Retry, Timeout, backoff, transient
-from holdfast.strategies.hedge import Hedge
+from holdfast.strategies.hedge.hedge import Hedge
 
 
 def hedged(*outside, after=0.2, **options):

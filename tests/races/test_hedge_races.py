@@ -11,8 +11,8 @@ import pytest
 
 from holdfast import Bulkhead, Pipeline, RejectedError, RetryBudget
 from holdfast.extend import worker_pool
-from holdfast.strategies.hedge import Hedge
-from holdfast.strategies.hedge_delay import quantile
+from holdfast.strategies.hedge.delay import quantile
+from holdfast.strategies.hedge.hedge import Hedge
 from holdfast.testing import run
 from tests.races.loops import until
 

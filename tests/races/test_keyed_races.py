@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from holdfast import Bulkhead, BulkheadFullError, CircuitBreaker, Pipeline, RejectedError
-from holdfast.strategies.keyed import Keyed
+from holdfast.strategies.keyed.keyed import Keyed
 
 
 def first(key, *_rest):
@@ -18,7 +18,7 @@ def first(key, *_rest):
 
 def assert_empty(strategy):
     """Check that nobody is inside of any bulkhead, or waits for it."""
-    bulkheads = [entry.child.snapshot() for entry in strategy._table.entries.values()]
+    bulkheads = [entry.child.snapshot() for entry in strategy._keys.table.entries.values()]
     if strategy.snapshot()["overflow"] is not None:
         bulkheads.append(strategy.snapshot()["overflow"])
     assert all((one["in_flight"], one["waiting"]) == (0, 0) for one in bulkheads)
@@ -129,7 +129,7 @@ def test_the_lines_stay_whole(together):
                 strategy.succeeded(held, 0.0, None)
 
     assert together([lambda seed=seed: caller(seed) for seed in range(8)]) == [None] * 8
-    table, standing = strategy._table, []
+    table, standing = strategy._keys.table, []
     for line in (table.calm, table.kept):
         entry = line.newer
         while entry is not line:

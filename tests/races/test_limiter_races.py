@@ -9,8 +9,8 @@ import pytest
 
 from holdfast import ConcurrencyLimitedError, ConcurrencyLimiter, Pipeline, concurrency, priority
 from holdfast.shapes import Wait
+from holdfast.strategies.concurrency.limiter import SAMPLES
 from holdfast.strategies.concurrency.waiting import Waiting
-from holdfast.strategies.concurrency_limiter import SAMPLES
 
 CLASSES = ("critical", "default", "sheddable")
 ENDS = (TimeoutError, KeyError, ConcurrencyLimitedError)

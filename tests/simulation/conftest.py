@@ -1,11 +1,11 @@
 import pytest
 from rich.console import Console
 
-from holdfast.simulation.compare import compare
-from holdfast.simulation.distributions import Exponential
-from holdfast.simulation.load import Poisson
-from holdfast.simulation.scenario import Clients, Fault, Scenario, Servers
-from holdfast.simulation.sweep import sweep
+from holdfast.simulation.runs.compare import compare
+from holdfast.simulation.runs.sweep import sweep
+from holdfast.simulation.scenario.distributions import Exponential
+from holdfast.simulation.scenario.load import Poisson
+from holdfast.simulation.scenario.scenario import Clients, Fault, Scenario, Servers
 
 
 @pytest.fixture(scope="session")

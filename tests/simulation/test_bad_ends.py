@@ -30,10 +30,10 @@ from holdfast.simulation import (
     SimulationError,
     play,
 )
-from holdfast.simulation import loop as loops
-from holdfast.simulation.errors import TooMany
+from holdfast.simulation.engine import loop as loops
+from holdfast.simulation.engine.errors import TooMany
 
-playing = import_module("holdfast.simulation.play")
+playing = import_module("holdfast.simulation.runs.play")
 SMALL = Scenario(
     name="small",
     seconds=5,

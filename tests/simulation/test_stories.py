@@ -6,8 +6,8 @@ import pytest
 
 from holdfast import Bulkhead, Pipeline, Retry, backoff, standard
 from holdfast.simulation import files
-from holdfast.simulation.compare import compare
-from holdfast.simulation.policies import Policy
+from holdfast.simulation.policies.policies import Policy
+from holdfast.simulation.runs.compare import compare
 
 
 def played(name, *policies, **changes):

@@ -22,7 +22,7 @@ from holdfast import (
     Timeout,
 )
 from holdfast.shapes import Again, History
-from holdfast.strategies.window import CountWindow, TimeWindow
+from holdfast.strategies.breaker.window import CountWindow, TimeWindow
 
 DOWN = ConnectionError("down")
 

@@ -16,7 +16,7 @@ from holdfast import (
     backoff,
     deadline,
 )
-from holdfast.strategies.chaos import Chaos
+from holdfast.strategies.chaos.chaos import Chaos
 from holdfast.testing import Ok
 
 asyncio_only = pytest.mark.parametrize("world", ["asyncio"], indirect=True)

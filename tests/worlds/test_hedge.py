@@ -18,8 +18,8 @@ from holdfast import (
 )
 from holdfast.errors import CircuitOpenError, DeadlineTooShortError
 from holdfast.events import AbandonedFinished, HedgeStarted, HedgeWon, TimedOut
-from holdfast.strategies.hedge import Hedge
-from holdfast.strategies.hedge_delay import knee, quantile
+from holdfast.strategies.hedge.delay import knee, quantile
+from holdfast.strategies.hedge.hedge import Hedge
 from holdfast.testing import Fail, Hang, Ok, record
 
 DOWN = ConnectionError("down")

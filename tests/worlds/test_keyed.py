@@ -16,7 +16,7 @@ from holdfast import (
     Timeout,
 )
 from holdfast.events import CallRejected
-from holdfast.strategies.keyed import Keyed
+from holdfast.strategies.keyed.keyed import Keyed
 from holdfast.testing import record
 
 asyncio_only = pytest.mark.parametrize("world", ["asyncio"], indirect=True)

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from holdfast.simulation import files
-from holdfast.simulation.compare import compare
-from holdfast.simulation.heat import summary
+from holdfast.simulation.report.heat import summary
+from holdfast.simulation.runs.compare import compare
 from tools.plots import course, storms, tables, tutorial
 from tools.plots.defaults import defaults
 

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from holdfast._report.figure import compact, drawn
-from holdfast.simulation.compare import Comparison
-from holdfast.simulation.heat_plot import heat_maps
-from holdfast.simulation.plots import PANELS, _cell
-from holdfast.simulation.sweep import Sweep
+from holdfast.simulation.report.heat_plot import heat_maps
+from holdfast.simulation.report.plots import PANELS, _cell
+from holdfast.simulation.runs.compare import Comparison
+from holdfast.simulation.runs.sweep import Sweep
 
 WIDTH = 8.6
 """Inches: as wide as a page of the documentation, so that words are as large as the text's."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from holdfast import CircuitBreaker, Pipeline, Retry, RetryBudget, backoff, standard, transient
 from holdfast.simulation import Policy, Scenario, files
-from holdfast.simulation.axes import Axis
-from holdfast.simulation.compare import Comparison, compare
+from holdfast.simulation.runs.axes import Axis
+from holdfast.simulation.runs.compare import Comparison, compare
 
 
 def breaker(**changes: Any) -> CircuitBreaker:

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from holdfast import CircuitBreaker, Pipeline, Retry, RetryBudget, Timeout, backoff, transient
 from holdfast.simulation import Policy, Request, Scenario, files
-from holdfast.simulation.axes import axis
-from holdfast.simulation.compare import Comparison, compare
-from holdfast.simulation.sweep import Sweep, sweep
+from holdfast.simulation.runs.axes import axis
+from holdfast.simulation.runs.compare import Comparison, compare
+from holdfast.simulation.runs.sweep import Sweep, sweep
 
 Target = Callable[[Request], Awaitable[None]]
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from holdfast import standard
-from holdfast.simulation.compare import Comparison, Played
-from holdfast.simulation.results import plain
-from holdfast.simulation.sweep import Sweep
-from holdfast.simulation.wording import NEVER, NOTHING, count, duration, rate, share, times
+from holdfast.simulation.report.wording import NEVER, NOTHING, count, duration, rate, share, times
+from holdfast.simulation.runs.compare import Comparison, Played
+from holdfast.simulation.runs.results import plain
+from holdfast.simulation.runs.sweep import Sweep
 from tools.plots.defaults import COLUMNS, VARIANTS
 
 FORMATS = {

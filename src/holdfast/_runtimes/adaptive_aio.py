@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncRuntime as Runtime
     from holdfast._runtimes.port import AsyncStep as Step
     from holdfast.shapes import Arguments, Keywords, Site
-    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
+    from holdfast.strategies.timeout import AdaptiveTimeout
 
 
 def adapted(runtime: Runtime, timeout: AdaptiveTimeout, inner: Step, site: Site) -> Step:

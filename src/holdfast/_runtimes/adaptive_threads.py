@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
     from holdfast._runtimes.port import ThreadRuntime as Runtime
     from holdfast.shapes import Arguments, Keywords, Site
-    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout, Limit
+    from holdfast.strategies.timeout import AdaptiveTimeout, Limit
 
     Clock = Callable[[], float]
     Timed = Callable[[Clock, AdaptiveTimeout, Limit, Step], Step]

@@ -28,10 +28,10 @@ from holdfast.strategies.timeout import Timeout
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncStep as Step
-    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
     from holdfast.strategies.coalesce import Coalesce
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
+    from holdfast.strategies.timeout import AdaptiveTimeout
 
 _errands: set[asyncio.Task[None]] = set()
 """What runs in the background: a loop keeps its tasks by weak references only."""

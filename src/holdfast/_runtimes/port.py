@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from holdfast._runtimes.pool import WorkerPool
     from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
-    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
     from holdfast.strategies.coalesce import Coalesce
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
-    from holdfast.strategies.timeout import Sync, Timeout
+    from holdfast.strategies.timeout import AdaptiveTimeout, Sync, Timeout
 
 AsyncStep = Callable[["Arguments", "Keywords"], Awaitable[Any]]
 BlockingStep = Callable[["Arguments", "Keywords"], Any]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.limits import too_short
 from holdfast.deadline import ambient
-from holdfast.strategies.hedge_race import NEXT, OVER, Race
+from holdfast.strategies.hedge import NEXT, OVER, Race
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncRuntime as Runtime

@@ -18,7 +18,7 @@ from holdfast._runtimes.pool import Job, WorkerPool
 from holdfast.deadline import ambient
 from holdfast.errors import BulkheadFullError
 from holdfast.strategies.bulkhead import Bulkhead
-from holdfast.strategies.hedge_race import NEXT, Race
+from holdfast.strategies.hedge import NEXT, Race
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step

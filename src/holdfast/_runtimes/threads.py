@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast._runtimes.port import BlockingStep as Step
-    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
     from holdfast.strategies.coalesce import Coalesce
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
-    from holdfast.strategies.timeout import Sync, Timeout
+    from holdfast.strategies.timeout import AdaptiveTimeout, Sync, Timeout
 
 LONGEST = threading.TIMEOUT_MAX
 

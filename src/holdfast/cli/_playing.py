@@ -16,13 +16,13 @@ from rich.text import Text
 from holdfast.cli._wish import Wish
 from holdfast.errors import ConfigurationError
 from holdfast.simulation import files
-from holdfast.simulation.imports import policy
-from holdfast.simulation.policies import READY, Policy
-from holdfast.simulation.rehearsal import rehearse
-from holdfast.simulation.scenario import Scenario
+from holdfast.simulation.policies.imports import policy
+from holdfast.simulation.policies.policies import READY, Policy
+from holdfast.simulation.policies.rehearsal import rehearse
+from holdfast.simulation.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
-    from holdfast.simulation.results import Figures
+    from holdfast.simulation.runs.results import Figures
 
 WIDE = 120
 """Columns where there is no terminal to ask."""
@@ -67,8 +67,8 @@ Played = tuple[Any, dict[str, Any], Callable[[], str], str]
 
 
 def _compare(wish: Wish, scenario: Scenario, policies: list[Policy]) -> Played:
-    from holdfast.simulation.compare import compare
-    from holdfast.simulation.table import table
+    from holdfast.simulation.report.table import table
+    from holdfast.simulation.runs.compare import compare
 
     with _progress() as tell:
         comparison = compare(
@@ -81,7 +81,7 @@ def _compare(wish: Wish, scenario: Scenario, policies: list[Policy]) -> Played:
         )
 
     def html() -> str:
-        from holdfast.simulation.report import html
+        from holdfast.simulation.report.report import html
 
         return html(comparison, command=wish.command)
 
@@ -90,8 +90,8 @@ def _compare(wish: Wish, scenario: Scenario, policies: list[Policy]) -> Played:
 
 
 def _sweep(wish: Wish, scenario: Scenario, policies: list[Policy]) -> Played:
-    from holdfast.simulation.sweep import sweep
-    from holdfast.simulation.table import grid
+    from holdfast.simulation.report.table import grid
+    from holdfast.simulation.runs.sweep import sweep
 
     with _progress() as tell:
         swept = sweep(
@@ -105,7 +105,7 @@ def _sweep(wish: Wish, scenario: Scenario, policies: list[Policy]) -> Played:
         )
 
     def html() -> str:
-        from holdfast.simulation.report import html_of_sweep
+        from holdfast.simulation.report.report import html_of_sweep
 
         return html_of_sweep(swept, command=wish.command)
 

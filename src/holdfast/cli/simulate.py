@@ -42,7 +42,7 @@ def _listed(ctx: click.Context, option: click.Parameter, wanted: bool) -> None: 
     if not wanted or ctx.resilient_parsing:
         return
     if option.name == "list_policies":
-        from holdfast.simulation.policies import READY
+        from holdfast.simulation.policies.policies import READY
 
         rows = [(policy.name, policy.about) for policy in READY.values()]
     else:
@@ -185,7 +185,7 @@ def simulate(
 def _play(wish: Wish) -> None:
     from holdfast.cli._playing import play
     from holdfast.errors import ConfigurationError
-    from holdfast.simulation.errors import Endless, SimulationError
+    from holdfast.simulation.engine.errors import Endless, SimulationError
 
     try:
         play(wish)

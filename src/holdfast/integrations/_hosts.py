@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from holdfast._world import renew_after_fork
 from holdfast.pipeline import Pipeline
-from holdfast.strategies.circuit_breaker import CircuitBreaker
+from holdfast.strategies.breaker import CircuitBreaker
 
 FORGETTABLE = ("closed", "half-open")
 

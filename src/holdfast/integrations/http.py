@@ -25,8 +25,7 @@ from holdfast import _validate, presets
 from holdfast.classify import Condition
 from holdfast.pipeline import Pipeline
 from holdfast.strategies.hedge import Hedge
-from holdfast.strategies.retry import Retry
-from holdfast.strategies.retry_after import register
+from holdfast.strategies.retry import Retry, register
 from holdfast.strategies.timeout import Timeout
 from holdfast.transient import STATUSES, is_transient
 

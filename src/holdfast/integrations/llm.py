@@ -26,15 +26,11 @@ from holdfast.classify import On
 from holdfast.integrations.http import status_of, unhealthy
 from holdfast.pipeline import Pipeline
 from holdfast.presets import OURS, Default
-from holdfast.strategies import backoff
-from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
-from holdfast.strategies.budget import RetryBudget
+from holdfast.strategies.breaker import CircuitBreaker
 from holdfast.strategies.bulkhead import Bulkhead
-from holdfast.strategies.circuit_breaker import CircuitBreaker
-from holdfast.strategies.rate_limiter import Rate, RateLimiter
-from holdfast.strategies.retry import Retry
-from holdfast.strategies.retry_after import register
-from holdfast.strategies.timeout import Timeout
+from holdfast.strategies.rate import Rate, RateLimiter
+from holdfast.strategies.retry import Retry, RetryBudget, backoff, register
+from holdfast.strategies.timeout import AdaptiveTimeout, Timeout
 from holdfast.transient import is_transient
 
 __all__ = ["CONNECT", "client_timeout", "estimate", "llm", "usage", "worth_retrying"]

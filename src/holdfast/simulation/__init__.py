@@ -6,7 +6,20 @@ library; reading scenario files, plots and the command ``holdfast simulate`` nee
 ``pip install 'holdfast[simulation]'``.
 """
 
-from holdfast.simulation.distributions import (
+from holdfast.simulation.engine.errors import (
+    BadPolicy,
+    Blocked,
+    Endless,
+    NoTimePasses,
+    SimulationError,
+    Stuck,
+    TooMany,
+)
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.policies.policies import READY, Policy
+from holdfast.simulation.runs.compare import compare
+from holdfast.simulation.runs.play import Run, play
+from holdfast.simulation.scenario.distributions import (
     Constant,
     Distribution,
     Exponential,
@@ -18,26 +31,23 @@ from holdfast.simulation.distributions import (
     Stragglers,
     Uniform,
 )
-from holdfast.simulation.errors import (
-    BadPolicy,
-    Blocked,
-    Endless,
-    NoTimePasses,
-    SimulationError,
-    Stuck,
-    TooMany,
+from holdfast.simulation.scenario.faults import Fault
+from holdfast.simulation.scenario.load import (
+    Bursty,
+    Closed,
+    Diurnal,
+    Load,
+    Poisson,
+    Ramp,
+    Replay,
+    Steps,
 )
-from holdfast.simulation.faults import Fault
-from holdfast.simulation.guard import Guard
-from holdfast.simulation.handling import Handling
-from holdfast.simulation.load import Bursty, Closed, Diurnal, Load, Poisson, Ramp, Replay, Steps
-from holdfast.simulation.network import Link
-from holdfast.simulation.play import Run, play
-from holdfast.simulation.policies import READY, Policy
-from holdfast.simulation.request import Conflict, Refused, Request, ServerError, TooLate
-from holdfast.simulation.scenario import Cache, Clients, Network, Scenario, Servers
-from holdfast.simulation.server import Server
-from holdfast.simulation.stage import Simulation
+from holdfast.simulation.scenario.scenario import Cache, Clients, Network, Scenario, Servers
+from holdfast.simulation.world.guard import Guard
+from holdfast.simulation.world.handling import Handling
+from holdfast.simulation.world.network import Link
+from holdfast.simulation.world.request import Conflict, Refused, Request, ServerError, TooLate
+from holdfast.simulation.world.server import Server
 
 __all__ = [
     "READY",
@@ -84,5 +94,6 @@ __all__ = [
     "TooLate",
     "TooMany",
     "Uniform",
+    "compare",
     "play",
 ]

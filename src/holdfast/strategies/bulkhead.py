@@ -23,7 +23,7 @@ from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
-from holdfast.strategies._shared import Guard
+from holdfast.strategies.identity import Guard
 
 PERMIT = object()
 

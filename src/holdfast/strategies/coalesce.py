@@ -26,7 +26,7 @@ from holdfast import _validate
 from holdfast.deadline import ambient
 from holdfast.errors import DeadlineExceeded, DeadlineTooShortError
 from holdfast.shapes import Arguments, Keywords, Site, Ticket
-from holdfast.strategies._shared import Identity
+from holdfast.strategies.identity import Identity
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -19,7 +19,7 @@ from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
 from holdfast.shapes import History, Instead, Verdict
-from holdfast.strategies._shared import Identity
+from holdfast.strategies.identity import Identity
 
 
 class Fallback(Value):

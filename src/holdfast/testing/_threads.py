@@ -25,8 +25,8 @@ from holdfast.testing._agenda import Cut, Scope
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
-    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout, Limit
     from holdfast.strategies.hedge import Hedge
+    from holdfast.strategies.timeout import AdaptiveTimeout, Limit
     from holdfast.testing._clockwork import Clockwork
 
 

@@ -13,8 +13,8 @@ from benchmarks.scenarios.herd import AGAIN, HEALS, Told, client
 from benchmarks.scenarios.policies import decorator
 from benchmarks.scenarios.stragglers import Phase, played
 from holdfast import CircuitOpenError, backoff
-from holdfast.simulation.request import Request
-from holdfast.simulation.stage import Simulation
+from holdfast.simulation.engine.stage import Simulation
+from holdfast.simulation.world.request import Request
 
 
 def test_the_hedge_cuts_the_tail_for_little():

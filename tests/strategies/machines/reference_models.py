@@ -9,7 +9,7 @@ from random import Random
 
 from holdfast import Bulkhead, BulkheadFullError, CircuitBreaker, CircuitOpenError, IsolatedError
 from holdfast.shapes import Site, Wait
-from holdfast.strategies.breaker_parts import Probe
+from holdfast.strategies.breaker.probe import Probe
 
 DOWN = ConnectionError("down")
 IGNORED = KeyError("ignored")

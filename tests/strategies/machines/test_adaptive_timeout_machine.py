@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from holdfast import AttemptTimeout, Timeout
 from holdfast._world import world
-from holdfast.strategies.adaptive_timeout import SILENCE
+from holdfast.strategies.timeout.adaptive import SILENCE
 
 OURS = AttemptTimeout(pipeline="p", strategy="timeout", seconds=1.0)
 FEW = 20

@@ -7,8 +7,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from holdfast import RetryBudget
 from holdfast.errors import BulkheadFullError
 from holdfast.shapes import Site
-from holdfast.strategies.hedge import Hedge
-from holdfast.strategies.hedge_race import NEXT, OVER, WAIT, Race
+from holdfast.strategies.hedge.hedge import Hedge
+from holdfast.strategies.hedge.race import NEXT, OVER, WAIT, Race
 
 SITE = Site("p")
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import (
 )
 
 from holdfast import Bulkhead, BulkheadFullError
-from holdfast.strategies.keyed import Keyed
+from holdfast.strategies.keyed.keyed import Keyed
 
 DOWN = ConnectionError("down")
 SIZE = 2

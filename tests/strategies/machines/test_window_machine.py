@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from reference_models import CountWindowModel, TimeWindowModel
 
-from holdfast.strategies.window import CountWindow, TimeWindow
+from holdfast.strategies.breaker.window import CountWindow, TimeWindow
 
 
 class WindowMachine(RuleBasedStateMachine):

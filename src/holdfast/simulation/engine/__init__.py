@@ -1,0 +1,1 @@
+"""Virtual time: the event loop, its clocks, and whoever watches that a run gets on."""

@@ -1,0 +1,1 @@
+"""One run and many: played, counted, compared, swept over a range."""

@@ -1,0 +1,1 @@
+"""What is simulated, as values: load, servers, network, and what goes wrong."""

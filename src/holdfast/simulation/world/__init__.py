@@ -1,0 +1,1 @@
+"""The model: users, a network, servers with their queues, caches and rows."""

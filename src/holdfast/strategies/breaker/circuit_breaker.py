@@ -1,0 +1,389 @@
+"""`CircuitBreaker`: stop calling what is down, and find out gently when it is back.
+
+::
+
+                     a condition of `Trip` is met
+          closed ---------------------------------> open <---------------+
+            ^                                         |                  |
+            |  `probes` successes                     | open_for passes  | a probe fails, or a
+            +------------------------- half-open <----+                  | condition is met while
+            |                              |                             | ramping: open_for grows
+            |  `ramp` passes               |  `probes` successes,        |
+            +----------------- ramping <---+  with a `ramp`              |
+                                  +------------------------------------- +
+
+Every change of state bumps the *epoch*, but for the end of a ramp: the same calls count before and
+after it.  A permit carries the epoch in which it was given out, and an outcome of an older one changes
+nothing: a slow call from before the breaker opened can neither close it nor open it again.  The lock
+guards arithmetic only; the user's code never runs under it, and events are emitted after it.
+
+Half-open, `probes` in flight plus `probes` succeeded never exceed ``probes``, whatever the number of
+threads and tasks that arrive together.  A probe holds a lease: one that is cancelled gives its place
+back at once, one that hangs after ``probe_timeout``; should it end after all it still counts as
+evidence, if the state is still the same.  With ``probe``, a health check, no call is a probe: one
+check at a time runs in the background, under the same lease.
+
+Reads outside the lock (`enter`, `resting`): a stale one admits or rejects at most the calls that
+arrive in the same instant as the transition.
+
+One file because it is one thing: the states are a `Machine` of their own, and what is left is what
+calls, a health check and people do with it under one lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from holdfast import _validate
+from holdfast._world import now as current_instant
+from holdfast._world import world
+from holdfast.classify import Condition, On, condition
+from holdfast.deadline import NOTHING, ambient, restore
+from holdfast.errors import CircuitOpenError, IsolatedError, RejectedError
+from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
+from holdfast.strategies.breaker.keepsake import keepsake
+from holdfast.strategies.breaker.machine import (
+    CLOSED,
+    DISABLED,
+    HALF_OPEN,
+    ISOLATED,
+    OPEN,
+    RAMPING,
+    Machine,
+    Tellings,
+)
+from holdfast.strategies.breaker.probe import Probe
+from holdfast.strategies.breaker.recovery import Recovery
+from holdfast.strategies.breaker.trip import new_trip
+from holdfast.strategies.identity import Guard
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from holdfast.strategies.breaker.slowness import learnt
+
+BATCH = 64
+"""Good outcomes are counted this many at a time."""
+
+EARLIER = -1
+"""The epoch of a call that shadow mode let pass: older than any, so its outcome changes nothing."""
+
+_new: Any = Exception.__new__  # rejections must be cheap: no constructor in Python
+
+
+class CircuitBreaker(Guard):
+    """Reject calls at once while the dependency is down; try again with a few probes.
+
+    An identity: share one instance between pipelines to share its state.  Thread- and task-safe.
+    It trips on any condition that is configured.
+
+    Args:
+        failures: open after so many failures in a row; None to go by the rates alone.
+        failure_rate: open when this share, in (0, 1], of the calls in the window failed.
+        window: over what the rates are taken: a float is seconds, an int a number of calls.
+        min_calls: the rates say nothing before this many calls are in the window.
+        confidence: a share below 1, such as 0.99, to tell an outage from background noise and from
+            chance: more than ``failures`` in a row are needed where single failures are usual, and
+            a rate must be exceeded for sure (the Wilson bound), however few the calls.
+        slow: a call that takes longer than this, in seconds, is slow; `learnt` learns it.
+        slow_rate: open when this share of the calls in the window was slow.
+        open_for: how long it stays open, in seconds, before it lets probes through.
+        open_growth: ``open_for`` is multiplied by this after each failed trial, ...
+        open_cap: ... up to this many seconds; closing resets it.
+        open_jitter: the share by which ``open_for`` is lengthened at random.
+        open_calls: how many calls it rejects at least, once it has opened, before the first trial,
+            as long as no call has ever succeeded: where calls are rare, each would be a trial otherwise.
+        probes: how many trial calls, all to succeed, half-open.
+        probe_timeout: seconds after which a hung probe gives its place back; None for ``open_cap``.
+        probe: a health check without arguments, sync or async, that is asked in place of the users'
+            calls, in the background; what it raises says that the dependency is still down.
+        ramp: seconds in which the share of calls that pass grows from none to all, after the probes.
+        on: which outcomes are failures.
+        ignore: which exceptions are neither failure nor success.
+        shadow: open and close as ever and tell what would be rejected, but let every call pass.
+        name: for messages; by default the first pipeline's.
+        rng: the source of the jitter and of the ramp's choice; by default the process's.
+
+    Raises:
+        ConfigurationError: for a value outside its range.
+        CircuitOpenError: (on calls) while it is open; `IsolatedError` while it is held open by hand.
+    """
+
+    __slots__ = ("_check", "_ignore", "_lock", "_machine", "_on")
+    kind = "circuit breaker"
+    timed = True
+    detected: int
+    enforced: int
+
+    def __init__(
+        self,
+        *,
+        failures: int | None = 5,
+        failure_rate: float | None = None,
+        window: float = 10.0,
+        min_calls: int = 20,
+        confidence: float | None = None,
+        slow: float | learnt | None = None,
+        slow_rate: float | None = None,
+        open_for: float = 5.0,
+        open_growth: float = 2.0,
+        open_cap: float = 60.0,
+        open_jitter: float = 0.1,
+        open_calls: int = 0,
+        probes: int = 3,
+        probe_timeout: float | None = None,
+        probe: Callable[[], Any] | None = None,
+        ramp: float | None = None,
+        on: On = Exception,
+        ignore: On = (),
+        shadow: bool = False,
+        name: str | None = None,
+        rng: Random | None = None,
+    ) -> None:
+        trip = new_trip(failures, failure_rate, window, min_calls, slow, slow_rate, confidence)
+        recovery = Recovery(
+            open_for=open_for, open_growth=open_growth, open_cap=open_cap, open_jitter=open_jitter,
+            open_calls=open_calls, probes=probes, probe_timeout=probe_timeout, ramp=ramp, rng=rng,
+        )  # fmt: skip
+        if probe is not None and not callable(probe):
+            raise _validate.refuse(
+                "probe", probe, "it must be a function without arguments or None"
+            )
+        self._check = probe
+        self._on: Condition = condition("on", on)
+        self._ignore: Condition = condition("ignore", ignore)
+        if self._ignore.on_results:
+            raise _validate.refuse("ignore", ignore, "it can name exceptions only, not results")
+        self._machine = Machine(
+            trip, recovery, slow, judges=bool(self._on.on_results), checked=probe is not None
+        )
+        self._after_fork()
+        super().__init__(name, shadow=shadow)
+
+    def _after_fork(self) -> None:
+        """Start afresh in a child process: its dependency may look different from there."""
+        self._lock = threading.RLock()
+        self._machine.start()
+        self.resting: Any = self._machine.resting
+
+    # -- the gate ------------------------------------------------------------------------------
+
+    def enter(
+        self, now: float, _args: Arguments, _kwargs: Keywords, site: Site = NOWHERE, /
+    ) -> Any:
+        """Return a permit, or raise `CircuitOpenError`."""
+        machine = self._machine
+        epoch = machine.epoch  # before the state: at worst an older one, whose outcome is ignored
+        state = machine.state
+        if state is CLOSED and machine.manual is not ISOLATED:
+            return epoch if machine.slow_after is None else (epoch, now)
+        if machine.manual is not ISOLATED and (state is not OPEN or now >= machine.reopen_at):
+            permit = self._admitted(now, site)
+            if permit is not None:
+                return permit
+        # Made by a helper: kept in this frame, the error would be part of a cycle with its traceback.
+        if not self.shadow:
+            self.enforced += 1
+            raise self._rejection(now, site)
+        self._rejection(now, site)
+        return EARLIER
+
+    def _admitted(self, now: float, site: Site) -> Any:
+        """Return a permit or None where it takes the lock to know."""
+        permit = self._asked(now)
+        if type(permit) is Probe and self._check is not None:
+            if self._machine.unheard:
+                self._machine.unheard = False
+                return permit
+            self._ask(self._check, permit, site)
+            return None
+        return permit
+
+    def _asked(self, now: float) -> Any:
+        """Return the machine's permit or None, and tell what there is to tell."""
+        machine = self._machine
+        with self._lock:
+            permit, tellings = machine.enter(now, self.detected)
+            self.resting = machine.resting
+        self._tell_all(tellings, now)
+        return permit
+
+    def succeeded(self, permit: Any, now: float, result: Any, /) -> None:
+        """Count a call that returned, unless `on` says its result is a failure."""
+        machine = self._machine
+        if machine.quick:
+            # A success alone trips nothing, so it is noted, not counted; ``list.append`` is atomic.
+            # One that arrives in the very instant of a transition may count in the new state.
+            epoch, began = permit if type(permit) is not int else (permit, now)
+            limit = machine.slow_after
+            if epoch == machine.epoch and (limit is None or now - began <= limit):
+                machine.good.append(now)
+                if machine.usual is not None:
+                    machine.usual.noted.append(now - began)
+                if len(machine.good) >= BATCH:
+                    with self._lock:
+                        machine.count_good(now)
+                return
+        on = self._on
+        failed = False
+        if on.on_results and result is not NO_RESULT:
+            try:
+                failed = on.matches_result(result)
+            except Exception:
+                self.abandoned(permit, now)
+                raise
+        self._settle(permit, now, None, failed=failed)
+
+    def failed(self, permit: Any, now: float, error: Exception, /) -> None:
+        """Count a call that raised: a failure, a success, or neither.
+
+        A rejection by a strategy further in is no outcome, unless `on` names its class: the
+        function never ran.
+        """
+        rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
+        if rejected or self._ignore.matches(error):
+            self.abandoned(permit, now)
+        else:
+            failed = self._on.matches(error, broken=True)
+            self._settle(permit, now, error, failed=failed)
+
+    def abandoned(self, permit: Any, _now: float, /) -> None:
+        """Give a probe's place back; anything else leaves no trace."""
+        if type(permit) is Probe:
+            with self._lock:
+                self._machine.abandon(permit)
+
+    def expired(self, _permit: Any, _now: float, /) -> None:
+        """Nothing queues at a breaker."""
+
+    def _settle(self, permit: Any, now: float, error: Exception | None, *, failed: bool) -> None:
+        machine = self._machine
+        with self._lock:
+            tellings = machine.settle(permit, now, error, self.detected, failed=failed)
+            self.resting = machine.resting
+            epoch = machine.epoch
+        if tellings:
+            if error is not None and tellings[0][0] == "BreakerOpened":
+                cause = keepsake(error)
+                with self._lock:
+                    if epoch == machine.epoch:
+                        machine.cause = cause
+            self._tell_all(tellings, now)
+
+    def _tell_all(self, tellings: Tellings, now: float) -> None:
+        for event, details in tellings:
+            self._tell(event, at=now, **details)
+
+    def _rejection(self, now: float, site: Site) -> CircuitOpenError:
+        self.detected += 1  # outside the lock: a statistic, not a decision
+        machine = self._machine
+        state, manual = machine.state, machine.manual
+        if manual is None and (state is OPEN or state is RAMPING):
+            error: CircuitOpenError = _new(CircuitOpenError)
+            wait = machine.reopen_at - now
+            error.retry_after = wait if wait > 0.0 else 0.0  # noqa: FURB136 - max() is a call
+            error.state = state
+        else:
+            error = _new(IsolatedError if manual is ISOLATED else CircuitOpenError)
+            error.retry_after = None
+            error.state = manual or HALF_OPEN  # half-open too where it has closed just now
+        error.pipeline = site.pipeline
+        error.strategy = self.title
+        error.opened_at = machine.opened_at
+        error.after = None
+        error.__cause__ = machine.cause
+        if world.listeners:
+            site.refuse(error, now, enforced=not self.shadow)
+        return error
+
+    # -- the health check ----------------------------------------------------------------------
+
+    def _ask(self, check: Callable[[], Any], probe: Probe, site: Site) -> None:
+        """Start the health check elsewhere, without the deadline of whoever happened to call."""
+        token = ambient.set(NOTHING)
+        try:
+            site.background(check, lambda error: self._answered(check, probe, site, error))
+        except Exception as error:  # noqa: BLE001 - no thread to be had: not the caller's trouble
+            self._answered(check, probe, site, error)
+        finally:
+            restore(token)
+
+    def _answered(
+        self, check: Callable[[], Any], probe: Probe, site: Site, error: BaseException | None
+    ) -> None:
+        """Count a health check; after a good one comes the next, until there are enough.
+
+        One that was cancelled has no outcome.  Its event loop may live no longer than one call, and
+        so would all others: the next call is a probe itself.
+        """
+        now = current_instant()
+        if error is not None and not isinstance(error, Exception):
+            self._machine.unheard = probe[0] == self._machine.epoch
+            self.abandoned(probe, now)
+            return
+        self._settle(probe, now, error, failed=error is not None)
+        if self._machine.state is HALF_OPEN:
+            permit = self._asked(now)
+            if type(permit) is Probe:
+                self._ask(check, permit, site)
+
+    # -- people --------------------------------------------------------------------------------
+
+    def trip(self, reason: str = "tripped by hand", *, now: float | None = None) -> None:
+        """Open now, or at the instant ``now``, for ``open_for``, as if a condition had been met."""
+        now = current_instant() if now is None else now
+        with self._lock:
+            tellings = self._machine.trip(now, reason, self.detected)
+            self.resting = self._machine.resting
+        self._tell_all(tellings, now)
+
+    def isolate(self) -> None:
+        """Hold it open, whatever happens, until `reset`."""
+        self._override(ISOLATED)
+
+    def disable(self) -> None:
+        """Hold it closed, whatever happens, until `reset`; outcomes are still counted."""
+        self._override(DISABLED)
+
+    def _override(self, state: str) -> None:
+        with self._lock:
+            self._machine.override(state)
+            self.resting = self._machine.resting
+        self._tell("BreakerOverridden", state=state)
+
+    def reset(self) -> None:
+        """Close it, forget all counts and all that was learnt, and end `isolate` or `disable`."""
+        with self._lock:
+            self._machine.reset()
+            self.resting = self._machine.resting
+        self._tell("BreakerClosed", reason="reset by hand")
+
+    @property
+    def state(self) -> str:
+        """The state: "closed", "open", "half-open", "ramping", or by hand "isolated" or "disabled"."""
+        return self._machine.seen(current_instant(), self.detected)
+
+    def busy(self, now: float) -> bool:
+        """Return whether it still keeps calls away, for `Keyed`, which must not forget it then.
+
+        One whose ``open_for`` is over may go: the next call would be a probe anyhow.
+        """
+        return self._machine.busy(now)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as plain data, for people and machines."""
+        with self._lock:
+            state = self._machine.snapshot(current_instant(), self.detected)
+        return {
+            "strategy": self.kind, "name": self.name, **state,
+            "shadow": self.shadow, "detected": self.detected, "enforced": self.enforced,
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        state = self.state
+        left = self._machine.reopen_at - current_instant()
+        wait = f", {left:.2g} s left" if state in (OPEN, RAMPING) and left > 0 else ""
+        return f"<CircuitBreaker{name} {state}{wait}>"

@@ -1,0 +1,27 @@
+"""The permit of a trial call."""
+
+from __future__ import annotations
+
+from typing import Self
+
+
+class Probe(tuple[int, float]):  # noqa: SLOT001 - a tuple cannot have slots that are not empty
+    """The permit of a trial call: (epoch, start), with a lease.  Equal to itself alone."""
+
+    expires: float
+    """The instant at which its place is given back."""
+
+    def __new__(cls, epoch: int, began: float, expires: float) -> Self:
+        """Make a probe with its lease."""
+        probe = super().__new__(cls, (epoch, began))
+        probe.expires = expires
+        return probe
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other

@@ -1,0 +1,186 @@
+"""When a circuit breaker should open: in a row, by rate, by slowness.
+
+Kept apart from the state machine, as in Polly and cockatiel: this only counts and judges, the
+breaker only moves between states.  Nothing here is locked; the breaker's lock guards it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast import _validate
+from holdfast._value import Value
+from holdfast.errors import ConfigurationError
+from holdfast.strategies.breaker.noise import Noise, deviations, lower_bound
+from holdfast.strategies.breaker.window import CountWindow, TimeWindow, Window
+
+if TYPE_CHECKING:
+    from holdfast.strategies.breaker.slowness import learnt
+
+LARGEST_WINDOW = 10_000_000
+"""In calls; a byte each."""
+
+MOST_CONFIDENT = 1 - 1e-9
+"""Beyond this, floats no longer tell confidences apart well."""
+
+
+class Trip:
+    """The conditions of one breaker, and the counts that they look at."""
+
+    __slots__ = (
+        "_z", "failed_at", "failure_rate", "failures", "min_calls", "noise", "slow_rate", "streak",
+        "window",
+    )  # fmt: skip
+
+    streak: int
+
+    def __init__(
+        self,
+        failures: int | None,
+        failure_rate: float | None,
+        slow_rate: float | None,
+        min_calls: int,
+        window: Window | None,
+        confidence: float | None = None,
+    ) -> None:
+        self.failures: int | None = failures
+        self.failure_rate: float | None = failure_rate
+        self.slow_rate: float | None = slow_rate
+        self.min_calls: int = min_calls
+        self.window: Window | None = window
+        self._z = None if confidence is None else deviations(confidence)
+        wary = confidence is not None and failures is not None
+        self.noise: Noise | None = Noise(1 - confidence) if confidence and wary else None
+        self.streak = 0
+        self.failed_at: float = 0.0
+        """The instant of the last failure, if there was one."""
+
+    def clear(self) -> None:
+        """Forget all counts, as each change of state does, but not how noisy it always is."""
+        self.streak = 0
+        if self.window is not None:
+            self.window.clear()
+
+    def forget(self) -> None:
+        """Forget everything."""
+        self.clear()
+        if self.noise is not None:
+            self.noise.clear()
+
+    def needed(self, now: float) -> int | None:
+        """Return how many failures in a row open it now."""
+        if self.failures is None or self.noise is None:
+            return self.failures
+        return max(self.failures, self.noise.needed(now))
+
+    def succeeded(self, now: float, *, slow: bool = False) -> str | None:
+        """Count a success; a slow one can be the reason to open, which is then returned."""
+        if self.streak:
+            if self.noise is not None:
+                self.noise.ended(self.streak, now)
+            self.streak = 0
+        if self.window is None:
+            return None
+        self.window.add(now, slow=slow)
+        return self._too_slow() if slow else None
+
+    def failed(self, now: float, *, slow: bool = False) -> str | None:
+        """Count a failure; return the reason to open, or None."""
+        self.streak += 1
+        self.failed_at = now
+        if self.window is not None:
+            self.window.add(now, failed=True, slow=slow)
+        return self._too_long(now) or self._too_many() or (self._too_slow() if slow else None)
+
+    def _too_long(self, now: float) -> str | None:
+        if self.failures is None or self.streak < self.failures:
+            return None
+        if self.noise is not None and self.streak < self.noise.needed(now):
+            return None
+        return f"{self.streak} failures in a row" if self.streak > 1 else "a failure"
+
+    def _too_many(self) -> str | None:
+        window = self.window
+        if self.failure_rate is None or window is None:
+            return None
+        if not self._reached(window.failures, window.calls, self.failure_rate):
+            return None
+        return f"{window.failures} of {window.calls} calls failed"
+
+    def _too_slow(self) -> str | None:
+        window = self.window
+        if self.slow_rate is None or window is None:
+            return None
+        if not self._reached(window.slow, window.calls, self.slow_rate):
+            return None
+        return f"{window.slow} of {window.calls} calls were slow"
+
+    def _reached(self, hits: int, calls: int, rate: float) -> bool:
+        """Return whether so many hits are the rate; with a confidence, whether surely more."""
+        if calls < self.min_calls or hits < rate * calls:
+            return False
+        return self._z is None or lower_bound(hits, calls, self._z) > rate
+
+
+def new_trip(
+    failures: int | None,
+    failure_rate: float | None,
+    window: float,
+    min_calls: int,
+    slow: float | learnt | None,
+    slow_rate: float | None,
+    confidence: float | None = None,
+) -> Trip:
+    """Check the conditions of a breaker and return them."""
+    if failures is not None:
+        _validate.count("failures", failures)
+    _validate.count("min_calls", min_calls)
+    if confidence is not None:
+        _check_confidence(confidence)
+    if not isinstance(slow, Value):
+        _validate.optional_seconds("slow", slow)
+    if (slow is None) != (slow_rate is None):
+        raise ConfigurationError(f"slow={slow!r} and slow_rate={slow_rate!r} need each other")
+    if failures is None and failure_rate is None and slow_rate is None:
+        raise ConfigurationError(
+            "failures=None leaves the breaker without a condition: give failures, failure_rate, or "
+            "slow with slow_rate"
+        )
+    rates = {"failure_rate": failure_rate, "slow_rate": slow_rate}
+    needed = any(rate is not None for rate in rates.values())
+    kept = _window(window, min_calls, needed=needed)
+    for option, rate in rates.items():
+        if rate is not None:
+            _check_rate(option, rate, kept, confidence)
+    return Trip(failures, failure_rate, slow_rate, min_calls, kept, confidence)
+
+
+def _check_confidence(confidence: float) -> None:
+    _validate.share("confidence", confidence)
+    if confidence > MOST_CONFIDENT:
+        raise _validate.refuse(
+            "confidence", confidence, f"nothing is that sure: at most {MOST_CONFIDENT}"
+        )
+
+
+def _check_rate(option: str, rate: float, window: Window | None, confidence: float | None) -> None:
+    _validate.share(option, rate)
+    if confidence is None:
+        return
+    size = window.size if isinstance(window, CountWindow) else LARGEST_WINDOW
+    if lower_bound(size, size, deviations(confidence)) <= rate:
+        raise _validate.refuse(
+            option, rate, f"with confidence={confidence!r} {size:,} calls never show more than that"
+        )
+
+
+def _window(window: float, min_calls: int, *, needed: bool) -> Window | None:
+    if isinstance(window, int) and not isinstance(window, bool):
+        size = _validate.count("window", window, high=LARGEST_WINDOW)
+        if needed and size < min_calls:
+            raise _validate.refuse(
+                "min_calls", min_calls, f"a window of {size} calls never holds that many"
+            )
+        return CountWindow(size) if needed else None
+    length = _validate.seconds("window", window)
+    return TimeWindow(length) if needed else None

@@ -1,0 +1,300 @@
+"""`Keyed`: a strategy for each host, shard or tenant, so that one of them cannot fail the others.
+
+One breaker over a sharded dependency turns one dead shard into a full outage; a breaker for each finds
+the dead one by itself.  Each key's strategy is made when the key is first met, and forgotten again:
+after ``idle`` seconds without use, or, when ``max_keys`` are there and another one comes, the least
+recently used first (`table` says how).  Never forgotten is one that a call is inside of, or that
+is *busy*: an open breaker, a bulkhead with calls in flight, a rate limiter in debt.  It says so itself,
+by a method ``busy(now)``.  Where all are busy, further keys share one strategy, the *overflow*: so a
+million keys of an attacker cost the memory of ``max_keys``.  A key that gets its own while calls of it
+are in the overflow has, until they end, what both admit.
+
+The parent is a breaker for the case that most keys fail at once.  It is no part of a call's way while
+it is closed: what trips it is the share of the recently used keys that are open, so one dead shard never
+does, however many of the calls go there.  Open, it rejects the calls of all keys, new ones too; its
+probes are the only calls whose outcomes it hears.
+
+`Keys` finds, makes and drops them.  Under its lock run no factories, no strategies and no listeners; of
+the user's code only the ``__eq__`` and ``__hash__`` of keys, when one comes or goes, as in
+`functools.lru_cache`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from holdfast import _validate
+from holdfast.shapes import NOWHERE, Arguments, Instead, Keywords, Site, Wait
+from holdfast.strategies.breaker import CircuitBreaker, Probe
+from holdfast.strategies.identity import Identity
+from holdfast.strategies.keyed.answer import rewrapped, waited
+from holdfast.strategies.keyed.child import no_gate, report
+from holdfast.strategies.keyed.keys import FULL, Keys
+from holdfast.strategies.keyed.maker import Maker
+from holdfast.strategies.keyed.table import Entry
+
+if TYPE_CHECKING:
+    from holdfast.strategies.keyed.lanes import Step
+
+PASSING = ("closed", "ramping")
+"""The states in which the parent lets calls pass without looking at their outcomes."""
+
+WORST = 5
+"""How many open keys a snapshot shows."""
+
+
+class Keyed(Identity):
+    """Guard each key with a strategy of its own.
+
+    An identity: share one instance between pipelines to share the state of its keys.  Thread- and
+    task-safe; one instance serves threads and any number of event loops.
+
+    Args:
+        key: takes the call's arguments and returns what tells its calls apart; hashable.
+        factory: makes a key's strategy: a class, which is called without arguments, or a function
+            of the key.  Gates (CircuitBreaker, Bulkhead, RateLimiter, ...) and strategies with steps
+            of their own (adaptive timeouts, Hedge, Coalesce) can be keyed; values need not be.
+        max_keys: how many keys to keep; further ones take the place of the least recently used.
+        idle: seconds without use after which a key is forgotten.
+        parent: a breaker that rejects all keys while most of them are open.
+        parent_share: it opens when this share, in (0, 1], of the recently used keys is open, ...
+        parent_min_keys: ... and at least so many are.
+        name: for messages; by default the first pipeline's.
+
+    Raises:
+        ConfigurationError: for a value outside its range; (on calls) for a key that is not hashable,
+            or a factory that makes something that cannot be keyed.
+    """
+
+    __slots__ = ("_key", "_keys", "_make", "_parent", "resting")
+    kind = "keyed"
+    timed = True
+
+    def __init__(
+        self,
+        key: Callable[..., Hashable],
+        factory: Callable[[Any], Any] | type[object],
+        *,
+        max_keys: int = 10_000,
+        idle: float = 600.0,
+        parent: CircuitBreaker | None = None,
+        parent_share: float = 0.5,
+        parent_min_keys: int = 5,
+        name: str | None = None,
+    ) -> None:
+        _validate.plain_callable("key", key)
+        self._make = Maker(factory, alone=parent is None)
+        limit = _validate.count("max_keys", max_keys)
+        idle = _validate.seconds("idle", idle)
+        if parent is not None and not isinstance(parent, CircuitBreaker):
+            raise _validate.refuse("parent", parent, "it must be a CircuitBreaker or None")
+        least = _validate.count("parent_min_keys", parent_min_keys)
+        quorum = least, _validate.share("parent_share", parent_share)
+        self._key = key
+        self._parent = parent
+        self._keys = Keys(key, self._make, limit, idle, None if parent is None else quorum)
+        self.resting: Any = None  # never: the key is to be asked for
+        super().__init__(name)
+
+    def _after_fork(self) -> None:
+        """Start afresh: whoever is inside lives in the parent process."""
+        self._keys.start()
+
+    @property
+    def makes(self) -> str:
+        """What kind of strategy each key gets; empty while only the factory knows."""
+        return self._make.kind
+
+    def joined(self, pipeline: str) -> None:
+        """Note that a pipeline uses this strategy, and so the strategies of its keys."""
+        super().joined(pipeline)
+        children = [entry.child for entry in list(self._keys.table.entries.values())]
+        self._make.joined(self._pipelines, children)
+        if self._parent is not None:
+            self._parent.joined(pipeline)
+
+    def _met(self, args: Arguments, kwargs: Keywords, now: float) -> Entry:
+        """Return the entry of a call's key, which is used now."""
+        keys = self._keys
+        entry = keys.meet(self._key(*args, **kwargs), now)
+        for what in keys.news():
+            if what is FULL:
+                tell_full(self.title, keys.table.limit)
+            else:
+                self._tell("KeyDropped", at=now, key=what[0], reason=what[1])
+        return entry
+
+    # -- the gate ------------------------------------------------------------------------------
+
+    def enter(self, now: float, args: Arguments, kwargs: Keywords, site: Site = NOWHERE, /) -> Any:
+        """Answer as the key's strategy does, below the parent."""
+        parent = self._parent
+        if parent is not None and parent.resting is None:
+            return self._enter_below(parent, now, args, kwargs, site)
+        entry = self._met(args, kwargs, now)
+        try:
+            permit = entry.child.resting
+        except AttributeError:
+            raise no_gate(entry.child) from None
+        if permit is None:
+            permit = self._ask(entry, now, args, kwargs, site)
+            if type(permit) is Wait:
+                return rewrapped(permit, entry, None)
+        return entry, permit, None
+
+    def succeeded(self, held: Any, now: float, result: Any, /) -> None:
+        """Tell the key's strategy, and the parent where the call was its probe."""
+        entry, permit, probe = held
+        try:
+            if permit is not entry.child.resting:
+                entry.child.succeeded(permit, now, result)
+        finally:
+            if entry.failing:
+                self._keys.recovered(entry, now)
+            if probe is not None:
+                self._probed(probe, now, result)
+
+    def failed(self, held: Any, now: float, error: Exception, /) -> None:
+        """Tell the key's strategy, and the parent where the call was its probe."""
+        entry, permit, probe = held
+        try:
+            entry.child.failed(permit, now, error)
+        finally:
+            reason = self._keys.troubled(entry, now)
+            parent = self._parent
+            if parent is not None and probe is not None:
+                parent.failed(probe, now, error)
+            elif parent is not None and reason is not None and parent.state in PASSING:
+                parent.trip(reason, now=now)
+
+    def abandoned(self, held: Any, now: float, /) -> None:
+        """Tell the key's strategy, and the parent, that a call has no outcome."""
+        entry, permit, probe = waited(held)
+        try:
+            entry.child.abandoned(permit, now)
+        finally:
+            self._give_back(probe, now)
+
+    def expired(self, held: Any, now: float, /) -> Any:
+        """Ask the key's strategy what to do about a wait that was too long."""
+        entry, permit, probe = waited(held)
+        error = entry.child.expired(permit, now)
+        if error is not None:
+            self._give_back(probe, now)
+        return error
+
+    def _ask(self, entry: Entry, now: float, args: Arguments, kwargs: Keywords, site: Site) -> Any:
+        permit = None
+        try:
+            permit = entry.child.enter(now, args, kwargs, site)
+        finally:
+            if permit is None and not entry.failing:
+                self._keys.noticed(entry)
+        return permit
+
+    def _enter_below(
+        self, parent: CircuitBreaker, now: float, args: Arguments, kwargs: Keywords, site: Site
+    ) -> Any:
+        """Enter where the parent wants to be asked: it is open, or half-open, or has a window."""
+        probe = parent.enter(now, args, kwargs, site)
+        if not isinstance(probe, Probe):
+            parent.abandoned(probe, now)
+            probe = None
+        permit = None
+        try:
+            entry = self._met(args, kwargs, now)
+            permit = self._ask(entry, now, args, kwargs, site)
+        finally:
+            if permit is None:
+                self._give_back(probe, now)
+        if type(permit) is not Wait:
+            return entry, permit, probe
+        if type(permit.permit) is Instead:
+            self._give_back(probe, now)
+        return rewrapped(permit, entry, probe)
+
+    def _give_back(self, probe: Any, now: float) -> None:
+        if probe is not None and self._parent is not None:
+            self._parent.abandoned(probe, now)
+
+    def _probed(self, probe: Any, now: float, result: Any) -> None:
+        """Tell the parent that its probe succeeded."""
+        parent = self._parent
+        if parent is None:
+            return
+        parent.succeeded(probe, now, result)
+        if parent.state in PASSING:
+            self._keys.forgive()  # what the keys' breakers remember is older than this
+
+    # -- other shapes --------------------------------------------------------------------------
+
+    def attach(self, driver: ModuleType, inner: Step, runtime: Any, site: Site) -> Step:
+        """Return the step of this layer: a gate's, or a step for each key (see `Lanes`)."""
+        gated: Step = driver.gated(self, inner, runtime, site)
+        make = self._make
+        if make.attaches is False:
+            return gated
+        from holdfast.strategies.keyed.lanes import Lanes
+
+        lanes = Lanes(self._met, self._keys, driver, inner, runtime, site)
+
+        def step(args: Arguments, kwargs: Keywords) -> Any:
+            if make.attaches is False:
+                return gated(args, kwargs)
+            return lanes.step(args, kwargs, gated)
+
+        return step
+
+    def holder(self, args: Arguments, kwargs: Keywords) -> Any:
+        """Return the key's bulkhead, for abandoned workers to hold; None if it is none."""
+        child = self.get(self._key(*args, **kwargs))
+        return child if hasattr(child, "hold") else None
+
+    # -- people --------------------------------------------------------------------------------
+
+    def get(self, key: Hashable, default: Any = None) -> Any:
+        """Return the strategy of ``key`` if there is one; neither makes it nor counts as a use."""
+        entry = self._keys.table.entries.get(key)
+        return default if entry is None else entry.child
+
+    def __getitem__(self, key: Hashable) -> Any:
+        return self._keys.table.entries[key].child
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._keys.table.entries
+
+    def __len__(self) -> int:
+        return len(self._keys.table.entries)
+
+    def __bool__(self) -> bool:
+        return True  # also while it has no keys
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as plain data: how many keys there are, and the worst few."""
+        keys = self._keys
+        broken, overflow = keys.broken(), keys.overflow
+        return {
+            "strategy": self.kind, "name": self.name, "keys": len(self),
+            "max_keys": keys.table.limit, "idle": keys.idle, "open": len(broken),
+            "worst": {str(entry.key): report(entry.child) for entry in broken[:WORST]},
+            "evicted": keys.evicted, "overflowed": keys.overflowed,
+            "overflow": None if overflow is None else report(overflow.child),
+            "parent": None if self._parent is None else self._parent.snapshot(),
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"<Keyed{name} {len(self)} keys, {len(self._keys.open)} open>"
+
+
+def tell_full(title: str, limit: int) -> None:
+    """Warn, once, that keys share a strategy that should have their own."""
+    import logging
+
+    logging.getLogger("holdfast").warning(
+        "%s is full: a call is inside of each of its %d keys, or they are open or in debt, so that "
+        "none may go; further keys share one strategy until there is room. If all of these keys are "
+        "real, raise max_keys", title, limit,
+    )  # fmt: skip

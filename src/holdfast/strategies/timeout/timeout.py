@@ -1,0 +1,84 @@
+"""`Timeout`: how long one attempt, or the whole call, may take.
+
+Where it stands decides what it means: outside a `Retry` it is the total, inside it is per attempt.
+The shorter of it and the ambient deadline holds, and what runs inside sees what is left of it through
+`remaining`.
+
+asyncio: the attempt is cancelled exactly once, and a cancellation from outside is told apart from our
+own, as `asyncio.timeout` does.
+
+Sync, honestly: Python cannot interrupt a blocking call.  ``sync="thread"`` runs the attempt in a
+worker of a bounded pool, in the caller's context, and stops waiting; the abandoned worker is counted,
+and keeps a permit of every enclosing bulkhead until it really ends, so a hung dependency cannot leak
+threads without bound.  ``sync="cooperative"`` only sets the deadline: for code that turns `remaining`
+into its own socket timeouts, as our HTTP integrations do; it costs no thread and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast import _validate
+from holdfast._value import Value
+from holdfast.strategies.timeout.sync import Sync, checked
+
+if TYPE_CHECKING:
+    from holdfast.strategies.timeout.adaptive import AdaptiveTimeout
+
+
+class Timeout(Value):
+    """Give up on what is inside after ``seconds``, with `AttemptTimeout`.
+
+    A value: equal, hashable, safe to share between pipelines, threads and tasks.
+
+    Args:
+        seconds: the limit, in seconds; greater than 0.
+        sync: for blocking functions, ``"thread"`` (default) or ``"cooperative"``; see the module.
+
+    Raises:
+        ConfigurationError: for a limit that is not a finite positive number, or another ``sync``.
+    """
+
+    __slots__ = _options = ("seconds", "sync")
+    seconds: float
+    sync: Sync
+
+    def __init__(self, seconds: float, *, sync: Sync = "thread") -> None:
+        self._set(seconds=_validate.seconds("seconds", seconds), sync=checked(sync))
+
+    @classmethod
+    def adaptive(
+        cls,
+        *,
+        quantile: float = 0.99,
+        margin: float = 2.0,
+        floor: float = 0.05,
+        ceiling: float = 5.0,
+        min_samples: int = 100,
+        window: float = 60.0,
+        sync: Sync = "thread",
+        name: str | None = None,
+    ) -> AdaptiveTimeout:
+        """Return a timeout that learns its limit: ``margin`` times a quantile of the durations.
+
+        An identity, unlike a `Timeout`: the pipelines that share one learn together.
+
+        Args:
+            quantile: of the successes' durations, from 0.5 to 0.9999.
+            margin: times the quantile is the limit; at least 1.
+            floor: the lowest limit, in seconds; at least 0.
+            ceiling: the highest limit, in seconds, and the one that holds before ``min_samples``.
+            min_samples: so many successes are needed before it adapts.
+            window: how far back it looks, in seconds; further with fewer samples than those.
+            sync: as for `Timeout`.
+            name: for messages; by default the first pipeline's.
+
+        Raises:
+            ConfigurationError: for a value outside its range.
+        """
+        from holdfast.strategies.timeout.adaptive import AdaptiveTimeout
+
+        return AdaptiveTimeout(
+            quantile=quantile, margin=margin, floor=floor, ceiling=ceiling, min_samples=min_samples,
+            window=window, sync=sync, name=name,
+        )  # fmt: skip
