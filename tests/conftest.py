@@ -40,12 +40,19 @@ import gc
 import inspect
 import signal
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from holdfast.testing import Scripted, VirtualClock, VirtualLoop, seeded
 
 pytest_plugins = ["holdfast.testing.pytest_plugin"]
+
+TESTS = Path(__file__).parent
+
+# What all else stands on comes first, and the whole that is made of it last; the others in between.
+FIRST = ["foundation", "strategies", "drivers", "worlds", "compositions", "house"]
+LAST = ["simulation", "docs", "typing", "cli", "demo", "benchmarks", "acceptance"]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -62,6 +69,29 @@ def pytest_collection(session):
         gc.enable()
         gc.collect()
         gc.freeze()
+
+
+def turn(item):
+    """Return where the folder of a test stands in the order."""
+    folder = item.path.relative_to(TESTS).parts[0]
+    if folder in FIRST:
+        return FIRST.index(folder) - len(FIRST)
+    return LAST.index(folder) + 1 if folder in LAST else 0
+
+
+def pytest_collection_modifyitems(items):
+    """Let a broken core fail in seconds: bring the tests in order, from the foundation upwards."""
+    items.sort(key=turn)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_teststatus(report):
+    """Name a failure when it happens, in the midst of the dots; its traceback comes at the end."""
+    category, letter, word = yield
+    if report.failed:
+        *_, where = report.longreprtext.splitlines() or [""]
+        letter = f"\n{word} {report.nodeid} - {where}\n"
+    return category, letter, word
 
 
 class World:
