@@ -18,7 +18,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets a sentence,
 
 from tools.environment import ROOT, Environment, pinned_again
 from tools.pythons import installed_pythons
-from tools.suite import tested
+from tools.suite import run_tests
 
 TYPED = [
     path for path in ("src", "dev.py", "tools", "tests/typing/api.py") if (ROOT / path).exists()
@@ -68,7 +68,7 @@ def test(args: list[str]) -> int:
 
 def pytest(args: list[str]) -> int:
     """Only the tests, on all cores; with ARGS, which go to pytest, in one process."""
-    return tested(Environment(".venv", "dev").ready(), args)
+    return run_tests(Environment(".venv", "dev").ready(), args)
 
 
 def matrix(args: list[str]) -> int:
@@ -77,7 +77,7 @@ def matrix(args: list[str]) -> int:
     for version, python in installed_pythons().items():
         print(f"\n=== Python {version}", flush=True)
         env = Environment(f".venv-{version}", "dev", python=python).ready()
-        results[version] = tested(env, args)
+        results[version] = run_tests(env, args)
     print()
     for version, code in results.items():
         print(f"  {'FAILED' if code else 'ok':7}Python {version}")
@@ -88,7 +88,7 @@ def cover(args: list[str]) -> int:
     """All tests with branch coverage."""
     env = Environment(".venv", "dev").ready()
     env.run(["coverage", "erase"])
-    code = tested(env, args, "coverage run")
+    code = run_tests(env, args, "coverage run")
     env.run(["coverage", "combine", "--quiet"])
     return env.run(["coverage", "report"]) or code
 

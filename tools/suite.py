@@ -7,7 +7,7 @@ What real time can't fail runs on all cores. What looks at the clock, at sockets
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from tools.environment import Environment
 
@@ -19,7 +19,7 @@ STAGES = {
 COMPLETE = (0, 1)  # pytest's exit codes of a run that came to its end, without and with failures
 
 
-def tested(env: Environment, args: list[str], runner: str = "python") -> int:
+def run_tests(env: Environment, args: list[str], runner: str = "python") -> int:
     """Run all tests, or what pytest makes of the arguments; return the exit code."""
     pytest = [*runner.split(), "-m", "pytest"]
     if args:
@@ -45,7 +45,7 @@ def counted(report: Path) -> Counter[str]:
     """Return what became of the tests of a run, if it got so far as to write it down."""
     counts = Counter[str]()
     if report.exists():
-        for suite in ElementTree.parse(report).iter("testsuite"):  # noqa: S314 - pytest wrote it
+        for suite in ET.parse(report).iter("testsuite"):  # noqa: S314 - pytest wrote it
             tests, *others = (
                 int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")
             )

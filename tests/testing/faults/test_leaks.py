@@ -25,7 +25,7 @@ def in_use():
     found = set(threading.enumerate())
     for one in FDS.iterdir() if FDS.is_dir() else ():
         with contextlib.suppress(FileNotFoundError):  # that of the folder, which has been read
-            found.add(os.readlink(one))
+            found.add(one.readlink())
     return found
 
 
