@@ -85,6 +85,9 @@ def turn(item):
 def pytest_collection_modifyitems(items):
     """Let a broken core fail in seconds: bring the tests in order, from the foundation upwards."""
     items.sort(key=turn)
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(300))  # on a busy machine, too
 
 
 @pytest.hookimpl(wrapper=True)
