@@ -18,6 +18,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets a sentence,
 
 from tools.environment import ROOT, Environment, pinned_again
 from tools.pythons import installed_pythons
+from tools.suite import run_tests
 
 TYPED = [
     path for path in ("src", "dev.py", "tools", "tests/typing/api.py") if (ROOT / path).exists()
@@ -62,12 +63,12 @@ def test(args: list[str]) -> int:
     checked = check([])
     if checked:
         print("The checks have failed; the tests run all the same.\n", flush=True)
-    return pytest(args) or checked  # pytest's closing line is the last one
+    return pytest(args) or checked  # the closing line of the tests is the last one
 
 
 def pytest(args: list[str]) -> int:
-    """Only the tests; ARGS go to pytest."""
-    return Environment(".venv", "dev").ready().run(["python", "-m", "pytest", *args])
+    """Only the tests, on all cores; with ARGS, which go to pytest, in one process."""
+    return run_tests(Environment(".venv", "dev").ready(), args)
 
 
 def matrix(args: list[str]) -> int:
@@ -76,7 +77,7 @@ def matrix(args: list[str]) -> int:
     for version, python in installed_pythons().items():
         print(f"\n=== Python {version}", flush=True)
         env = Environment(f".venv-{version}", "dev", python=python).ready()
-        results[version] = env.run(["python", "-m", "pytest", *args])
+        results[version] = run_tests(env, args)
     print()
     for version, code in results.items():
         print(f"  {'FAILED' if code else 'ok':7}Python {version}")
@@ -87,9 +88,9 @@ def cover(args: list[str]) -> int:
     """All tests with branch coverage."""
     env = Environment(".venv", "dev").ready()
     env.run(["coverage", "erase"])
-    tested = env.run(["coverage", "run", "-m", "pytest", *args])
+    code = run_tests(env, args, "coverage run")
     env.run(["coverage", "combine", "--quiet"])
-    return env.run(["coverage", "report"]) or tested
+    return env.run(["coverage", "report"]) or code
 
 
 def fmt(args: list[str]) -> int:
