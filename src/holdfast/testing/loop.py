@@ -28,9 +28,7 @@ from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple
 
 from holdfast import _validate
-from holdfast._runtimes.aio import Asyncio
 from holdfast.testing._agenda import DEADLOCK, DeadlockError
-from holdfast.testing._seams import Layer, put_on, take_off
 from holdfast.testing._stuck import listed, others_may_act, stuck_tasks
 from holdfast.testing.clock import VirtualClock, clock_in_force
 
@@ -85,7 +83,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._ends = self.clock.now() + limit
         self._silent_since = math.inf
         self._wake_member: Callable[[], Any] | None = None
-        self._runtime = Asyncio(now=self.clock.now)
         self._woken = False
         self._in_executor = 0
         selector = _Selector()
@@ -99,13 +96,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_forever(self) -> None:
         """Run until `stop` is called, with Holdfast on this loop's time."""
-        layer = Layer(overrides={"asyncio": self._runtime})
         with self.clock:
-            put_on(layer)
-            try:
-                super().run_forever()
-            finally:
-                take_off(layer)
+            super().run_forever()
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
