@@ -6,7 +6,9 @@ Any other loop lives in real time, and nobody can make it jump: its selector rea
 the code under test has set on it (an ``asyncio.sleep``, a ``call_later``) would stay in real time
 whatever we did.  So decisions are made on the clock there (a breaker that ``clock.advance(30.0)`` has
 taken to its next probe lets calls pass), but nothing can wait for the clock.  What would have to
-raises `DeadlockError`, at once, with the remedy: never is there real time where virtual time was asked for.
+raises `RuntimeError`, at once, with the remedy: never is there real time where virtual time was asked for.
+It passes the layers of the pipeline as an interruption does, so that no fallback answers in its place;
+outside it is an `Exception`, for a web framework's test client shows no others.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 from holdfast._runtimes.aio import Asyncio
 from holdfast._world import now as current_instant
 from holdfast._world import world
-from holdfast.testing._agenda import DEADLOCK, DeadlockError
+from holdfast.attempts import AsyncAttempts, Attempt
+from holdfast.errors import Misuse
 from holdfast.testing.clock import VirtualClock
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from holdfast.shapes import Arguments, Keywords, Site, Ticket
     from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
     from holdfast.strategies.hedge import Hedge
+    from holdfast.strategies.retry import Retry
     from holdfast.strategies.timeout import Timeout
 
 REMEDY = (
@@ -35,6 +39,12 @@ REMEDY = (
     "asyncio.Runner(loop_factory=VirtualLoop), @pytest.mark.holdfast_virtual on an async test, or "
     'TestClient(app, backend_options={"loop_factory": VirtualLoop}) of Starlette and FastAPI'
 )
+
+
+class WrongLoop(Misuse):
+    """Internal: something would wait for the clock on a loop that lives in real time."""
+
+    shown = RuntimeError
 
 
 def _clock_here() -> VirtualClock | None:
@@ -60,12 +70,13 @@ class OnClock(Asyncio):
         """Refuse ``what`` would wait for the clock on a loop that lives in real time.
 
         Raises:
-            DeadlockError: which no fallback and no ``except Exception`` takes for an outcome.
+            WrongLoop: which users see as a `RuntimeError`.
         """
         if _clock_here() is None:
-            raise DeadlockError(
-                f"{DEADLOCK}: {_asking()}{what} waits for a VirtualClock, but the event loop that "
-                f"runs here lives in real time ({asyncio.get_running_loop()!r}). {REMEDY}"
+            loop = type(asyncio.get_running_loop()).__name__
+            raise WrongLoop(
+                f"{_asking()}{what} would have to wait for the VirtualClock that is in force, but the "
+                f"event loop that runs here, a {loop}, lives in real time. {REMEDY}"
             )
 
     async def sleep(self, delay: float) -> None:
@@ -91,6 +102,10 @@ class OnClock(Asyncio):
         """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
         return self._checked(super().race(hedge, inner, site), repr(hedge), site)
 
+    def attempts(self, retry: Retry) -> AsyncAttempts:
+        """Return the loop over a retry's attempts."""
+        return _Attempts(retry, self)
+
     def _checked(self, step: Step, what: str, site: Site) -> Step:
         """Return ``step``, which sets a timer, for loops on which the timer would ever ring."""
 
@@ -99,6 +114,14 @@ class OnClock(Asyncio):
             return await step(args, kwargs)
 
         return checked
+
+
+class _Attempts(AsyncAttempts):
+    async def __anext__(self) -> Attempt:
+        try:
+            return await super().__anext__()
+        except WrongLoop as wrong:
+            raise wrong.shown(str(wrong)) from None
 
 
 ON_CLOCK = OnClock()
@@ -118,6 +141,6 @@ def _asking() -> str:
         for name in ("site", "history"):
             pipeline = getattr(frame.f_locals.get(name), "pipeline", None)
             if pipeline is not None:
-                return f"in pipeline {pipeline!r}, "
+                return f"pipeline {pipeline!r}: "
         frame = frame.f_back
     return ""

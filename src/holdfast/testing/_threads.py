@@ -15,7 +15,6 @@ from holdfast._runtimes.limits import (
     too_short,
     waited_too_long,
 )
-from holdfast._runtimes.pool import finished
 from holdfast._runtimes.threads import Threads
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
@@ -82,7 +81,7 @@ class VirtualThreads(Threads):
     ) -> None:
         """Run ``fn()`` here and now, and tell its end."""
         try:
-            finished(fn())
+            _finished(fn())
         except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
             done(error)
         else:
@@ -184,3 +183,15 @@ class VirtualThreads(Threads):
 
         if scope.runs_until < math.inf:
             self.clock.call_at(scope.runs_until, ended)
+
+
+def _finished(made: Any) -> None:
+    """Run what a function returned to its end, if that is a coroutine: on a loop that shares the clock."""
+    if not hasattr(type(made), "__await__"):
+        return
+    from holdfast.testing.loop import run  # it imports asyncio
+
+    async def awaited() -> None:
+        await made
+
+    run(awaited())

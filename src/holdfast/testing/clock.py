@@ -47,7 +47,7 @@ class VirtualClock:
     While it is entered, everything in Holdfast that reads a clock, sleeps, waits in a queue or times
     out does so on this clock.  Async code needs a `VirtualLoop` for that: on an ordinary event loop
     breakers and the like decide on this clock, and what would have to wait for it raises
-    `DeadlockError`.  May be entered again while it is entered.  Thread-safe, within the limits that
+    `RuntimeError`.  May be entered again while it is entered.  Thread-safe, within the limits that
     the module describes.
 
     Args:

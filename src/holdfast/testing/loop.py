@@ -40,6 +40,9 @@ PATIENCE_WITH_SOCKETS = 0.05
 PATIENCE_WITH_SILENCE = 10.0
 POLL = 0.005
 NANOSECOND = 1e-9
+ROUNDS_AT_ONE_INSTANT = 1000
+"""How often timers may ring that were set in the instant in which they are due."""
+MOST_DOUBLINGS = 40
 
 
 class _Selector(selectors.DefaultSelector):
@@ -85,6 +88,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._wake_member: Callable[[], Any] | None = None
         self._woken = False
         self._in_executor = 0
+        self._rounds_at = -math.inf
+        self._rounds = 0
         selector = _Selector()
         super().__init__(selector)
         self._own_files = len(selector.get_map())
@@ -130,6 +135,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     ) -> list[tuple[selectors.SelectorKey, int]]:
         """Return what is ready now, or jump; the selector's part of one turn of the loop."""
         files = len(selector.get_map()) > self._own_files
+        if timeout is not None and timeout <= 0:
+            self._leave_instant()
         if timeout is not None and timeout <= 0 and not (files or self._woken):
             return []
         self._woken = False
@@ -151,6 +158,24 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         elif self.clock.guests_asleep() >= self._in_executor:
             self._check_silence(files=files)
         return ready
+
+    def _leave_instant(self) -> None:
+        """Let a little time pass where timers are due again and again in the same instant.
+
+        Code that computes how long to wait may be left with less than a float of the instant can show,
+        so that its timer is due at once, and the next one too.  On a real loop time passes meanwhile.
+        So it does here after many rounds, and more with every thousand, for a ``limit`` to be reached.
+        """
+        now, timers = self.time(), self._timers()
+        if not timers or timers[0].when() >= now + self._clock_resolution:
+            return
+        self._rounds = self._rounds + 1 if self._rounds_at == now else 1
+        self._rounds_at = now
+        thousands = self._rounds // ROUNDS_AT_ONE_INSTANT
+        if thousands:
+            step = self._clock_resolution * 2.0 ** min(thousands - 1, MOST_DOUBLINGS)
+            self.clock.run_to(self._checked(now + step))
+            self._rounds_at = self.time()  # it counts as the same instant
 
     def adapt_resolution(self) -> None:
         """Let asyncio see that a timer is due: it looks up to this far ahead, and floats are coarse.
@@ -211,8 +236,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return the instant of this loop's next timer, ``inf`` for none."""
         if timeout is None:
             return math.inf
-        timers: list[asyncio.TimerHandle] = getattr(self, "_scheduled", [])
+        timers = self._timers()
         return timers[0].when() if timers else self.time() + timeout
+
+    def _timers(self) -> list[asyncio.TimerHandle]:
+        timers: list[asyncio.TimerHandle] = getattr(self, "_scheduled", [])
+        return timers
 
 
 def run(coroutine: Coroutine[Any, Any, T], *, limit: float = math.inf) -> T:
