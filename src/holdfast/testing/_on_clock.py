@@ -14,12 +14,11 @@ outside it is an `Exception`, for a web framework's test client shows no others.
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.aio import Asyncio
+from holdfast._runtimes.caller import asking
 from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.attempts import AsyncAttempts, Attempt
@@ -75,7 +74,7 @@ class OnClock(Asyncio):
         if _clock_here() is None:
             loop = type(asyncio.get_running_loop()).__name__
             raise WrongLoop(
-                f"{_asking()}{what} would have to wait for the VirtualClock that is in force, but the "
+                f"{asking()}{what} would have to wait for the VirtualClock that is in force, but the "
                 f"event loop that runs here, a {loop}, lives in real time. {REMEDY}"
             )
 
@@ -132,15 +131,3 @@ def check_loop(what: str) -> None:
     check: Callable[[str], None] | None = getattr(world.runtime("asyncio"), "check_loop", None)
     if check is not None:
         check(what)
-
-
-def _asking() -> str:
-    """Return whose wait it is, as far as the frames of the drivers and runtimes tell."""
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - public in all but its name
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("holdfast."):
-        for name in ("site", "history"):
-            pipeline = getattr(frame.f_locals.get(name), "pipeline", None)
-            if pipeline is not None:
-                return f"pipeline {pipeline!r}: "
-        frame = frame.f_back
-    return ""

@@ -40,6 +40,10 @@ class VirtualThreads(Threads):
         super().__init__(now=clock.now, sleep=clock.sleep)
         self.clock = clock
 
+    def sleep(self, delay: float) -> None:
+        """Let ``delay`` seconds pass on the clock: real time, and so a loop, loses none."""
+        self.clock.sleep(delay)
+
     def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
         ticket = wait.ticket
