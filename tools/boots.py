@@ -45,7 +45,9 @@ def impossible() -> str:
     done = subprocess.run(moved(DAY, ["true"]), check=False, capture_output=True, text=True)
     if not done.returncode:
         return ""
-    return f"{done.stderr.strip()}. It takes root, or a system where users may make user namespaces."
+    return (
+        f"{done.stderr.strip()}. It takes root, or a system where users may make user namespaces."
+    )
 
 
 def moved(age: float, command: list[str]) -> list[str]:

@@ -73,6 +73,16 @@ def test_durations_are_checked(clock, seconds):
         clock.advance(seconds)
 
 
+@pytest.mark.parametrize("start", [0.0, 1000.0, 400 * 86_400.0])
+def test_the_shortest_sleep_takes_time(start):
+    """Code that sleeps for what rounding has left would else do so for ever; no sleep takes none."""
+    with VirtualClock(start) as clock:
+        clock.sleep(0.0)
+        assert clock.now() == start
+        clock.sleep(1e-30)
+        assert start < clock.now() < start + 1e-6
+
+
 def test_an_endless_sleep_is_reported(clock):
     """A sleep for ever that no timeout ends raises instead of hanging."""
     with pytest.raises(DeadlockError, match="nothing will ever happen"):

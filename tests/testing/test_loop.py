@@ -123,6 +123,70 @@ def test_timers_are_due_at_any_time():
     assert clock.now() == 1e15 + 1.8e9 + 0.5
 
 
+async def leaking_bucket(rate):
+    """Wait for a place in a full bucket of five, as aiolimiter 1.3 does, and count the waits."""
+    loop = asyncio.get_running_loop()
+    level, at, rounds = 5.0, loop.time(), 0
+    while True:
+        now = loop.time()
+        level, at = max(0.0, level - (now - at) * rate), now
+        lacking = level + 1.0 - 5.0
+        if lacking <= 0:
+            return rounds
+        rounds += 1
+        future = loop.create_future()
+        loop.call_at(at + 1 / rate * lacking, future.set_result, None)
+        await future
+
+
+@pytest.mark.parametrize("start", [0.0, 1000.0, 400 * 86_400.0])
+@pytest.mark.parametrize("rate", [7.0, 5.0, 10.0, 1.5, 25 / 7, 0.001])
+def test_a_timer_that_rounding_made_due_ends(start, rate):
+    """Time passes in the end, as on a real loop, where less is left to wait for than a float shows."""
+
+    async def main():
+        began = asyncio.get_running_loop().time()
+        await leaking_bucket(rate)
+        return asyncio.get_running_loop().time() - began
+
+    with VirtualClock(start):
+        assert run(main(), limit=2000.0) == pytest.approx(1 / rate, abs=1e-5)
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a busy task"])
+def test_timers_that_are_always_due_come_to_the_limit(beside):
+    """What waits for no time at all, for ever, ends as what ticks for ever does."""
+
+    async def busy():
+        while True:
+            await asyncio.sleep(0)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(busy())] if beside else []
+        while not any(task.done() for task in tasks):
+            future = loop.create_future()
+            loop.call_later(0.0, future.set_result, None)
+            await future
+
+    with pytest.raises(TimeoutError, match="after 86,400 virtual seconds"):
+        run(main(), limit=86_400.0)
+
+
+def test_hundreds_of_rounds_are_one_instant():
+    """A chain of timers that are due at once doesn't move the time, as long as it comes to an end."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for _ in range(500):
+            future = loop.create_future()
+            loop.call_later(0.0, future.set_result, None)
+            await future
+        return loop.time()
+
+    assert run(main()) == 1000.0
+
+
 def test_a_loop_inside_a_loop_is_refused():
     """The message tells what to do instead, and nothing is left that was never awaited."""
 

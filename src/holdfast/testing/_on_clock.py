@@ -6,8 +6,8 @@ Any other loop lives in real time, and nobody can make it jump: its selector rea
 the code under test has set on it (an ``asyncio.sleep``, a ``call_later``) would stay in real time
 whatever we did.  So decisions are made on the clock there (a breaker that ``clock.advance(30.0)`` has
 taken to its next probe lets calls pass), but nothing can wait for the clock.  What would have to
-raises `RuntimeError`, at once, with the remedy: never is there real time where virtual time was asked for.
-It passes the layers of the pipeline as an interruption does, so that no fallback answers in its place;
+raises `RuntimeError`, at once, with the remedy: never is there real time where virtual time was asked
+for.  It passes the layers of the pipeline as an interruption does, so that no fallback answers in its place;
 outside it is an `Exception`, for a web framework's test client shows no others.
 """
 
@@ -65,7 +65,7 @@ class OnClock(Asyncio):
     def __init__(self) -> None:
         super().__init__(now=_instant)
 
-    def check_loop(self, what: str) -> None:
+    def check_loop(self, what: str, who: str = "") -> None:
         """Refuse ``what`` would wait for the clock on a loop that lives in real time.
 
         Raises:
@@ -74,7 +74,7 @@ class OnClock(Asyncio):
         if _clock_here() is None:
             loop = type(asyncio.get_running_loop()).__name__
             raise WrongLoop(
-                f"{asking()}{what} would have to wait for the VirtualClock that is in force, but the "
+                f"{who or asking()}{what} would have to wait for the VirtualClock that is in force, but the "
                 f"event loop that runs here, a {loop}, lives in real time. {REMEDY}"
             )
 
@@ -108,8 +108,10 @@ class OnClock(Asyncio):
     def _checked(self, step: Step, what: str, site: Site) -> Step:
         """Return ``step``, which sets a timer, for loops on which the timer would ever ring."""
 
-        async def checked(args: Arguments, kwargs: Keywords, site: Site = site) -> Any:
-            self.check_loop(what)
+        who = f"pipeline {site.pipeline!r}: "
+
+        async def checked(args: Arguments, kwargs: Keywords) -> Any:
+            self.check_loop(what, who)
             return await step(args, kwargs)
 
         return checked

@@ -41,7 +41,7 @@ class VirtualThreads(Threads):
         self.clock = clock
 
     def sleep(self, delay: float) -> None:
-        """Let ``delay`` seconds pass on the clock: real time, and so a loop, loses none."""
+        """Let ``delay`` seconds pass on the clock: no event loop stands still for them."""
         self.clock.sleep(delay)
 
     def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
@@ -190,7 +190,7 @@ class VirtualThreads(Threads):
 
 
 def _finished(made: Any) -> None:
-    """Run what a function returned to its end, if that is a coroutine: on a loop that shares the clock."""
+    """Run a coroutine to its end, if it is one, on a loop that shares the clock."""
     if not hasattr(type(made), "__await__"):
         return
     from holdfast.testing.loop import run  # it imports asyncio

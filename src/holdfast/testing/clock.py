@@ -71,9 +71,7 @@ class VirtualClock:
     def __enter__(self) -> Self:
         from holdfast.testing._on_clock import ON_CLOCK  # it imports asyncio
 
-        layer = Layer(
-            clock=self.now, overrides={"blocking": self._runtime, "asyncio": ON_CLOCK}
-        )
+        layer = Layer(clock=self.now, overrides={"blocking": self._runtime, "asyncio": ON_CLOCK})
         self._drivers.append(threading.get_ident())
         self._layers.append(layer)
         _entered.append(self)
