@@ -7,8 +7,8 @@ the code under test has set on it (an ``asyncio.sleep``, a ``call_later``) would
 whatever we did.  So decisions are made on the clock there (a breaker that ``clock.advance(30.0)`` has
 taken to its next probe lets calls pass), but nothing can wait for the clock.  What would have to
 raises `RuntimeError`, at once, with the remedy: never is there real time where virtual time was asked
-for.  It passes the layers of the pipeline as an interruption does, so that no fallback answers in its place;
-outside it is an `Exception`, for a web framework's test client shows no others.
+for.  It passes the layers of the pipeline as an interruption does, so that no fallback answers in its
+place; outside it is an `Exception`, for a web framework's test client shows no others.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class OnClock(Asyncio):
         if _clock_here() is None:
             loop = type(asyncio.get_running_loop()).__name__
             raise WrongLoop(
-                f"{who or asking()}{what} would have to wait for the VirtualClock that is in force, but the "
-                f"event loop that runs here, a {loop}, lives in real time. {REMEDY}"
+                f"{who or asking()}{what} would have to wait for the VirtualClock that is in force, but "
+                f"the event loop that runs here, a {loop}, lives in real time. {REMEDY}"
             )
 
     async def sleep(self, delay: float) -> None:
@@ -107,7 +107,6 @@ class OnClock(Asyncio):
 
     def _checked(self, step: Step, what: str, site: Site) -> Step:
         """Return ``step``, which sets a timer, for loops on which the timer would ever ring."""
-
         who = f"pipeline {site.pipeline!r}: "
 
         async def checked(args: Arguments, kwargs: Keywords) -> Any:
