@@ -16,6 +16,7 @@ from holdfast import (
     BulkheadFullError,
     CircuitBreaker,
     CircuitOpenError,
+    ConfigurationError,
     DeadlineExceeded,
     DeadlineTooShortError,
     Fallback,
@@ -81,6 +82,13 @@ def test_the_shortest_sleep_takes_time(start):
         assert clock.now() == start
         clock.sleep(1e-30)
         assert start < clock.now() < start + 1e-6
+
+
+@pytest.mark.parametrize("start", [-1.0, float("nan"), float("inf"), "now"])
+def test_the_first_instant_is_checked(start):
+    """A clock before 0 would be one on which no machine has ever booted."""
+    with pytest.raises(ConfigurationError, match="start"):
+        VirtualClock(start)
 
 
 def test_an_endless_sleep_is_reported(clock):

@@ -35,6 +35,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from holdfast import _validate
 from holdfast.testing._agenda import PATIENCE, Agenda, Cut, Scope, Scopes, deadlock
 from holdfast.testing._members import Member, in_step
 from holdfast.testing._seams import Layer, put_on, take_off
@@ -51,14 +52,17 @@ class VirtualClock:
     the module describes.
 
     Args:
-        start: the first instant, in seconds.
+        start: the first instant, in seconds; at least 0, as everywhere since boot.
         grace: after how many real seconds a sleeping thread that did not enter the clock moves the
             time by itself.
+
+    Raises:
+        ConfigurationError: if ``start`` is negative, or no finite number.
     """
 
     def __init__(self, start: float = 1000.0, *, grace: float = 1.0) -> None:
         self._grace = grace
-        self._agenda = Agenda(start)
+        self._agenda = Agenda(_validate.seconds("start", start, positive=False))
         self._scopes = Scopes()
         self._drivers: list[int] = []
         """The threads that have entered the clock, once for each time."""
