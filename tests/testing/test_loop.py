@@ -354,6 +354,48 @@ def test_a_loop_shares_the_clock_that_is_entered():
         assert run(pipeline.acall(Scripted([Ok("up")]).aio)) == "up"
 
 
+def test_a_loop_goes_over_to_a_younger_clock():
+    """As where a plugin's loop is older than the fixture; what is under way keeps its distance."""
+    rung = []
+
+    async def elsewhere():
+        await asyncio.sleep(500.0)
+        asyncio.get_running_loop().call_later(30.0, rung.append, "in 30 s")
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        service = Scripted([OSError("down"), "tea"])
+        began = loop.time()
+        await Pipeline("p", Retry(2, backoff=backoff.constant(29.0))).acall(service.aio)
+        assert not rung
+        await asyncio.sleep(1.0)
+        return began, loop.time()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(elsewhere())
+        with VirtualClock(20.0) as clock:
+            assert runner.run(main()) == (20.0, 50.0)
+            assert (clock.now(), rung) == (50.0, ["in 30 s"])
+        assert runner.run(asyncio.sleep(1.0, "and on")) == "and on"
+
+
+def test_a_limit_moves_with_the_clock():
+    """It is so many seconds from the beginning, on whatever clock."""
+    loop = VirtualLoop(limit=60.0)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner, VirtualClock(5000.0):
+        runner.run(asyncio.sleep(59.0))
+        with pytest.raises(TimeoutError, match="after 60 virtual seconds"):
+            runner.run(asyncio.sleep(2.0))
+
+
+def test_a_loop_that_was_given_a_clock_keeps_it():
+    """Whoever names one means it."""
+    own = VirtualClock(3000.0)
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(own)) as runner, VirtualClock() as clock:
+        runner.run(asyncio.sleep(1.0))
+        assert (own.now(), clock.now()) == (3001.0, 1000.0)
+
+
 def test_a_loop_may_be_given_a_clock():
     """The clock is an argument where none is entered."""
     clock = VirtualClock(start=5.0)

@@ -64,11 +64,12 @@ class _Selector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop on virtual time: ``asyncio.Runner(loop_factory=VirtualLoop)``.
 
-    While it runs, everything in Holdfast, async or blocking, is on its time.  It shares the clock of
-    a `VirtualClock` that is entered when the loop is made; otherwise it has one of its own, `clock`.
+    While it runs, everything in Holdfast, async or blocking, is on its time.  It shares the
+    `VirtualClock` that is entered when it is made, or when it begins to run: a fixture's, say, that is
+    younger than the loop.  Without one it has a clock of its own, `clock`.
 
     Args:
-        clock: the clock to run on.
+        clock: the clock to run on, and to keep to.
         limit: after how many seconds of its time the loop raises `TimeoutError`, and names the tasks
             that have not ended; none by default.  For tests of code that never comes to rest.
 
@@ -81,6 +82,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, clock: VirtualClock | None = None, *, limit: float = math.inf) -> None:
         if limit != math.inf:
             limit = _validate.seconds("limit", limit)
+        self._keeps = clock is not None
         self.clock: VirtualClock = clock or clock_in_force() or VirtualClock()
         self._limit = limit
         self._ends = self.clock.now() + limit
@@ -101,8 +103,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_forever(self) -> None:
         """Run until `stop` is called, with Holdfast on this loop's time."""
+        self._share_clock()
         with self.clock:
             super().run_forever()
+
+    def _share_clock(self) -> None:
+        """Go over to the clock in force; what is to come stays as far away as it is."""
+        clock = clock_in_force()
+        if self._keeps or clock is None or clock is self.clock:
+            return
+        difference = clock.now() - self.clock.now()
+        for timer in self._timers():
+            timer._when += difference  # type: ignore[attr-defined] # noqa: SLF001 - in all alike: a heap stays one
+        self._ends += difference
+        self.clock = clock
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
