@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import CancelledError
 
 import httpx
 import pytest
@@ -24,7 +25,17 @@ from holdfast import (
     Timeout,
     backoff,
 )
-from holdfast.testing import Fail, Hang, Ok, Scripted, VirtualClock, VirtualLoop, instant, run
+from holdfast.testing import (
+    DeadlockError,
+    Fail,
+    Hang,
+    Ok,
+    Scripted,
+    VirtualClock,
+    VirtualLoop,
+    instant,
+    run,
+)
 
 MINUTE = backoff.constant(60.0)
 REMEDIES = ("holdfast.testing.run", "loop_factory=VirtualLoop", "backend_options")
@@ -270,6 +281,15 @@ def test_a_test_client_on_virtual_time(clock, stays):
     finally:
         if stays:
             client.__exit__(None, None, None)
+
+
+def test_a_deadlock_in_a_test_client_is_in_the_log(clock, caplog):
+    """The client itself only says that the request was cancelled."""
+    service = Scripted([Hang()])
+    client = TestClient(app_for(service), backend_options={"loop_factory": VirtualLoop})
+    with pytest.raises((CancelledError, DeadlockError)):
+        client.get("/tea")
+    assert "Hang() of a Scripted" in caplog.text
 
 
 def test_an_app_can_be_asked_on_the_tests_own_loop():

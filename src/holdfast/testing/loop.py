@@ -20,8 +20,10 @@ on which nothing comes for ``PATIENCE_WITH_SILENCE`` seconds are a deadlock, too
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import selectors
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
@@ -211,10 +213,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _checked(self, target: float) -> float:
         """Return the instant to jump to, if that is within the limit."""
         if self._ends < target < math.inf:
-            raise TimeoutError(
+            raise _told(TimeoutError(
                 f"after {self._limit:,.12g} virtual seconds, its limit, the loop still has work to do:"
                 f"{listed(stuck_tasks(self))}"
-            )
+            ))  # fmt: skip
         return target
 
     def _check_silence(self, *, files: bool) -> None:
@@ -226,7 +228,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             if now - self._silent_since < PATIENCE_WITH_SILENCE:
                 return
             why += f", and nothing has come on a socket for {PATIENCE_WITH_SILENCE:g} real seconds"
-        raise DeadlockError(f"{DEADLOCK}: {why}{listed(stuck_tasks(self))}")
+        raise _told(DeadlockError(f"{DEADLOCK}: {why}{listed(stuck_tasks(self))}"))
 
     def _parked(self, wake: Callable[[], Any]) -> bool:
         """Keep what wakes this loop while other functions move; say whether it is awake already."""
@@ -256,6 +258,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _timers(self) -> list[asyncio.TimerHandle]:
         timers: list[asyncio.TimerHandle] = getattr(self, "_scheduled", [])
         return timers
+
+
+def _told(error: BaseException) -> BaseException:
+    """Return ``error``; log it where a thread may end with it unheard, as a test client's does."""
+    if threading.current_thread() is not threading.main_thread():
+        logging.getLogger("holdfast").error("the virtual loop of this thread ends with %s", error)
+    return error
 
 
 def run(coroutine: Coroutine[Any, Any, T], *, limit: float = math.inf) -> T:
