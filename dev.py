@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets a sentence, not a traceback
     sys.exit(f"Holdfast needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
 
+from tools.boots import booted
 from tools.environment import ROOT, Environment, pinned_again
 from tools.pythons import installed_pythons
 from tools.suite import run_tests
@@ -84,6 +85,11 @@ def matrix(args: list[str]) -> int:
     return int(any(results.values()))
 
 
+def boots(args: list[str]) -> int:
+    """All tests as on a machine that booted 30 s ago, and 400 days ago (Linux)."""
+    return booted(Environment(".venv", "dev").ready(), args)
+
+
 def cover(args: list[str]) -> int:
     """All tests with branch coverage."""
     env = Environment(".venv", "dev").ready()
@@ -144,7 +150,7 @@ def clean(args: list[str]) -> int:
 
 
 COMMANDS = (
-    demo, test, check, pytest, cover, matrix, bench, scenarios, plots, docs,
+    demo, test, check, pytest, cover, matrix, boots, bench, scenarios, plots, docs,
     fmt, fix, lock, clean,
 )  # fmt: skip
 
