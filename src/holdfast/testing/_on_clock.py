@@ -23,15 +23,14 @@ from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.attempts import AsyncAttempts, Attempt
 from holdfast.errors import Misuse
-from holdfast.testing.clock import VirtualClock
+from holdfast.testing._clockwork import Clockwork, OnVirtualTime
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncStep as Step
     from holdfast.shapes import Arguments, Keywords, Site, Ticket
-    from holdfast.strategies.adaptive_timeout import AdaptiveTimeout
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
-    from holdfast.strategies.timeout import Timeout
+    from holdfast.strategies.timeout import AdaptiveTimeout, Timeout
 
 REMEDY = (
     "Run it on a loop that shares the clock: holdfast.testing.run(main()), "
@@ -46,11 +45,10 @@ class WrongLoop(Misuse):
     shown = RuntimeError
 
 
-def _clock_here() -> VirtualClock | None:
+def _clock_here() -> Clockwork | None:
     """Return the clock of the virtual loop that runs in this thread, None without one."""
     loop = asyncio._get_running_loop()  # noqa: SLF001 - public in all but its name
-    clock = getattr(loop, "clock", None)
-    return clock if isinstance(clock, VirtualClock) else None
+    return loop.clock if isinstance(loop, OnVirtualTime) else None
 
 
 def _instant() -> float:

@@ -31,6 +31,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from holdfast import _validate
 from holdfast.testing._agenda import DEADLOCK, DeadlockError
+from holdfast.testing._clockwork import OnVirtualTime
 from holdfast.testing._stuck import listed, others_may_act, stuck_tasks
 from holdfast.testing.clock import VirtualClock, clock_in_force
 
@@ -63,7 +64,7 @@ class _Selector(selectors.DefaultSelector):
         return super().select(timeout)
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
+class VirtualLoop(OnVirtualTime, asyncio.SelectorEventLoop):
     """An event loop on virtual time: ``asyncio.Runner(loop_factory=VirtualLoop)``.
 
     While it runs, everything in Holdfast, async or blocking, is on its time.  It shares the
