@@ -47,7 +47,7 @@ class WrongLoop(Misuse):
 
 def _clock_here() -> Clockwork | None:
     """Return the clock of the virtual loop that runs in this thread, None without one."""
-    loop = asyncio._get_running_loop()  # noqa: SLF001 - public in all but its name
+    loop: Any = asyncio._get_running_loop()  # noqa: SLF001 - public in all but its name
     return loop.clock if isinstance(loop, OnVirtualTime) else None
 
 
