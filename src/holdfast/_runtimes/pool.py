@@ -43,6 +43,7 @@ BRIEF = 0.1
 SHARE = 0.25
 """The part of the workers that one pipeline may have."""
 
+
 class Worker(threading.Thread):
     """A thread that waits for a job, runs it, and puts itself back."""
 
@@ -245,15 +246,15 @@ class WorkerPool:
 
     def _share_is_full(self, share: Share) -> BulkheadFullError:
         return BulkheadFullError(
-            f"all its worker threads are busy, {share.size} of the {self.limit} that all pipelines share; "
-            "give its blocking calls timeouts of their own, use Timeout(..., sync='cooperative'), or "
+            f"all its worker threads are busy, {share.size} of the {self.limit} of all pipelines; give "
+            "its blocking calls timeouts of their own, use Timeout(..., sync='cooperative'), or "
             f"allow it more with holdfast.extend.worker_pool().allot({share.pipeline!r}, ...)",
             strategy="worker pool",
         )
 
     def _no_thread(self, error: RuntimeError) -> BulkheadFullError:
         return BulkheadFullError(
-            f"the system starts no further thread beside the {self.threads} workers ({error}); raise its "
+            f"the system starts no thread beside the {self.threads} workers ({error}); raise its "
             "limit on threads, or use Timeout(..., sync='cooperative')",
             strategy="worker pool",
         )

@@ -27,16 +27,7 @@ from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
 from holdfast.strategies.identity import Guard
-
-
-class Turn(Ticket):
-    """A place in the queue; once it is granted, it stands for the permit."""
-
-    __slots__ = ("permit",)
-
-    def __init__(self, permit: object) -> None:
-        super().__init__()
-        self.permit: object = permit
+from holdfast.strategies.queues import Turn
 
 
 class Bulkhead(Guard):

@@ -22,6 +22,7 @@ class Place(Ticket):
         "arrived", "began", "due", "gone", "hurried", "of", "out", "rank", "until", "weight",
     )  # fmt: skip
     of: object
+    """The lock that guards it: another one in a forked child, where it does not count."""
 
     def __init__(self, rank: int, arrived: float, due: float) -> None:
         self.granted = False
@@ -46,6 +47,16 @@ class Place(Ticket):
         """Whether its caller has left the queue."""
         self.out: str = ""
         """Why it was put out of the queue."""
+
+
+class Turn(Ticket):
+    """A caller's place in a queue without classes; once it is granted, it stands for ``permit``."""
+
+    __slots__ = ("permit",)
+
+    def __init__(self, permit: object) -> None:
+        super().__init__()
+        self.permit: object = permit
 
 
 class RankedQueue:

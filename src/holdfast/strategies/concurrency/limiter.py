@@ -88,8 +88,8 @@ class ConcurrencyLimiter(Crowd):
     """
 
     __slots__ = (
-        "_afresh", "_algorithm", "_forked_at", "_on", "_priority", "_sample", "_taken", "_told", "initial", "max",
-        "min",
+        "_afresh", "_algorithm", "_forked_at", "_on", "_priority", "_sample", "_taken", "_told",
+        "initial", "max", "min",
     )  # fmt: skip
     kind = "concurrency limiter"
     timed = True

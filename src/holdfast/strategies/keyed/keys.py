@@ -20,10 +20,9 @@ from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
 from holdfast._weakly import Weakly
-from holdfast.errors import ConfigurationError
 from holdfast.strategies.keyed.census import Census
 from holdfast.strategies.keyed.child import is_busy, is_open, renew
-from holdfast.strategies.keyed.maker import Maker
+from holdfast.strategies.keyed.maker import Maker, check_hashable
 from holdfast.strategies.keyed.table import Entry, Table
 
 TRIES = 8
@@ -296,14 +295,3 @@ class Keys:
         with self._lock:
             found = list(self.open)
         return sorted(found, key=lambda entry: entry.used, reverse=True)
-
-
-def check_hashable(key: Any, answer: Any) -> None:
-    """Refuse what cannot be a key, with the function that returned it and the remedy."""
-    try:
-        hash(answer)
-    except TypeError as error:
-        raise ConfigurationError(
-            f"key={key!r} returned {answer!r}, which is not hashable: return a string, a number or a "
-            "tuple of such"
-        ) from error

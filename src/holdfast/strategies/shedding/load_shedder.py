@@ -68,7 +68,7 @@ class LoadShedder(Guard):
         DeadlineTooShortError: (on calls) if what is left of the deadline is shorter than expected.
     """
 
-    __slots__ = ("_all", "_here", "_lock", "_room", "_times", "priority", "shed")
+    __slots__ = ("_all", "_lock", "_room", "_times", "priority", "shed")
     kind = "load shedder"
     timed = True
 
@@ -102,8 +102,6 @@ class LoadShedder(Guard):
     def _after_fork(self) -> None:
         """Start afresh: whoever is inside, or waits, lives in the parent process."""
         self._lock = threading.RLock()
-        self._here: object = object()
-        """What the places of this process are known by."""
         self._all.clear()
 
     # -- the gate ------------------------------------------------------------------------------
@@ -111,7 +109,7 @@ class LoadShedder(Guard):
     def enter(self, now: float, args: Arguments, kwargs: Keywords, site: Site = NOWHERE, /) -> Any:
         """Return a place inside, or one in the queue, or raise."""
         place = Place(self._rank(args, kwargs), now, ambient.get()[0])
-        place.of = self._here
+        place.of = self._lock
         error: RejectedError | None = None
         with self._lock:
             verdict, victim = self._all.arrive(place, now, waits=not self.shadow)
@@ -185,7 +183,7 @@ class LoadShedder(Guard):
     def _left(
         self, place: Place, now: float, *, whole: bool = False, dropped: bool = False
     ) -> None:
-        if place.of is not self._here:  # it is the parent's
+        if place.of is not self._lock:  # it is the parent's
             return
         room = self._room
         with self._lock:
@@ -247,8 +245,6 @@ class LoadShedder(Guard):
     def release(self) -> None:
         """End a `hold`: the worker has ended after all."""
         with self._lock:
-            if self._room.held == 0:  # it was held in the parent process
-                return
             self._room.hold(-1)
         self._settle(current_instant())
 
@@ -256,9 +252,8 @@ class LoadShedder(Guard):
         """Refuse a further attempt while abandoned workers take more than there is."""
         now, room = current_instant(), self._room
         if room.held and room.in_flight > room.limit and not self.shadow:
-            raise site.refuse(
-                self._full_locked(0, now), now
-            )  # a reading that is stale harms nobody
+            # a reading that is stale harms nobody
+            raise site.refuse(self._full_locked(0, now), now)
 
     @property
     def size(self) -> int:

@@ -1,4 +1,4 @@
-"""What runs in a worker, and nobody waits for: health checks."""
+"""Errands: functions that run elsewhere, for nobody who waits; whoever asked is told how they ended."""
 
 from __future__ import annotations
 
@@ -33,9 +33,12 @@ def in_worker(
 
 
 def finished(made: Any) -> Any:
-    """Return what a function returned in a worker; if that is a coroutine, run it to its end."""
+    """Return what a function returned; what is to be awaited runs to its end, in a loop of its own."""
     if not hasattr(type(made), "__await__"):
         return made
-    from holdfast._runtimes.aio import run_alone
+    import asyncio
 
-    return run_alone(made)
+    async def run() -> Any:
+        return await made
+
+    return asyncio.run(run())
