@@ -55,6 +55,7 @@ def compiled(
             enclosing=strategies[:place],
             inside=strategies[place + 1 :],
             background=_elsewhere(name, runtime),
+            scope=terminal,
         )
         step = _layer(strategies[place], DRIVERS[colour], step, runtime, site)
     return step

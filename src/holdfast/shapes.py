@@ -105,7 +105,7 @@ Verdict = Again | Instead | Earlier | None
 class Site:
     """Where a layer stands: its pipeline, what is around it and inside it, and whose arguments come."""
 
-    __slots__ = ("background", "enclosing", "inside", "pipeline", "skip")
+    __slots__ = ("background", "enclosing", "inside", "pipeline", "scope", "skip")
 
     def __init__(
         self,
@@ -115,6 +115,7 @@ class Site:
         enclosing: tuple[Any, ...] = (),
         inside: tuple[Any, ...] = (),
         background: Background | None = None,
+        scope: object = None,
     ) -> None:
         self.pipeline: str = pipeline
         self.skip: int = skip
@@ -123,6 +124,8 @@ class Site:
         """The strategies outside this one, outermost first."""
         self.inside: tuple[Any, ...] = inside
         """The strategies inside this one, outermost first."""
+        self.scope: object = object() if scope is None else scope
+        """What is the same for all calls of one protected function, and for no others."""
         self.background: Background = background or _in_a_thread
         """``background(fn, done)`` runs ``fn()`` elsewhere, then calls ``done(error or None)``."""
 

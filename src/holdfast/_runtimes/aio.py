@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from holdfast._runtimes.limits import (
     timed_out,
     waited_too_long,
 )
+from holdfast._runtimes.loop import running_loop
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
@@ -37,6 +37,15 @@ _errands: set[asyncio.Task[None]] = set()
 """What runs in the background: a loop keeps its tasks by weak references only."""
 
 
+def _keep(task: asyncio.Task[None]) -> None:
+    """Keep a task to its end, and no longer those whose loops have been closed over them."""
+    for one in _errands.copy():  # a copy is made in one go, whatever other threads do
+        if one.get_loop().is_closed():
+            _errands.discard(one)
+    _errands.add(task)
+    task.add_done_callback(_forget)
+
+
 def _forget(task: asyncio.Task[None]) -> None:
     _errands.discard(task)
     if not task.cancelled():
@@ -51,6 +60,7 @@ class Asyncio:
 
     async def sleep(self, delay: float) -> None:
         """Wait for ``delay`` seconds."""
+        running_loop()
         await asyncio.sleep(delay)
 
     async def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
@@ -72,9 +82,8 @@ class Asyncio:
 
     async def _granted(self, ticket: Ticket, limit: float | None) -> None:
         """Return when the ticket is granted, or after ``limit`` seconds."""
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        thread = threading.get_ident()
 
         def done() -> None:
             if not future.done():
@@ -82,9 +91,9 @@ class Asyncio:
 
         def wake() -> bool:
             try:
-                if threading.get_ident() == thread:
+                if asyncio._get_running_loop() is loop:  # noqa: SLF001 - public in all but its name
                     loop.call_soon(done)
-                else:
+                else:  # not here, or not now: another thread may run it by and by
                     loop.call_soon_threadsafe(done)
             except RuntimeError:  # the loop is closed: nobody will come for this permit
                 return False
@@ -110,7 +119,10 @@ class Asyncio:
 
         async def step(args: Arguments, kwargs: Keywords) -> Any:
             nonlocal latest
-            loop = get_loop()
+            try:
+                loop = get_loop()
+            except RuntimeError:
+                loop = running_loop()  # says why there is none
             outer, start = ambient.get(), now()
             at = start + seconds
             task = current_task(loop)
@@ -183,9 +195,8 @@ class Asyncio:
                 raise
             done(None)
 
-        task = asyncio.get_running_loop().create_task(run(), name="holdfast-background")
-        _errands.add(task)
-        task.add_done_callback(_forget)
+        task = running_loop().create_task(run(), name="holdfast-background")
+        _keep(task)
 
     async def answer(self, verdict: Instead) -> Any:
         """Return what the verdict makes, awaited where that is needed."""

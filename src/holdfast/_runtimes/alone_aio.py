@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.limits import converted, exceeded, timed_out, too_short
+from holdfast._runtimes.loop import running_loop
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
 
@@ -32,7 +33,8 @@ async def alone(
     start = now()
     if limit[0] <= start:
         raise too_short(site, limit, start)
-    task = asyncio.current_task()
+    loop = running_loop()
+    task = asyncio.current_task(loop)
     if task is None:
         raise RuntimeError("a Timeout needs a task to cancel: run the call in a task")
     before, fired = task.cancelling(), []
@@ -41,7 +43,7 @@ async def alone(
         fired.append(True)
         task.cancel()
 
-    timer = asyncio.get_running_loop().call_later(limit[0] - start, fire)
+    timer = loop.call_later(limit[0] - start, fire)
     token = ambient.set(limit)
     try:
         result = await inner(args, kwargs)

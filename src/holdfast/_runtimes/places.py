@@ -1,7 +1,7 @@
 """So many places, taken and given back without a lock.
 
 ``list.pop`` and ``list.append`` are atomic in CPython, with and without the GIL.  No lock is held, so
-a finaliser, which the garbage collector runs at any point, may take a place, and so may a signal handler.
+a finaliser, which the garbage collector runs at any point, may take a place; so may a signal handler.
 """
 
 from __future__ import annotations

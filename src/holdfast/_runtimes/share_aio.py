@@ -14,8 +14,9 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from holdfast._runtimes.loop import running_loop
 from holdfast.shapes import Arguments, Keywords, Site, Wait
-from holdfast.strategies.coalesce import Coalesce, Flight, Seat, inside
+from holdfast.strategies.coalesce import Coalesce, Flight, Seat, inside, scope_of
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncRuntime as Runtime
@@ -27,9 +28,11 @@ LOOK_AROUND = 1.0
 
 def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Step:
     """Return a step in which concurrent calls of one key share one run of ``inner``."""
-    now, skip, scope = runtime.now, site.skip, object()
+    now, skip = runtime.now, site.skip
+    scope = scope_of(runtime, "asyncio", site)
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
+        running_loop()  # before it boards a flight that it could not fly
         key = coalesce.key_of(scope, args, kwargs, skip)
         while True:
             seat, leads = coalesce.board(key)

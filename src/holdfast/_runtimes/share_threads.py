@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from holdfast.shapes import Arguments, Keywords, Site, Wait
-from holdfast.strategies.coalesce import GONE, Coalesce, Seat, inside
+from holdfast.strategies.coalesce import GONE, Coalesce, Seat, inside, scope_of
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingRuntime as Runtime
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Step:
     """Return a step in which concurrent calls of one key share one run of ``inner``."""
-    now, skip, scope = runtime.now, site.skip, object()
+    now, skip = runtime.now, site.skip
+    scope = scope_of(runtime, "blocking", site)
     gate: Any = coalesce  # as far as a wait needs one
 
     def step(args: Arguments, kwargs: Keywords) -> Any:

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
+from holdfast._world import world
 from holdfast.deadline import ambient
 from holdfast.errors import DeadlineExceeded, DeadlineTooShortError
 from holdfast.shapes import Arguments, Keywords, Site, Ticket
@@ -89,6 +90,16 @@ class Seat(Ticket):
         """Return result, error and traceback; forget the flight, which would keep the error."""
         flight, self.flight = self.flight, GONE
         return flight.outcome
+
+
+def scope_of(runtime: Any, colour: str, site: Site) -> object:
+    """Return what tells the flights of one protected function from those of others.
+
+    It is the same on the slow way round, which calls take while somebody listens: who subscribes while
+    a flight is in the air does not part the callers.  What flies on another clock flies alone.
+    """
+    usual = world.runtimes[colour]()
+    return site.scope if runtime is usual else object()
 
 
 class Coalesce(Identity):

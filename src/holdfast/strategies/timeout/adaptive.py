@@ -208,9 +208,10 @@ class AdaptiveTimeout(Identity):
         if not late and world.rng.random() * self._trial.weight < 1:
             return self._trial
         usual = self._usual
-        if self.estimate is None or now >= self._patient:
-            self._patient = now + usual.seconds
-            return usual
+        with self._lock:  # of two attempts in the same instant one gets it
+            if self.estimate is None or now >= self._patient:
+                self._patient = now + usual.seconds
+                return usual
         return self._hushed
 
     # -- what it looks like --------------------------------------------------------------------
