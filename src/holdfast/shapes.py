@@ -124,8 +124,7 @@ class Site:
         """The strategies outside this one, outermost first."""
         self.inside: tuple[Any, ...] = inside
         """The strategies inside this one, outermost first."""
-        self.scope: object = object() if scope is None else scope
-        """What is the same for all calls of one protected function, and for no others."""
+        self.scope: object = scope  # the same for all calls of one protected function, and no others
         self.background: Background = background or _in_a_thread
         """``background(fn, done)`` runs ``fn()`` elsewhere, then calls ``done(error or None)``."""
 

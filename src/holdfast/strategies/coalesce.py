@@ -99,7 +99,7 @@ def scope_of(runtime: Any, colour: str, site: Site) -> object:
     a flight is in the air does not part the callers.  What flies on another clock flies alone.
     """
     usual = world.runtimes[colour]()
-    return site.scope if runtime is usual else object()
+    return (runtime is usual and site.scope) or object()
 
 
 class Coalesce(Identity):
