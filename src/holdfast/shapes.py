@@ -124,7 +124,9 @@ class Site:
         """The strategies outside this one, outermost first."""
         self.inside: tuple[Any, ...] = inside
         """The strategies inside this one, outermost first."""
-        self.scope: object = scope  # the same for all calls of one protected function, and no others
+        self.scope: object = (
+            scope  # the same for all calls of one protected function, and no others
+        )
         self.background: Background = background or _in_a_thread
         """``background(fn, done)`` runs ``fn()`` elsewhere, then calls ``done(error or None)``."""
 

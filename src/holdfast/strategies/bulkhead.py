@@ -25,7 +25,7 @@ from typing import Any
 from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
-from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
+from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Wait
 from holdfast.strategies.identity import Guard
 from holdfast.strategies.queues import Turn
 
@@ -117,7 +117,7 @@ class Bulkhead(Guard):
 
     def abandoned(self, permit: Any, _now: float, /) -> None:
         """Give the permit back, or leave the queue."""
-        if isinstance(permit, Ticket):
+        if isinstance(permit, Turn):
             with self._lock:
                 if not permit.granted:
                     self._queue.pop(permit, None)
