@@ -103,5 +103,9 @@ class Reaction:
 
 
 def worker_pool() -> WorkerPool:
-    """Return the process's pool of worker threads: ``.snapshot()`` and ``.resize(limit)`` it."""
+    """Return the process's pool of worker threads: look at its ``.snapshot()``, and change it.
+
+    ``.resize(limit, share=0.25)`` says how many there may be, and the part that one pipeline may have;
+    ``.allot(pipeline, workers)`` lets one have another number.
+    """
     return pool

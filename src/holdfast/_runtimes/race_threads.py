@@ -7,9 +7,9 @@ permit of each enclosing bulkhead until it ends.  The caller stops waiting at it
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast._runtimes.abandon import abandon, ended_late, has_room, holders_of
@@ -128,7 +128,7 @@ class Bell:
 
     __slots__ = ("_answers", "_number")
 
-    def __init__(self, answers: SimpleQueue[int], number: int) -> None:
+    def __init__(self, answers: queue.SimpleQueue[int], number: int) -> None:
         self._answers = answers
         self._number = number
 
@@ -156,7 +156,7 @@ class Workers:
         self._now = now
         self._names = names
         self._running: dict[int, Job] = {}
-        self._answers: SimpleQueue[int] = SimpleQueue()
+        self._answers: queue.SimpleQueue[int] = queue.SimpleQueue()  # gevent may patch it late
         self._left_at = 0.0
 
     def room(self) -> bool:
@@ -179,7 +179,7 @@ class Workers:
         patience = min(max(0.0, until - self._now()), threading.TIMEOUT_MAX)
         try:
             number = self._answers.get(timeout=patience)
-        except Empty:
+        except queue.Empty:
             return None
         return number, self._running.pop(number)
 
