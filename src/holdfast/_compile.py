@@ -55,8 +55,8 @@ def compiled(
             enclosing=strategies[:place],
             inside=strategies[place + 1 :],
             background=_elsewhere(name, runtime),
-            scope=terminal,
         )
+        site.scope = terminal
         step = _layer(strategies[place], DRIVERS[colour], step, runtime, site)
     return step
 

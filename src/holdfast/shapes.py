@@ -115,7 +115,6 @@ class Site:
         enclosing: tuple[Any, ...] = (),
         inside: tuple[Any, ...] = (),
         background: Background | None = None,
-        scope: object = None,
     ) -> None:
         self.pipeline: str = pipeline
         self.skip: int = skip
@@ -124,9 +123,7 @@ class Site:
         """The strategies outside this one, outermost first."""
         self.inside: tuple[Any, ...] = inside
         """The strategies inside this one, outermost first."""
-        self.scope: object = (
-            scope  # the same for all calls of one protected function, and no others
-        )
+        self.scope: object = None  # the same for all calls of one protected function
         self.background: Background = background or _in_a_thread
         """``background(fn, done)`` runs ``fn()`` elsewhere, then calls ``done(error or None)``."""
 
