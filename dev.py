@@ -17,6 +17,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets a sentence,
     sys.exit(f"Holdfast needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
 
 from tools.environment import ROOT, Environment, pinned_again
+from tools.matrix import counts, table
 from tools.pythons import installed_pythons
 
 TYPED = [
@@ -71,16 +72,18 @@ def pytest(args: list[str]) -> int:
 
 
 def matrix(args: list[str]) -> int:
-    """All tests on each Python from 3.11 that this machine has."""
+    """All tests on each Python from 3.11 that this machine has, with and without the GIL."""
     results = {}
     for version, python in installed_pythons().items():
         print(f"\n=== Python {version}", flush=True)
-        env = Environment(f".venv-{version}", "dev", python=python).ready()
-        results[version] = env.run(["python", "-m", "pytest", *args])
-    print()
-    for version, code in results.items():
-        print(f"  {'FAILED' if code else 'ok':7}Python {version}")
-    return int(any(results.values()))
+        name = f".venv-{version}"
+        env = Environment(name, "dev", python=python.executable, prefix=python.prefix).ready()
+        report = env.path / "report.xml"
+        report.unlink(missing_ok=True)
+        code = env.run(["python", "-m", "pytest", f"--junit-xml={report}", *args])
+        results[version] = code, counts(report)
+    print(f"\n{table(results)}")
+    return int(any(code for code, _ in results.values()))
 
 
 def cover(args: list[str]) -> int:
