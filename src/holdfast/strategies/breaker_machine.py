@@ -53,7 +53,6 @@ class Machine(Guard):
     _state: str
     _reason: str
     _passed: int
-    detected: int
 
     def _start(self) -> None:
         """Begin closed, in a new epoch; what a person has ordered stays in force."""
@@ -108,8 +107,9 @@ class Machine(Guard):
 
     def _too_soon(self) -> bool:
         """Return whether too few calls were refused since it opened for a first trial."""
-        refused = self.detected - self._refused_before
-        return not self._heard and self._failed_trials == 0 and refused < self._recovery.calls
+        if self._heard or self._failed_trials > 0:
+            return False
+        return self.detected - self._refused_before < self._recovery.calls
 
     def _ramp_locked(self, now: float) -> tuple[Any, Tellings]:
         """Admit a share of the calls that grows with time, and all of them from the ramp's end on."""

@@ -95,8 +95,6 @@ class CircuitBreaker(Controls):
 
     __slots__ = ("_ignore",)
     kind = "circuit breaker"
-    detected: int
-    enforced: int
     timed = True
 
     def __init__(
@@ -162,8 +160,9 @@ class CircuitBreaker(Controls):
                 return permit
         # Made by a helper: kept in this frame, the error would be part of a cycle with its traceback.
         if not self.shadow:
-            self.enforced += 1
+            next(self._enforced or self._first("_enforced"))
             raise self._rejection(now, site)
+        self._noted(enforced=False)
         self._rejection(now, site)
         return EARLIER
 
@@ -240,7 +239,6 @@ class CircuitBreaker(Controls):
             self._tell_all(tellings, now)
 
     def _rejection(self, now: float, site: Site) -> CircuitOpenError:
-        self.detected += 1  # outside the lock: a statistic, not a decision
         state, manual = self._state, self._manual
         if manual is None and (state is OPEN or state is RAMPING):
             error: CircuitOpenError = _new(CircuitOpenError)
