@@ -39,6 +39,8 @@ import functools
 import gc
 import inspect
 import signal
+import sys
+import sysconfig
 from contextlib import asynccontextmanager
 
 import pytest
@@ -46,6 +48,16 @@ import pytest
 from holdfast.testing import Scripted, VirtualClock, VirtualLoop, seeded
 
 pytest_plugins = ["holdfast.testing.pytest_plugin"]
+
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+def pytest_report_header():
+    """Say whether threads really run side by side: an extension may have turned the GIL on again."""
+    if FREE_THREADED:
+        return f"GIL: {'on, on a build without it' if sys._is_gil_enabled() else 'off'}"
+    return None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,7 +2,10 @@
 
 import asyncio
 import functools
+import gc
 import inspect
+import sys
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +13,8 @@ from typing import Any
 import pytest
 
 from holdfast import Bulkhead, CircuitBreaker, Pipeline, RetryBudget
+
+WITHOUT_GIL = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 @dataclass
@@ -48,6 +53,17 @@ def colour(request: pytest.FixtureRequest) -> Iterator[Colour]:
             return runner.run(result) if inspect.iscoroutine(result) else result
 
         yield Colour("asyncio", run)
+
+
+def is_gone(reference: weakref.ref[Any]) -> bool:
+    """Tell whether an object is gone as soon as it can be.
+
+    Without the GIL each thread counts its own references.  What a worker has used goes when the counts
+    are put together: with the next collection at the latest, and no more is promised there.
+    """
+    if WITHOUT_GIL:
+        gc.collect()
+    return reference() is None
 
 
 def assert_balanced(*strategies: Any) -> None:

@@ -25,7 +25,8 @@ def _shared_spelling(given: Any) -> Any:
         return given
     if len(_spellings) > 1_000:  # noqa: PLR2004 - enough for any program that is written by hand
         _spellings.clear()
-    return _spellings.setdefault(given, given)
+    kinds = tuple(type(value) for _, value in given)  # 1, 1.0 and True are equal, and not the same
+    return _spellings.setdefault((given, kinds), given)
 
 
 class Identity:
