@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from holdfast import Bulkhead, CircuitBreaker, Pipeline, RetryBudget
+from tests.races.loops import LOOPS, loop_factory
 
 WITHOUT_GIL = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
@@ -41,13 +42,13 @@ class Colour:
         return lambda *args, **kwargs: self.run(inner(*args, **kwargs))
 
 
-@pytest.fixture(params=["blocking", "asyncio"])
+@pytest.fixture(params=["blocking", *LOOPS])
 def colour(request: pytest.FixtureRequest) -> Iterator[Colour]:
-    """Run the test once with a blocking function, and once with an async one."""
+    """Run the test once with a blocking function, and with an async one on each kind of loop."""
     if request.param == "blocking":
         yield Colour("blocking", lambda result: result)
         return
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=loop_factory(request.param)) as runner:
 
         def run(result: Any) -> Any:
             return runner.run(result) if inspect.iscoroutine(result) else result

@@ -40,7 +40,7 @@ def modules() -> Iterator[object]:
 
 
 def derived() -> list[type]:
-    """Return our classes with a base that is neither ours nor plain typing."""
+    """Return our classes with a base that is neither ours nor one without private attributes."""
     found = {
         one
         for module in modules()
@@ -55,12 +55,8 @@ def is_ours(kind: type) -> bool:
 
 
 def others(kind: type) -> list[type]:
-    plain = ("builtins.object", "typing.Generic", "typing.Protocol", "abc.ABC")
-    return [
-        base
-        for base in kind.__mro__
-        if not is_ours(base) and f"{base.__module__}.{base.__qualname__}" not in plain
-    ]
+    plain = ("builtins", "typing", "abc", "collections.abc")
+    return [base for base in kind.__mro__ if not is_ours(base) and base.__module__ not in plain]
 
 
 @cache
