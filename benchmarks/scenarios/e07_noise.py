@@ -3,6 +3,7 @@
 from statistics import median
 from typing import Any
 
+from benchmarks.scenarios.candidates import Calls
 from benchmarks.scenarios.crowd import Crowd
 from benchmarks.scenarios.e04_steady import Failing
 from benchmarks.scenarios.experiment import (
@@ -17,7 +18,7 @@ from benchmarks.scenarios.experiment import (
     values,
 )
 from benchmarks.scenarios.plots import Bars, Plot
-from benchmarks.scenarios.policies import Calls, decorator
+from benchmarks.scenarios.policies import decorator
 from holdfast import RejectedError
 from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.scenario.distributions import Uniform

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, tzinfo
 from types import ModuleType
 from typing import Any, Self
 
-from benchmarks.scenarios.policies import Calls, Decorator, Target, candidate
+from benchmarks.scenarios.candidates import Calls, Decorator, Target, candidate
 
 DOWN = (ConnectionError, TimeoutError)
 """What is worth a retry."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
 from holdfast._world import world
@@ -139,12 +140,10 @@ class Site:
         if world.listeners:
             from holdfast import events
 
-            events.emit(
-                events.CallRejected(
-                    pipeline=self.pipeline, strategy=error.strategy, at=now, error=error,
-                    enforced=enforced,
-                )
-            )  # fmt: skip
+            events.emit(events.CallRejected(
+                pipeline=self.pipeline, strategy=error.strategy, at=now, error=error,
+                enforced=enforced,
+            ))  # fmt: skip
         return error
 
 
@@ -247,6 +246,12 @@ class History:
     def attempt_took(self, seconds: float) -> None:
         """Remember the duration of one attempt."""
         self.shortest = min(self.shortest, max(0.0, seconds))
+
+
+class Attempt(AbstractContextManager["Attempt", bool], Protocol):
+    """One attempt of a retry loop, numbered from 1; use it as ``with attempt:``, once."""
+
+    number: int
 
 
 @runtime_checkable
