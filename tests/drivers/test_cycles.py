@@ -62,7 +62,7 @@ def _no_garbage_collector():
 
 def is_freed(reference):
     """Tell whether the object is gone; worker threads get a moment to let go of it."""
-    for _ in range(200):
+    for _ in range(5000):
         if reference() is None:
             return True
         time.sleep(0.001)

@@ -346,6 +346,7 @@ def test_a_coroutine_that_is_closed_awaits_nothing(first):
 SLOW = Ok("slow", takes=0.02)
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("script", [[SLOW, "won"], [Fail(OSError), "won"], [Fail(OSError)]])
 @pytest.mark.parametrize("colour", ["blocking", "asyncio"])
 def test_a_race_leaves_no_cycle(colour, script):
@@ -381,6 +382,7 @@ def test_a_race_leaves_no_cycle(colour, script):
 # -- real threads ----------------------------------------------------------------------------------
 
 
+@pytest.mark.real_time
 def test_the_answer_does_not_wait_for_a_loser():
     """In real threads a hung first attempt is left behind, and counted until it ends."""
     release, calls = threading.Event(), []
@@ -405,6 +407,7 @@ def test_the_answer_does_not_wait_for_a_loser():
     assert [event.strategy for event in events.of(AbandonedFinished)] == ["hedge 'p'"]
 
 
+@pytest.mark.real_time
 def test_abandoned_losers_keep_others_out(balanced):
     """While losers overdraw the bulkhead no call enters, and no hedge starts."""
     release, calls = threading.Event(), []
@@ -428,6 +431,7 @@ def test_abandoned_losers_keep_others_out(balanced):
     balanced(bulkhead)
 
 
+@pytest.mark.real_time
 def test_a_full_pool_refuses_the_call_and_never_a_hedge(monkeypatch):
     """Without a worker the call is rejected; a hedge without one is simply not there."""
     pool = WorkerPool(limit=1)
@@ -449,6 +453,7 @@ def test_a_full_pool_refuses_the_call_and_never_a_hedge(monkeypatch):
     blocked.join(PATIENCE)
 
 
+@pytest.mark.real_time
 def test_a_hedge_without_a_worker_can_be_a_failure():
     """Where ``on`` names the rejection the next attempt follows; none is waited for that isn't there."""
 
@@ -470,6 +475,7 @@ def test_a_hedge_without_a_worker_can_be_a_failure():
     assert hedge.started == 3
 
 
+@pytest.mark.real_time
 def test_a_hedge_for_which_the_system_has_no_thread(monkeypatch):
     """The first attempt goes on as if nothing had been tried."""
     gate, begun = threading.Event(), []
@@ -489,6 +495,7 @@ def test_a_hedge_for_which_the_system_has_no_thread(monkeypatch):
     assert step((), {}) is True
 
 
+@pytest.mark.real_time
 def test_an_interrupt_of_a_waiting_thread_abandons_its_attempts(monkeypatch):
     """Ctrl-C while the caller waits passes at once; the attempt is left alone and counted."""
     from holdfast._runtimes import race_threads

@@ -21,6 +21,7 @@ from holdfast import (
     transient,
 )
 from holdfast.classify import Condition, add_note, condition, spell
+from tests.ids import spelt
 
 
 def says_yes(error):
@@ -61,7 +62,7 @@ class Narrow(Wide):
         (lambda error: "yes" in error.args, [ValueError("yes")], [ValueError("no")]),
         (on_result(bool), [], [ValueError(), Exception()]),
     ],
-    ids=str,
+    ids=spelt,
 )
 def test_a_condition_is_met_by_what_it_names(value, met, unmet):
     """Subclasses included, and nothing else."""
@@ -105,7 +106,7 @@ def test_a_group_of_exceptions_is_no_member_of_itself():
         ValueError | None,
         typing.Optional[ValueError],  # noqa: UP045
     ],
-    ids=repr,
+    ids=spelt,
 )
 def test_what_is_no_condition_is_refused(value):
     """Interrupts and cancellation are never outcomes; the message names option and value."""
@@ -345,7 +346,7 @@ def test_a_condition_equals_no_other_thing():
         (condition("on", ()), "()"),
         (() | transient, "transient"),
     ],
-    ids=str,
+    ids=spelt,
 )
 def test_a_condition_is_spelt_as_it_was_written(made, text):
     """So that the `repr` of a retry can be read."""
@@ -365,7 +366,7 @@ def test_a_condition_is_spelt_as_it_was_written(made, text):
         (0.5, "0.5"),
         (ValueError | KeyError, "ValueError | KeyError"),
     ],
-    ids=repr,
+    ids=spelt,
 )
 def test_values_are_spelt_as_source_code(value, text):
     """As far as that can be known."""

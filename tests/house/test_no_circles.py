@@ -14,6 +14,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("src/holdfast", "benchmarks", "tools", "dev.py")
 
+ALLOWED = {
+    ("holdfast.testing._threads", "holdfast.testing.clock", "holdfast.testing.loop"): (
+        "a clock runs what is async in blocking code on a loop, and that loop lives on the clock"
+    ),
+}
+
 Graph = Mapping[str, set[str]]
 
 
@@ -96,10 +102,12 @@ def ties(circle: list[str], graph: Graph) -> list[str]:
 
 
 def test_no_file_names_one_that_names_it():
-    """There is no circle of imports in the library, the benchmarks and the tools."""
+    """There is no circle of imports in the library, the benchmarks and the tools, but for a reason."""
     graph = Files(*(ROOT / place for place in PLACES)).graph()
+    found = circles(graph)
 
-    assert [ties(circle, graph) for circle in circles(graph)] == []
+    assert [ties(circle, graph) for circle in found if tuple(circle) not in ALLOWED] == []
+    assert {*ALLOWED} <= {tuple(circle) for circle in found}
 
 
 def files(folder: Path, **texts: str) -> Files:

@@ -5,8 +5,9 @@ import weakref
 
 import pytest
 
-from holdfast import Bulkhead, CircuitBreaker, ConfigurationError, Fallback
+from holdfast import Bulkhead, CircuitBreaker, ConfigurationError, Fallback, Pipeline
 from holdfast.events import BreakerClosed
+from holdfast.simulation.policies.renewed import renewed
 from holdfast.strategies.identity import Identity
 
 KINDS = {
@@ -60,6 +61,25 @@ def test_two_with_the_same_options_are_two(make):
 
     assert one != other
     assert len({one, other}) == 2
+
+
+@pytest.mark.parametrize(
+    "refused, right",
+    [({"open_for": True}, {"open_for": 1.0}), ({"failures": 1.0}, {"failures": 1})],
+)
+def test_equal_options_of_other_types_are_told_as_they_were_given(refused, right):
+    """An option that was refused somewhere is not taken for one that is equal to it, and right."""
+    with pytest.raises(ConfigurationError):
+        CircuitBreaker(**refused)
+
+    breaker = CircuitBreaker(**right)
+
+    assert breaker.spelt() == f"CircuitBreaker({spelt(right)})"
+    assert renewed(Pipeline("p", breaker)).strategies[0].spelt() == breaker.spelt()
+
+
+def spelt(options):
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
 def test_an_identity_that_nobody_uses_is_freed(make):

@@ -172,6 +172,6 @@ def entered(fn: Function, head: Step, detour: Step) -> Function:
                 return detour(args, kwargs)
             return head(args, kwargs)
         except Misuse as misuse:
-            raise TypeError(str(misuse)) from None
+            raise misuse.shown(str(misuse)) from None
 
     return protected

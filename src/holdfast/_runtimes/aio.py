@@ -58,7 +58,7 @@ class Asyncio:
         try:
             if wait.ticket is None:
                 check_turn(gate, wait, site, self.now())
-                await asyncio.sleep(wait.delay or 0.0)
+                await self.sleep(wait.delay or 0.0)
                 return wait.permit
             await self._granted(wait.ticket, patience(wait, self.now()))
         except BaseException:

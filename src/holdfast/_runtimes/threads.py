@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.abandon import abandon, ended_late, holders_of
+from holdfast._runtimes.caller import warn_if_in_loop
 from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.limits import (
     check_turn,
@@ -46,8 +47,14 @@ class Threads:
         workers: WorkerPool = pool,
     ) -> None:
         self.now = now
-        self.sleep = sleep
+        self._sleep = sleep
         self.workers = workers
+
+    def sleep(self, delay: float) -> None:
+        """Block the thread for ``delay`` seconds."""
+        if delay > 0:
+            warn_if_in_loop("a pause")
+        self._sleep(delay)
 
     def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
@@ -67,6 +74,7 @@ class Threads:
             ticket.wake = wake
             limit = patience(wait, self.now())
             if not (ticket.granted or ticket.over):
+                warn_if_in_loop("a wait for its turn")
                 signal.acquire(timeout=-1 if limit is None else min(limit, LONGEST))
         except BaseException:
             gate.abandoned(wait.permit, self.now())

@@ -24,7 +24,10 @@ def _shared_spelling(given: Any) -> Any:
         return given
     if len(_spellings) > 1_000:  # noqa: PLR2004 - enough for any program that is written by hand
         _spellings.clear()
-    return _spellings.setdefault(given, given)
+    kinds = (
+        *(type(value) for _, value in given),
+    )  # 1, 1.0 and True are equal, and spelt differently
+    return _spellings.setdefault((given, kinds), given)
 
 
 class Identity:

@@ -1,4 +1,4 @@
-"""What a runtime needs of the `VirtualClock` that it goes by."""
+"""What runtimes and event loops need of the `VirtualClock` that they go by."""
 
 from __future__ import annotations
 
@@ -34,3 +34,9 @@ class Clockwork(Protocol):
 
     def left_scope(self, scope: Scope, /) -> None:
         """Take back `entered_scope`."""
+
+
+class OnVirtualTime:
+    """What an event loop is that lives on a clock."""
+
+    clock: Clockwork

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.abandon import ended_late, holders_of
-from holdfast._runtimes.errands import finished
 from holdfast._runtimes.limits import (
     converted,
     exceeded,
@@ -39,6 +38,10 @@ class VirtualThreads(Threads):
     def __init__(self, clock: Clockwork) -> None:
         super().__init__(now=clock.now, sleep=clock.sleep)
         self.clock = clock
+
+    def sleep(self, delay: float) -> None:
+        """Let ``delay`` seconds pass on the clock: no event loop stands still for them."""
+        self.clock.sleep(delay)
 
     def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
@@ -81,7 +84,7 @@ class VirtualThreads(Threads):
     ) -> None:
         """Run ``fn()`` here and now, and tell its end."""
         try:
-            finished(fn())
+            _finished(fn())
         except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
             done(error)
         else:
@@ -175,3 +178,15 @@ class VirtualThreads(Threads):
 
         if scope.runs_until < math.inf:
             self.clock.call_at(scope.runs_until, ended)
+
+
+def _finished(made: Any) -> None:
+    """Run a coroutine to its end, if it is one, on a loop that shares the clock."""
+    if not hasattr(type(made), "__await__"):
+        return
+    from holdfast.testing.loop import run  # it imports asyncio
+
+    async def awaited() -> None:
+        await made
+
+    run(awaited())

@@ -22,6 +22,7 @@ from holdfast.events import BreakerOpened, KeyDropped
 from holdfast.extend import Gate as OwnGate
 from holdfast.shapes import Gate, Instead, Ticket, Wait
 from holdfast.strategies.keyed.keyed import Keyed
+from tests.ids import spelt
 
 DOWN = ConnectionError("down")
 
@@ -222,7 +223,7 @@ def test_a_key_that_is_not_hashable_is_refused(key):
         {"max_keys": 0}, {"idle": 0}, {"parent": Bulkhead(1)}, {"parent_share": 0},
         {"parent_share": 1.5}, {"parent_min_keys": 0}, {"name": ""},
     ],
-    ids=str,
+    ids=spelt,
 )  # fmt: skip
 def test_options_are_checked(options):
     """Each error names its option."""
