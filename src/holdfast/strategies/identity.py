@@ -101,9 +101,7 @@ class Guard(Identity):
     resting: Any
 
     def __init__(self, name: str | None, *, shadow: bool) -> None:
-        if not isinstance(shadow, bool):
-            raise _validate.refuse("shadow", shadow, "it must be True or False")
-        self.shadow = shadow
+        self.shadow = _validate.flag("shadow", shadow)
         self._enforced: Counter | None = None  # until a call is refused: most keys of a `Keyed` ...
         self._spared: Counter | None = None  # ... never refuse one, and there may be thousands
         super().__init__(name)
