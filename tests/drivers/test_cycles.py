@@ -149,8 +149,8 @@ STACKS = {
 def test_a_failing_call_leaves_nothing(colour, stack):
     """Error and argument are gone as soon as the caller lets go of them."""
     request, error = remains(colour, Pipeline("p", *STACKS[stack]()), fail)
-    assert is_gone(request)
-    assert is_gone(error)
+    assert is_gone(request, cycles=colour.cycles)
+    assert is_gone(error, cycles=colour.cycles)
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -158,8 +158,8 @@ def test_a_failing_call_leaves_nothing_while_somebody_listens(colour, stack):
     """The slow way round, with a listener, keeps nothing either."""
     with subscribe(lambda event: None):
         request, error = remains(colour, Pipeline("p", *STACKS[stack]()), fail)
-    assert is_gone(request)
-    assert is_gone(error)
+    assert is_gone(request, cycles=colour.cycles)
+    assert is_gone(error, cycles=colour.cycles)
 
 
 def test_a_rejected_call_leaves_nothing(colour):
