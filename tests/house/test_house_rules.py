@@ -23,6 +23,8 @@ MAY_CATCH_EVERYTHING = {
 
 # Where a lock may be made, beside `_after_fork`, and why a forked child can do without renewing it.
 MAY_MAKE_LOCKS = {
+    "_counter.py:": "renewed by `_renew`, ...",
+    "_counter.py:_renew": "... for all counters at once",
     "_runtimes/job.py:__init__": "of one call: the thread that waits for it is in one process",
     "_runtimes/pool.py:__init__": "of one worker, as above; the child has a pool of its own",
     "_runtimes/threads.py:wait": "of one wait, as above",

@@ -117,6 +117,8 @@ class LoadShedder(Guard):
                 error = self._too_late_locked(place, now)
             elif verdict == FULL:
                 error = self._full_locked(place.rank, now)
+            if error is not None:
+                self.shed[CLASSES[place.rank]] += 1
         if verdict == IN:
             return place
         if error is not None:
@@ -131,7 +133,6 @@ class LoadShedder(Guard):
 
     def _shed(self, error: RejectedError, place: Place, now: float, site: Site) -> Place:
         """Refuse a call; in shadow mode let it in all the same."""
-        self.shed[CLASSES[place.rank]] += 1
         try:
             self._refused(error, now, site, place)
         finally:
@@ -250,9 +251,8 @@ class LoadShedder(Guard):
 
     def check_room(self, site: Site) -> None:
         """Refuse a further attempt while abandoned workers take more than there is."""
-        now, room = current_instant(), self._room
+        now, room = current_instant(), self._room  # a reading that is stale harms nobody
         if room.held and room.in_flight > room.limit and not self.shadow:
-            # a reading that is stale harms nobody
             raise site.refuse(self._full_locked(0, now), now)
 
     @property
