@@ -41,10 +41,10 @@ Found = tuple[Kind, str]
 MARK: Final = "_holdfast_failed"
 """What our transports set on an error for an answer whose status the user counts as a failure."""
 
-GIVEN_UP: Final = re.compile(r"too many (\d{3}) error responses")
+GIVEN_UP: Final = r"too many (\d{3}) error responses"
 STALE: Final = ("clos", "lost", "connect", "terminat")
 SQL_DRIVERS: Final = ("psycopg", "psycopg2", "asyncpg", "pymysql", "MySQLdb", "mysql", "aiomysql")
-IN_WORDS: Final = ("ResponseError", "ProxyError")
+IN_WORDS: Final = ("ResponseError", "ProxyError", "SSLError")
 TALKING: Final = (
     *SQL_DRIVERS, "sqlite3", "pymongo", "aiokafka", "kafka", "confluent_kafka", "cimpl", "grpc", "grpclib",
 )  # fmt: skip
@@ -218,9 +218,11 @@ def words(error: Exception) -> Found | None:
     """Read a status that is told in words only: by a proxy, and by urllib3's own retries."""
     name = type(error).__name__
     if name == "ResponseError" and library(error) in ("urllib3", "urllib3_future"):
-        told = GIVEN_UP.search(str(error))
+        told = re.search(GIVEN_UP, str(error))
         status = int(told[1]) if told else 0
         return (codes.HTTP.get(status, PERMANENT), f"status {status}") if told else None
+    if name == "SSLError" and "EOF occurred in violation of protocol" in str(error):
+        return TRANSIENT, "the connection was closed"
     if name == "ProxyError" and library(error) in ("httpx", "httpx2", "httpcore", "httpcore2"):
         first = str(error)[:3]
         said = number(int(first)) if first.isdigit() else None

@@ -10,7 +10,7 @@ answered decides in any case: an HTTP status, a gRPC code, an SQLSTATE (`codes`)
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from holdfast.verdict.kinds import (
     CONTROL_FLOW,
@@ -25,16 +25,23 @@ from holdfast.verdict.kinds import (
 )
 
 
-class Row(NamedTuple):
-    """What some classes of some modules mean."""
+class Row:
+    """What some classes of some modules mean.  (No `NamedTuple`: making the class takes a millisecond.)
 
-    modules: str
-    """The modules that have them, separated by spaces."""
-    kind: Kind
-    names: str
-    """The names of the classes, separated by spaces."""
-    inside: bool = False
-    """Whether what the exception wraps decides first."""
+    Args:
+        modules: the modules that have them, separated by spaces; ``*`` for any.
+        kind: what they mean.
+        names: the names of the classes, separated by spaces.
+        inside: whether what the exception wraps decides first.
+    """
+
+    __slots__ = ("inside", "kind", "modules", "names")
+
+    def __init__(self, modules: str, kind: Kind, names: str, *, inside: bool = False) -> None:
+        self.modules: str = modules
+        self.kind: Kind = kind
+        self.names: str = names
+        self.inside: bool = inside
 
 
 TABLE: Final = (
