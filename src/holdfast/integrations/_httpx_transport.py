@@ -83,6 +83,11 @@ class Base:
                 "and transport= brings one of its own: give them to that one"
             )
         self._pipeline = http.standard if pipeline is None else pipeline
+        if options.get("retries"):
+            raise ConfigurationError(
+                f"retries={options['retries']!r}: httpx's own repeating sleeps past every deadline, and "
+                "isn't needed: what was never sent is repeated here, whatever its method; see attempts="
+            )
         self._given = transport
         self._connect = _validate.seconds("connect", connect)
         self._statuses = frozenset(statuses)

@@ -184,7 +184,9 @@ def kafka(error: Exception) -> Found | None:
         local = "Queue full" in str(error)
         return (POOL_EXHAUSTED, "Local: Queue full") if local else None
     if of_library(error, "aiokafka", "kafka"):
-        return (TRANSIENT, "retriable") if part(error, "retriable") is True else None
+        late = "Timeout" in type(error).__name__ or "TimedOut" in type(error).__name__
+        kind = TIMEOUT if late else TRANSIENT
+        return (kind, "retriable") if part(error, "retriable") is True else None
     if not of_library(error, "confluent_kafka", "cimpl"):
         return None
     told = next(iter(error.args), None)

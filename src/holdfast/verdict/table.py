@@ -150,7 +150,6 @@ TABLE: Final = (
     Row("pymongo.errors", TIMEOUT, "NetworkTimeout"),
     Row("pymongo.errors", TRANSIENT, "ConnectionFailure AutoReconnect"),
     # -- brokers
-    Row("aiokafka.errors kafka.errors", TIMEOUT, "KafkaTimeoutError RequestTimedOutError"),
     Row("kombu.exceptions", TRANSIENT, "OperationalError", inside=True),
     Row("amqp.exceptions", TRANSIENT, "RecoverableConnectionError RecoverableChannelError"),
     Row("pika.exceptions", TRANSIENT, "AMQPConnectionError"),
