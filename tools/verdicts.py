@@ -13,7 +13,7 @@ from holdfast.verdict.table import TABLE
 from tools.environment import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "what-is-transient.md"
-MARKED = re.compile(r"(?<=<!-- table: )([a-z ]+)( -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(?<=<!-- table: )([a-z ]+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 CODES: Mapping[str, Mapping[str, Kind] | Mapping[int, Kind]] = {
     "gRPC code": codes.GRPC,
     "AWS code": codes.AWS,
@@ -94,7 +94,7 @@ TABLES = {"kinds": kinds, "statuses": statuses, "codes": other_codes, "classes":
 
 def rendered(page: str) -> str:
     """Return the page with its tables made anew."""
-    return MARKED.sub(lambda found: found[1] + found[2] + TABLES[found[1]](), page)
+    return MARKED.sub(lambda found: f"{found[1]}{found[2]}\n{TABLES[found[1]]()}\n", page)
 
 
 def main() -> int:

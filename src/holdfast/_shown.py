@@ -19,7 +19,6 @@ LONGEST: Final = 300
 CUT: Final = "…"
 
 
-
 @cache
 def _rules() -> tuple[tuple[Pattern[str], str], ...]:
     """Return what is cut, and what stands for it; made when it is first needed."""
@@ -31,8 +30,8 @@ def _rules() -> tuple[tuple[Pattern[str], str], ...]:
         (re.compile(r"(?<=[\w/.~-])\?[^\s'\"<>)\]]+"), f"?{CUT}"),  # its query
         (re.compile(r"#[^\s'\"<>)\]]*=[^\s'\"<>)\]]*"), f"#{CUT}"),  # and fragment
         (re.compile(r"[{\[](?=\s*['\"]).*[}\]]"), f"{{{CUT}}}"),  # JSON, and what looks like it
-        (re.compile(r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(['\"]?\s*[=:]\s*).*", any_case),
-         rf"\1\2{CUT}"),
+        (re.compile(r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(['\"]?\s*[=:]\s*).*",
+                    any_case), rf"\1\2{CUT}"),
         (re.compile(r"\b(Bearer|Basic|Digest|Token)\s+[\w.~+/=-]{6,}", any_case), rf"\1 {CUT}"),
         (re.compile(r"\b([\w-]*(?:password|passwd|secret|token|signature))(['\"]?\s*[=:]\s*)[^\s,;)]+",
                     any_case), rf"\1\2{CUT}"),

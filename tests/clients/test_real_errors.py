@@ -55,9 +55,7 @@ def stainless(status, **headers):
 
 def transport_of(sdk):
     base = sdk.DefaultHttpxClient.__mro__
-    return next(
-        one.__module__.split(".")[0] for one in base if one.__module__.startswith("httpx")
-    )
+    return next(one.__module__.split(".")[0] for one in base if one.__module__.startswith("httpx"))
 
 
 def unreachable(sdk):
@@ -155,7 +153,7 @@ def plain(name, *args, **kwargs):
     return make
 
 
-CASES = [
+CASES = [  # one a line, however long
     *(
         (lib, make, kind)
         for lib in ("httpx", "httpx2")
@@ -208,7 +206,7 @@ CASES = [
     ("aiohttp", plain("ClientResponseError", None, (), status=503), TRANSIENT),
     ("aiohttp", plain("ClientResponseError", None, (), status=400, headers={}), PERMANENT),
     ("aiohttp", plain("ClientResponseError", None, (), status=400, message="Bad status"), TRANSIENT),
-    ("aiohttp", lambda m: of_aiohttp("ClientConnectorCertificateError")(m), PERMANENT),
+    ("aiohttp", of_aiohttp("ClientConnectorCertificateError"), PERMANENT),
     ("aiohttp", plain("InvalidURL", "x"), PERMANENT),
     ("curl_cffi.requests.exceptions", plain("ConnectionError", "no"), TRANSIENT),
     ("curl_cffi.requests.exceptions", plain("DNSError", "no"), NEVER_SENT),

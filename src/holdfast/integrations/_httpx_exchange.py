@@ -33,13 +33,16 @@ class Exchange:
 
     __slots__ = (
         "_asked", "_caller", "_end", "_extensions", "_keyed", "_limits", "_reading", "_rewind", "_twins",
-        "_whole", "answer", "attempts", "gone", "horizon", "host", "kit", "repeat", "request", "response",
+        "_whole", "answer", "attempts", "gone", "horizon", "host", "kit", "repeat", "request",
+        "response",
     )  # fmt: skip
 
     host: Host[Any]
     _limits: Limits
 
-    def __init__(self, kit: Kit, request: Any, connect: float, repeats: Callable[[Any], bool]) -> None:
+    def __init__(
+        self, kit: Kit, request: Any, connect: float, repeats: Callable[[Any], bool]
+    ) -> None:
         self.kit = kit
         self.request = request
         self._rewind = rewinding(request.stream, kit.module.ByteStream)
@@ -159,7 +162,9 @@ class Exchange:
             text = f"{response.status_code} {response.reason_phrase}".rstrip()
             kind = self.kit.module.HTTPStatusError
             error = kind(text, request=self.request, response=response)
-            setattr(error, MARK, True)  # whatever the status: whoever named it takes it for a failure
+            setattr(
+                error, MARK, True
+            )  # whatever the status: whoever named it takes it for a failure
             raise error
         return response
 

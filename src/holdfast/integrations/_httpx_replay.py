@@ -28,7 +28,7 @@ def rewinding(stream: Any, bytes_class: type) -> Rewind | None:
     fields = getattr(stream, "fields", None)
     if fields is not None:
         return BY_ITSELF if all(_again(one) for one in fields) else None
-    source = getattr(stream, "_stream", None)
+    source: Any = getattr(stream, "_stream", None)
     if isinstance(source, list | tuple):
         return at_hand
     return partial(source.seek, source.tell()) if _seekable(source) else None

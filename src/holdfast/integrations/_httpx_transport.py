@@ -11,7 +11,6 @@ has its own extensions again.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection
 from typing import Any, Final, Self
 
@@ -22,6 +21,7 @@ from holdfast.integrations import http
 from holdfast.integrations._hosts import Host, Hosts
 from holdfast.integrations._httpx_exchange import Exchange
 from holdfast.integrations._httpx_kit import Kit
+from holdfast.integrations._httpx_options import maker_of_keys, most_at_once, most_in_all
 from holdfast.integrations._lifetime import fitted
 from holdfast.integrations._proxies import of_environment
 from holdfast.pipeline import Pipeline
@@ -33,20 +33,6 @@ CONNECT: Final = 3.0
 """Seconds for a connection: the first SYN and two more, which Linux sends after 1 s and 3 s."""
 
 TLS: Final = ("verify", "cert", "trust_env")
-
-
-def most_at_once(layers: tuple[Any, ...]) -> int:
-    """Return how many attempts of one call may be under way at once."""
-    return math.prod(1 + one.max_hedges for one in layers if isinstance(one, Hedge))
-
-
-def most_in_all(layers: tuple[Any, ...]) -> float:
-    """Return how many attempts one call makes at most, where a single retry decides that."""
-    retries = [one for one in layers if isinstance(one, Retry)]
-    if any(isinstance(one, Hedge) for one in layers) or len(retries) > 1:
-        return math.inf
-    most = retries[0].attempts if retries else 1
-    return math.inf if most is None else most
 
 
 Pipelines = Pipeline | Callable[[str], Pipeline] | None
@@ -92,7 +78,7 @@ class Base:
         self._connect = _validate.seconds("connect", connect)
         self._statuses = frozenset(statuses)
         self._repeats = http.repeats(repeat)
-        self._new_key = _maker_of_keys(idempotency_key)
+        self._new_key = maker_of_keys(idempotency_key)
         self._options = options
         self._context: Any = None
         self._hosts: Hosts[Any] = Hosts(self._make, _validate.count("max_hosts", max_hosts))
@@ -117,14 +103,13 @@ class Base:
         inner = self._given or self._pool(pipeline, key)
         name, whole = pipeline.name, fitted(pipeline)
         singly = tuple(one for one in whole if not isinstance(one, Hedge))
-        once = tuple(
-            http.never_sent_only(one) if isinstance(one, Retry) else one for one in singly
-        )
+        once = tuple(http.never_sent_only(one) if isinstance(one, Retry) else one for one in singly)
         # not by a new Pipeline, which would warn of the user's order of layers once more
-        made = [protect(name, layers, self._attempt) for layers in (whole, once, singly)]
-        return Host(
-            origin, pipeline, inner, *made, most=most_in_all(whole), keyed=pipeline is not given
+        repeating, only_once, one_by_one = (
+            protect(name, layers, self._attempt) for layers in (whole, once, singly)
         )
+        keyed, most = pipeline is not given, most_in_all(whole)
+        return Host(origin, pipeline, inner, repeating, only_once, one_by_one, most, keyed)
 
     def _pool(self, pipeline: Pipeline, key: tuple[bytes, bytes, int | None]) -> Any:
         """Make a connection pool for all that the bulkhead lets pass, with their hedges."""
@@ -140,7 +125,9 @@ class Base:
             size = min(sizes)
             options["limits"] = module.Limits(max_connections=size, max_keepalive_connections=size)
         if self._options.get("trust_env", True) and not {"proxy", "uds"} & options.keys():
-            options["proxy"] = of_environment(key[0].decode("ascii"), key[1].decode("ascii"), key[2])
+            options["proxy"] = of_environment(
+                key[0].decode("ascii"), key[1].decode("ascii"), key[2]
+            )
         if self._context is None:  # it takes milliseconds to make, so all hosts share one
             tls_options = {name: self._options[name] for name in TLS if name in self._options}
             self._context = module.create_ssl_context(**tls_options)
@@ -150,27 +137,16 @@ class Base:
         """Return the exchange for a request, and the hosts to close."""
         exchange, url = Exchange(self._kit, request, self._connect, self._repeats), request.url
         if self._new_key is not None and not exchange.repeat:
-            self._give_key(exchange)
+            self._give_key(exchange, self._new_key)
         exchange.host, gone = self._hosts.use((url.raw_scheme, url.raw_host, url.port))
         return exchange, [] if self._given else gone
 
-
-    def _give_key(self, exchange: Exchange) -> None:
+    @staticmethod
+    def _give_key(exchange: Exchange, new_key: Callable[[Any], str]) -> None:
         """Give a request a key of its own, if it has none and is not idempotent without one."""
         request = exchange.request
         if request.method not in http.IDEMPOTENT and not request.headers.get(http.IDEMPOTENCY_KEY):
-            exchange.give_key(self._new_key(request))
-
-
-def _maker_of_keys(option: bool | Callable[[Any], str]) -> Callable[[Any], str] | None:  # noqa: FBT001
-    if option is False or option is None:
-        return None
-    if option is not True:
-        _validate.plain_callable("idempotency_key", option)
-        return option  # type: ignore[return-value] # it is no bool
-    from uuid import uuid4  # the system's randomness: two processes must never make the same key
-
-    return lambda _request: str(uuid4())
+            exchange.give_key(new_key(request))
 
 
 class BlockingTransport(Base):

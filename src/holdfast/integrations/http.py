@@ -1,9 +1,9 @@
 """What HTTP says about trying again: once, for every client.
 
 * **What may be sent twice.**  RFC 9110, 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT and DELETE are
-  idempotent, and so are QUERY, PROPFIND, REPORT and SEARCH; others are if an ``Idempotency-Key`` says so.
-  And the body must be there once more: bytes can be sent again, a generator that has been read cannot.
-  What was never sent, for no connection came about, may be sent whatever it is.
+  idempotent, and so are QUERY, PROPFIND, REPORT and SEARCH; others are if an ``Idempotency-Key`` says
+  so.  And the body must be there once more: bytes can be sent again, a generator that has been read
+  cannot.  What was never sent, for no connection came about, may be sent whatever it is.
 * **What counts as failed.**  `STATUSES` are worth another try.  Of these, a breaker counts what the
   server could not help (500, 502, 503, 504, 520 to 524, 529): whoever answers 429 in time is alive, only
   busy.  `holdfast.verdict` says so, for all clients.
@@ -35,8 +35,8 @@ __all__ = [
     "IDEMPOTENT",
     "REPEATING",
     "STATUSES",
-    "RetryAfter",
     "Repeat",
+    "RetryAfter",
     "is_unhealthy",
     "may_repeat",
     "never_sent_only",
@@ -58,8 +58,8 @@ IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 """draft-ietf-httpapi-idempotency-key-header; Stripe, PayPal and Adyen use this name."""
 
 REPEATING: Final[tuple[type, ...]] = (Retry, Hedge)
-"""The strategies that send a request more than once: where `may_repeat` says no, a hedge is left out, and
-a retry repeats only what was never sent (`never_sent_only`)."""
+"""The strategies that send a request more than once: where `may_repeat` says no, a hedge is left out,
+and a retry repeats only what was never sent (`never_sent_only`)."""
 
 Repeat = Collection[str] | Callable[[Any], bool] | None
 """Which requests may be sent twice: methods, a predicate over the request, or None for `may_repeat`."""

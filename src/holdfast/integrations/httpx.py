@@ -51,7 +51,8 @@ class Transport(implementation.BlockingTransport, httpx.BaseTransport):
             so that they may be sent twice: True for a random one, or a function that takes the request
             and returns it.  For servers that know the header.
         max_hosts: above this number, hosts that are idle and healthy are forgotten.
-        options: ``trust_env=False`` to ignore the proxies that the environment names; and for each `httpx.HTTPTransport`: ``http2``, ``verify``, ``proxy``, ``limits``, ...
+        options: ``trust_env=False`` to ignore the proxies that the environment names, and for each
+            `httpx.HTTPTransport`: ``http2``, ``verify``, ``proxy``, ``limits``, ...
 
     Raises:
         ConfigurationError: for a value outside its range.

@@ -46,7 +46,8 @@ STALE: Final = ("clos", "lost", "connect", "terminat")
 SQL_DRIVERS: Final = ("psycopg", "psycopg2", "asyncpg", "pymysql", "MySQLdb", "mysql", "aiomysql")
 IN_WORDS: Final = ("ResponseError", "ProxyError", "SSLError")
 TALKING: Final = (
-    *SQL_DRIVERS, "sqlite3", "pymongo", "aiokafka", "kafka", "confluent_kafka", "cimpl", "grpc", "grpclib",
+    *SQL_DRIVERS, "sqlite3", "pymongo", "aiokafka", "kafka", "confluent_kafka", "cimpl", "grpc",
+    "grpclib",
 )  # fmt: skip
 """Libraries whose exceptions tell their answers in other ways than by attributes."""
 
@@ -169,7 +170,10 @@ def mongo(error: Exception) -> Found | None:
         return None
     labels = part(error, "has_error_label")
     if callable(labels):
-        for label, kind in (("RetryableWriteError", TRANSIENT), ("TransientTransactionError", NOT_NOW)):
+        for label, kind in (
+            ("RetryableWriteError", TRANSIENT),
+            ("TransientTransactionError", NOT_NOW),
+        ):
             if labels(label) and type(error).__name__ == "OperationFailure":
                 return kind, label
     code = part(error, "code")
@@ -281,5 +285,9 @@ def of_system(error: BaseException) -> Found | None:
         return None
     kinds = {codes.ERRNO.get(int(one)) for one in re.findall(r"\[Errno (\d+)\]", text)}
     if kinds and None not in kinds:
-        return NEVER_SENT if kinds <= {NEVER_SENT, TIMEOUT, TRANSIENT} else TRANSIENT, "no connection"
+        return NEVER_SENT if kinds <= {
+            NEVER_SENT,
+            TIMEOUT,
+            TRANSIENT,
+        } else TRANSIENT, "no connection"
     return None

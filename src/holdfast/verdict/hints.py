@@ -197,10 +197,8 @@ def _date(value: str) -> float | None:
         from datetime import UTC, datetime  # most never meet a date
         from email.utils import parsedate_to_datetime
 
-        if re.match(ISO, value):
-            parsed = datetime.fromisoformat(value)
-        else:
-            parsed = parsedate_to_datetime(value)
+        read = datetime.fromisoformat if re.match(ISO, value) else parsedate_to_datetime
+        parsed = read(value)
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

@@ -34,9 +34,7 @@ UNKNOWN: Final[Found] = (PERMANENT, "nothing is known about it")
 row: Final = ByClass(row_of)
 """The row of a class, remembered: it never changes."""
 
-control_flow: Final = ByClass(
-    lambda kind: row[kind] is not None and row[kind].kind is CONTROL_FLOW
-)
+control_flow: Final = ByClass(lambda kind: row[kind] is not None and row[kind].kind is CONTROL_FLOW)
 """``control_flow[type(error)]``; asked for each failure, so it is one look."""
 
 

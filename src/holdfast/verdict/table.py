@@ -26,7 +26,9 @@ from holdfast.verdict.kinds import (
 
 
 class Row:
-    """What some classes of some modules mean.  (No `NamedTuple`: making the class takes a millisecond.)
+    """What some classes of some modules mean.
+
+    (No `NamedTuple`: making the class takes a millisecond.)
 
     Args:
         modules: the modules that have them, separated by spaces; ``*`` for any.
@@ -50,7 +52,8 @@ TABLE: Final = (
     Row("builtins", TRANSIENT, "ConnectionError"),
     Row("builtins", TIMEOUT, "TimeoutError"),
     Row("socket", NEVER_SENT, "gaierror herror"),
-    Row("ssl", TRANSIENT, "SSLEOFError SSLZeroReturnError SSLWantReadError SSLWantWriteError SSLSyscallError"),
+    Row("ssl", TRANSIENT,
+        "SSLEOFError SSLZeroReturnError SSLWantReadError SSLWantWriteError SSLSyscallError"),
     Row("ssl", PERMANENT, "SSLCertVerificationError CertificateError"),
     Row("http.client", TRANSIENT, "IncompleteRead BadStatusLine RemoteDisconnected"),
     Row("urllib.error", PERMANENT, "URLError", inside=True),
@@ -82,7 +85,8 @@ TABLE: Final = (
     Row("urllib3.exceptions urllib3_future.exceptions", TIMEOUT, "TimeoutError"),
     Row("urllib3.exceptions urllib3_future.exceptions", TRANSIENT, "ProtocolError"),
     Row("urllib3.exceptions urllib3_future.exceptions", NEVER_SENT, "ProxyError"),
-    Row("urllib3.exceptions urllib3_future.exceptions", PERMANENT, "MaxRetryError SSLError", inside=True),
+    Row("urllib3.exceptions urllib3_future.exceptions", PERMANENT,
+        "MaxRetryError SSLError", inside=True),
     Row("aiohttp.client_exceptions", NEVER_SENT, "ClientConnectorError ConnectionTimeoutError"),
     Row("aiohttp.client_exceptions", TIMEOUT, "ServerTimeoutError"),
     Row("aiohttp.client_exceptions", TRANSIENT, "ClientConnectionError ClientPayloadError"),

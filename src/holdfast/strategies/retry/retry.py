@@ -30,16 +30,13 @@ from holdfast.errors import AttemptTimeout, NestedRetryWarning, RejectedError
 from holdfast.shapes import Again, Earlier, History, Instead, Verdict
 from holdfast.strategies.retry import backoff as backoffs
 from holdfast.strategies.retry.budget import RetryBudget
-from holdfast.verdict import TIMEOUT, hint, kind_of
+from holdfast.strategies.retry.retry_after import RETRY_AFTER_CAP, waited
+from holdfast.verdict import TIMEOUT, kind_of
 
 if TYPE_CHECKING:
     from holdfast.attempts import Attempt
     from holdfast.strategies.retry.backoff import Backoff
 
-RETRY_AFTER_CAP = 120.0
-"""The longest server hint that is honoured by default, in seconds (as in httpx-retries and openai)."""
-
-RETRY_AFTER_JITTER = 0.1
 MARK = "_holdfast_gave_up"
 EXPONENTIAL = backoffs.exponential()
 Nested = Literal["allow", "inner", "outer"]
@@ -192,21 +189,9 @@ class Retry(Value):
             )
             history.reason = f"{all_of_them} used up"
             return None
-        try:
-            delay = self._backoff.delay(history.attempt, history.previous, history.rng)
-            _validate.seconds("delay", delay, positive=False)
-        except Exception as fault:  # noqa: BLE001 - the user's backoff may raise anything
-            history.reason = f"the backoff raised {shown(fault)}"
+        delay = self._delay(error if error is not None else result, history)
+        if delay is None:
             return None
-        asked = hint(error if error is not None else result) if self.respect_retry_after else None
-        if asked is not None:
-            if self.retry_after_limit is not None and asked > self.retry_after_limit:
-                history.reason = (
-                    f"the dependency asks to wait for {asked:.3g} s, which is more than "
-                    f"retry_after_limit={self.retry_after_limit:g}"
-                )
-                return None
-            delay = self._lengthened(delay, asked, history)
         if self.max_elapsed is not None and history.elapsed + delay > self.max_elapsed:
             history.reason = f"max_elapsed={self.max_elapsed:g} s would pass"
             return None
@@ -220,10 +205,15 @@ class Retry(Value):
         self._announce(delay, error, history)
         return Again(delay)
 
-    def _lengthened(self, delay: float, asked: float, history: History) -> float:
-        if self.retry_after_cap is not None:
-            asked = min(asked, self.retry_after_cap)
-        return max(delay, asked + history.rng.uniform(0.0, RETRY_AFTER_JITTER * asked))
+    def _delay(self, outcome: Any, history: History) -> float | None:
+        """Return the delay before the next attempt, or None with the reason in the history."""
+        try:
+            delay = self._backoff.delay(history.attempt, history.previous, history.rng)
+            _validate.seconds("delay", delay, positive=False)
+        except Exception as fault:  # noqa: BLE001 - the user's backoff may raise anything
+            history.reason = f"the backoff raised {shown(fault)}"
+            return None
+        return waited(delay, outcome, self, history)
 
     def _announce(self, delay: float, error: Exception | None, history: History) -> None:
         if self.before_sleep is None and not world.listeners:
