@@ -159,8 +159,8 @@ def unstated(error: Exception) -> Found | None:
         return PERMANENT, "the database's words"
     if "connection to server at" in words and " failed: " in words:
         return NEVER_SENT, "the database's words"
-    if type(error).__name__ == "InterfaceError" and not any(one in words for one in STALE):
-        return PERMANENT, "a driver's InterfaceError"
+    if type(error).__name__ == "InterfaceError" and any(one in words for one in STALE):
+        return TRANSIENT, "the connection is closed"
     return None
 
 
