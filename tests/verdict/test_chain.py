@@ -40,7 +40,7 @@ def test_a_hidden_context_is_looked_at():
         except OSError:
             raise ValueError from None
 
-    with pytest.raises(ValueError, match="^$") as caught:
+    with pytest.raises(ValueError, match=r"^$") as caught:
         hides()
     assert [type(one) for one in causes(caught.value)] == [ValueError, OSError]
 
