@@ -22,7 +22,7 @@ from holdfast._runtimes.limits import (
 )
 from holdfast._runtimes.pool import in_worker
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
-from holdfast.deadline import Ambient, ambient, restore
+from holdfast.deadline import Ambient, ambient
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Ticket, Wait
 from holdfast.strategies.timeout import Timeout
@@ -126,24 +126,31 @@ class Asyncio:
                 limit = outer if outer[0] <= at else Ambient(at, seconds, outer[2])
                 return await alone(inner, args, kwargs, site, now, limit, ours=limit is not outer)
             before = task.cancelling()
-            due[task] = at
-            if wheel.handle is None:
-                wheel.arm(at)
             token = ambient.set((at, seconds, outer[2]))  # type: ignore[arg-type] # see Ambient
+            due[task] = at
             try:
+                if wheel.handle is None:
+                    wheel.arm(at)
                 result = await inner(args, kwargs)
             except BaseException as error:
-                restore(token)
+                # first what nobody else can undo, and in place: there may be no stack for a call
                 fired = due.pop(task, None) is None and task.uncancel() <= before
                 task = None  # as above
+                try:
+                    ambient.reset(token)
+                except ValueError:  # it is closed, or goes on, in another context
+                    pass
                 if fired and isinstance(error, asyncio.CancelledError):
                     raise timed_out(pipeline, seconds, now()) from error
                 if isinstance(error, DeadlineExceeded) and error.at == at:
                     raise converted(pipeline, seconds) from error
                 raise
-            ambient.reset(token)
             if due.pop(task, None) is None:
                 task.uncancel()  # we did cancel it, but the function returned all the same
+            try:
+                ambient.reset(token)
+            except ValueError:  # it went on in another context, which has kept nothing of ours
+                pass
             return result
 
         return step
@@ -242,7 +249,10 @@ async def alone(
     try:
         result = await inner(args, kwargs)
     except BaseException as error:
-        restore(token)
+        try:  # in place, not in a function: there may be no stack left for a call
+            ambient.reset(token)
+        except ValueError:  # it is closed, or goes on, in another context
+            pass
         timer.cancel()
         alone = bool(fired) and task.uncancel() <= before
         del task, fire, timer  # a task keeps its exception, whose traceback keeps this frame
@@ -253,8 +263,11 @@ async def alone(
         if ours and isinstance(error, DeadlineExceeded) and error.at == limit[0]:
             raise converted(site.pipeline, limit[1]) from error
         raise
-    restore(token)
     timer.cancel()
     if fired:
         task.uncancel()
+    try:
+        ambient.reset(token)
+    except ValueError:
+        pass
     return result

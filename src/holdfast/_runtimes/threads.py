@@ -20,7 +20,7 @@ from holdfast._runtimes.limits import (
 )
 from holdfast._runtimes.pool import Job, WorkerPool, in_worker, pool
 from holdfast._world import world
-from holdfast.deadline import Ambient, ambient, restore
+from holdfast.deadline import Ambient, ambient
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Wait
 from holdfast.strategies.bulkhead import Bulkhead
@@ -113,7 +113,7 @@ class Threads:
                     raise
                 raise converted(pipeline, seconds) from error
             finally:
-                restore(token)
+                ambient.reset(token)  # no function of ours: there may be no stack left for a call
 
         return step
 
@@ -136,7 +136,7 @@ class Threads:
             try:
                 job = Job(inner, args, kwargs, lambda: _ended_late(holders, pipeline, now, due))
             finally:
-                restore(token)
+                ambient.reset(token)
             try:
                 workers.start(job)
                 job.done.acquire(timeout=min(due - start, LONGEST))

@@ -23,9 +23,12 @@ from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
+from holdfast.strategies.aside import Aside, on_a_fresh_stack
 from holdfast.strategies.identity import Guard
 
 PERMIT = object()
+ONE = (PERMIT,)
+"""``free += ONE`` gives it back: a list grows atomically so, too, and no call needs stack for it."""
 
 
 class Bulkhead(Guard):
@@ -47,7 +50,8 @@ class Bulkhead(Guard):
     """
 
     __slots__ = (
-        "_contended", "_debt", "_free", "_held", "_lock", "_queue", "_size", "max_wait", "queue",
+        "_aside", "_contended", "_debt", "_free", "_held", "_lock", "_queue", "_size", "max_wait",
+        "queue",
     )  # fmt: skip
     kind = "bulkhead"
     detected: int
@@ -76,6 +80,7 @@ class Bulkhead(Guard):
         (A bare ``os.fork()`` inside a protected call gives its permit back in the child too.)
         """
         self._lock = threading.RLock()
+        self._aside = Aside(self._lock)
         self._free = [PERMIT] * self._size
         self._queue: dict[Ticket, None] = {}  # ordered, and O(1) to leave from the middle
         self._debt = 0
@@ -93,8 +98,11 @@ class Bulkhead(Guard):
                 return self._free.pop()
             except IndexError:
                 pass
+        waits = not self._aside.inside()  # who would wake it stands still meanwhile
         with self._lock:
-            answer = self._enter_locked()
+            answer = self._enter_locked(waits=waits)
+        if self._aside:
+            self._settle()
         if type(answer) is str:
             answer = self._refused(self._refusal(answer), now, site, PERMIT)
             self._overdraw()
@@ -102,23 +110,28 @@ class Bulkhead(Guard):
 
     def succeeded(self, _permit: Any, _now: float, _result: Any, /) -> None:
         """Give the permit back."""
-        self._free.append(PERMIT)
+        free = self._free
+        free += ONE
         if self._contended:
-            self._settle()
+            self._look()
 
-    def failed(self, permit: Any, _now: float, _error: Exception, /) -> None:
-        """Give the permit back."""
-        self.succeeded(permit, 0.0, None)
+    def failed(self, _permit: Any, _now: float, _error: Exception, /) -> None:
+        """Give the permit back; in one frame, see `aside`."""
+        free = self._free
+        free += ONE
+        if self._contended:
+            self._look()
 
     def abandoned(self, permit: Any, _now: float, /) -> None:
         """Give the permit back, or leave the queue."""
-        if isinstance(permit, Ticket):
-            with self._lock:
-                if not permit.granted:
-                    self._queue.pop(permit, None)
-                    self._note_locked()
-                    return
-        self.succeeded(PERMIT, 0.0, None)
+        if type(permit) is Ticket:
+            self._aside.append(permit)
+            self._contended = True
+        else:
+            free = self._free
+            free += ONE
+        if self._contended:
+            self._look()
 
     def expired(self, permit: Any, now: float, /) -> BulkheadFullError | None:
         """Leave the queue after a wait that was too long; None if granted meanwhile.
@@ -132,6 +145,8 @@ class Bulkhead(Guard):
             permit.granted = passes = self.shadow
             self._debt += passes
             self._note_locked()
+        if self._aside:
+            self._settle()
         self.detected += 1
         error = self._refusal(f"no permit came free in time; {self._size} are in flight")
         if passes:
@@ -140,14 +155,14 @@ class Bulkhead(Guard):
         self.enforced += 1
         return error
 
-    def _enter_locked(self) -> Any:
+    def _enter_locked(self, *, waits: bool) -> Any:
         """Return a permit, a `Wait`, or the reason for neither."""
         if not self._queue and self._debt == 0:
             try:
                 return self._free.pop()
             except IndexError:
                 pass
-        if len(self._queue) >= self.queue or self.shadow:
+        if len(self._queue) >= self.queue or self.shadow or not waits:
             waiting = f" and {len(self._queue)} wait" if self.queue else ""
             return f"{self._in_flight_locked()} of {self._size} are in flight{waiting}"
         ticket = Ticket()
@@ -164,35 +179,83 @@ class Bulkhead(Guard):
             return permit
         return Wait(ticket, self.max_wait, ticket)
 
+    def _look(self) -> None:
+        """Settle now, or leave it to whoever can."""
+        if self._aside.inside():
+            self._aside.append(None)
+            self._contended = True
+            return
+        try:
+            self._settle()
+        except RecursionError:
+            on_a_fresh_stack(self._settle, ())
+
     def _settle(self) -> None:
         """Hand free permits to the queue, after the debt is paid.  Wakes outside the lock."""
         while True:
             with self._lock:
                 ticket = self._grant_locked()
             if ticket is None:
+                if self._aside:
+                    continue
                 return
-            if not ticket.wake():  # its event loop is closed; it will never come for its permit
-                with self._lock:
-                    ticket.granted = False
-                    self._free.append(PERMIT)
+            try:
+                self._wake(ticket)
+            except RecursionError:
+                on_a_fresh_stack(self._wake, (ticket,))
+                raise
+
+    def _wake(self, ticket: Ticket) -> None:
+        if not ticket.wake():  # its event loop is closed; it will never come for its permit
+            with self._lock:
+                self._take_back_locked(ticket)
+
+    def _take_back_locked(self, ticket: Ticket | None) -> None:
+        """Let a caller be gone: out of the queue, or with a permit that it never came for."""
+        if ticket is None:
+            return
+        if ticket.granted:
+            ticket.granted = False
+            self._free.append(PERMIT)
+        else:
+            self._queue.pop(ticket, None)
 
     def _grant_locked(self) -> Ticket | None:
+        while self._aside:
+            self._take_back_locked(self._aside.pop())
+        self._pay_locked()
+        self._note_locked()  # first: there may be no stack for it after the grant
+        if not self._queue or self._debt > 0:
+            return None
+        ticket = next(iter(self._queue))
+        try:
+            self._free.pop()
+        except IndexError:
+            return None
+        del self._queue[ticket]
+        ticket.granted = True
+        return ticket
+
+    def _pay_locked(self) -> None:
         try:
             while self._debt > 0:
                 self._free.pop()
                 self._debt -= 1
-            while self._queue:
-                permit = self._free.pop()
-                ticket = next(iter(self._queue))
-                if self._queue.pop(ticket, self) is None:
-                    ticket.granted = True
-                    return ticket
-                self._free.append(permit)
         except IndexError:
             pass
-        finally:
-            self._note_locked()
-        return None
+
+    def _take_locked(self) -> None:
+        """Take a permit away; on credit only if there is none, or others would see a debt for a moment."""
+        try:
+            self._free.pop()
+        except IndexError:
+            self._debt += 1
+
+    def _give_locked(self) -> None:
+        if self._debt > 0:
+            self._debt -= 1
+        else:
+            self._free.append(PERMIT)
 
     def _overdraw(self) -> None:
         """Count one more in flight than the size allows; its permit pays the debt."""
@@ -202,6 +265,8 @@ class Bulkhead(Guard):
 
     def _note_locked(self) -> None:
         self._contended = bool(self._queue) or self._debt > 0
+        if self._aside:
+            self._contended = True
 
     def _refusal(self, why: str) -> BulkheadFullError:
         return BulkheadFullError(f"{self.title} is full: {why}", strategy=self.title)
@@ -212,19 +277,19 @@ class Bulkhead(Guard):
         """Count an abandoned worker thread as one more call in flight, whatever the size."""
         with self._lock:
             self._held += 1
-        self._overdraw()
-        self._settle()
+            self._take_locked()
+            self._note_locked()
+        if self._contended:
+            self._look()
 
     def release(self) -> None:
         """End a `hold`: the worker has ended after all."""
         with self._lock:
             self._held -= 1
-            if self._debt > 0:
-                self._debt -= 1
-            else:
-                self._free.append(PERMIT)
+            self._give_locked()
             self._note_locked()
-        self._settle()
+        if self._contended:
+            self._look()
 
     def check_room(self, site: Site) -> None:
         """Refuse a further attempt while abandoned workers have overdrawn the compartment."""
@@ -243,15 +308,13 @@ class Bulkhead(Guard):
         size = _validate.count("size", size)
         with self._lock:
             more, self._size = size - self._size, size
-            if more < 0:
-                self._debt -= more
+            for _ in range(-more):
+                self._take_locked()
             for _ in range(more):
-                if self._debt > 0:
-                    self._debt -= 1
-                else:
-                    self._free.append(PERMIT)
-            self._contended = True
-        self._settle()
+                self._give_locked()
+            self._note_locked()
+        if self._contended:
+            self._look()
 
     def _in_flight_locked(self) -> int:
         return max(0, self._size - len(self._free) + self._debt)
