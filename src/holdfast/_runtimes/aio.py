@@ -102,7 +102,7 @@ class Asyncio:
             if timer is not None:
                 timer.cancel()
 
-    def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
+    def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:  # noqa: C901 - in one piece
         """Return a step that gives up on ``inner`` in time, and cancels it exactly once."""
         now, seconds, pipeline = self.now, timeout.seconds, site.pipeline
         wheels: Wheels = {}
@@ -218,7 +218,7 @@ def run_alone(made: Awaitable[Any]) -> Any:
     return asyncio.run(run())
 
 
-async def alone(
+async def alone(  # noqa: C901 - in one piece
     inner: Step,
     args: Arguments,
     kwargs: Keywords,

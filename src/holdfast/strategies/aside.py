@@ -11,7 +11,7 @@ The rules for a gate that has an `Aside`:
 * Sections that change a queue are entered through the lock, and never by a hand-back from inside.
 * Each is followed by a look whether something was put aside, with nothing lost in between: what is
   put aside also makes the gate contended, and whoever says that it isn't looks here afterwards.
-* A permit is given back by whoever turns its `granted` back to False under the lock, so only once.
+* A ticket whose permit is given back is marked, under the lock, so that it is done only once.
 
 The same gates give back what they hold without a further Python frame, or with no more of them than
 `enter` needed, for a call may end because the stack is used up.  To wake somebody may need more:

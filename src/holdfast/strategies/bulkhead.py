@@ -102,7 +102,7 @@ class Bulkhead(Guard):
         with self._lock:
             answer = self._enter_locked(waits=waits)
         if self._aside:
-            self._settle()
+            self._look()
         if type(answer) is str:
             answer = self._refused(self._refusal(answer), now, site, PERMIT)
             self._overdraw()
@@ -124,7 +124,7 @@ class Bulkhead(Guard):
 
     def abandoned(self, permit: Any, _now: float, /) -> None:
         """Give the permit back, or leave the queue."""
-        if type(permit) is Ticket:
+        if permit.__class__ is Ticket:  # even type() is a call, see `aside`
             self._aside.append(permit)
             self._contended = True
         else:
@@ -146,7 +146,7 @@ class Bulkhead(Guard):
             self._debt += passes
             self._note_locked()
         if self._aside:
-            self._settle()
+            self._look()
         self.detected += 1
         error = self._refusal(f"no permit came free in time; {self._size} are in flight")
         if passes:
@@ -215,14 +215,15 @@ class Bulkhead(Guard):
         if ticket is None:
             return
         if ticket.granted:
-            ticket.granted = False
+            ticket.granted = False  # so it comes back only once
             self._free.append(PERMIT)
         else:
             self._queue.pop(ticket, None)
 
     def _grant_locked(self) -> Ticket | None:
         while self._aside:
-            self._take_back_locked(self._aside.pop())
+            self._take_back_locked(self._aside[0])
+            del self._aside[0]  # only now: there may be no stack for what was to be done
         self._pay_locked()
         self._note_locked()  # first: there may be no stack for it after the grant
         if not self._queue or self._debt > 0:
@@ -245,7 +246,7 @@ class Bulkhead(Guard):
             pass
 
     def _take_locked(self) -> None:
-        """Take a permit away; on credit only if there is none, or others would see a debt for a moment."""
+        """Take a permit away, on credit only if there is none: others would see the debt."""
         try:
             self._free.pop()
         except IndexError:

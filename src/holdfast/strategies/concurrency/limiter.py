@@ -36,6 +36,7 @@ from holdfast.classify import On
 from holdfast.criticality import current_priority, rank_of
 from holdfast.errors import RejectedError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
+from holdfast.strategies.aside import on_a_fresh_stack
 from holdfast.strategies.concurrency.crowd import Crowd
 from holdfast.strategies.concurrency.partitions import Partitions, Permit
 from holdfast.strategies.concurrency.protocol import Algorithm
@@ -148,25 +149,38 @@ class ConcurrencyLimiter(Crowd):
         inside = self._inside
         if len(inside) < self._open:
             inside.append(None)
-            if len(inside) <= self._limit:  # whoever comes in first and counts then, can't be wrong
-                return now
+            try:
+                if (
+                    len(inside) <= self._limit
+                ):  # whoever comes in first and counts then, can't be wrong
+                    return now
+            except RecursionError:  # even a comparison may find no stack (on CPython 3.11)
+                del inside[-1:]
+                raise
             del inside[-1:]
         return self._enter_by_class(now, args, kwargs, site)
 
     def succeeded(self, permit: Any, now: float, result: Any, /) -> None:
         """Give the permit back, and learn from the call."""
-        if self._slow or type(permit) is Permit:
-            self._succeeded_slowly(permit, now, result)
-            return
         inside = self._inside
+        if type(permit) is Permit:
+            self._succeeded_slowly(permit, now, result, len(inside))
+            return
+        # First, for it takes no stack.  No pop(): a forked child gives back what it hasn't got.
+        del inside[-1:]
+        in_flight = len(inside) + 1
+        if self._slow:
+            try:
+                self._succeeded_slowly(permit, now, result, in_flight)
+            except RecursionError:
+                on_a_fresh_stack(self._look, (now,))  # or who waits might not be woken
+                raise
+            return
         if self._taken >= SAMPLES and now < self._afresh:
-            del inside[-1:]  # no pop(): a child forked inside a call gives back what it hasn't got
             if self._contended:
-                self._settle(now)
+                self._look(now)
             return
         with self._lock:
-            in_flight = len(inside)
-            del inside[-1:]
             self._taken += 1
             if now >= self._afresh:
                 self._afresh, self._taken = now + SPAN, 1
@@ -183,21 +197,40 @@ class ConcurrencyLimiter(Crowd):
 
     def failed(self, permit: Any, now: float, error: Exception, /) -> None:
         """Give the permit back; a loss shrinks the limit, another error is no sample."""
-        rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
-        if not rejected and self._on.matches(error, broken=True):
-            self._leave(permit, now, lost=True)
-        else:
-            self.abandoned(permit, now)
+        plain = permit.__class__ is not Permit  # even type() is a call, see `aside`
+        if plain:
+            del self._inside[-1:]  # as in `succeeded`
+        in_flight, lost = 1, False
+        try:
+            in_flight = len(self._inside) + plain
+            lost = self._is_loss(error)
+        except RecursionError:
+            on_a_fresh_stack(self._leave, (permit, now, in_flight, None))
+            return
+        self._leave(permit, now, in_flight, True if lost else None)
+
+    def _is_loss(self, error: Exception) -> bool:
+        if isinstance(error, RejectedError) and not self._on.names_rejection(error):
+            return False
+        return self._on.matches(error, broken=True)
 
     def abandoned(self, permit: Any, now: float, /) -> None:
         """Give the permit back of a call that was cancelled, or leave the queue: no sample."""
-        if type(permit) is Permit and self._gave_up(permit):
-            return
-        self._leave(permit, now, lost=None)
+        if permit.__class__ is Permit:
+            if self._limit < 1:
+                self._rest_locked(now, now - permit.started)
+            self._aside.append(permit)
+            self._contended = True
+        else:
+            del self._inside[-1:]  # as in `succeeded`
+            if self._limit < 1:
+                self._rest_locked(now, now - permit)
+        if self._contended:
+            self._look(now)
 
     def _enter_by_class(self, now: float, args: Arguments, kwargs: Keywords, site: Site) -> Any:
         if self._contended:  # somebody may have found no room because of us, or a rest has ended
-            self._settle(now)
+            self._look(now)
         chosen = current_priority() if self._priority is None else self._priority(*args, **kwargs)
         rank = rank_of(chosen)
         party = None if self._partitions is None else self._partitions.find(args, kwargs)
@@ -207,28 +240,31 @@ class ConcurrencyLimiter(Crowd):
             permit = self._overdraw(now, party)  # in shadow mode
         return permit
 
-    def _succeeded_slowly(self, permit: Any, now: float, result: Any) -> None:
-        lost = False
-        if self._judges and result is not NO_RESULT:
-            try:
+    def _succeeded_slowly(self, permit: Any, now: float, result: Any, in_flight: int) -> None:
+        lost: bool | None = False
+        try:
+            if self._judges and result is not NO_RESULT:
+                lost = None  # what raises is no sample
                 lost = self._on.matches_result(result)
-            except Exception:
-                self.abandoned(permit, now)
-                raise
-        self._leave(permit, now, lost=lost)
+        finally:
+            self._leave(permit, now, in_flight, lost)
 
-    def _leave(self, permit: Any, now: float, *, lost: bool | None) -> None:
-        """Take a permit back; a call with an outcome that was let in below the limit is a sample."""
+    def _leave(self, permit: Any, now: float, in_flight: int, lost: bool | None) -> None:  # noqa: FBT001 - also called by position, in a thread
+        """Take a special permit back; a call with an outcome, let in below the limit, is a sample."""
         special = type(permit) is Permit
-        took = now - (permit.started if special else permit)
-        with self._lock:
-            in_flight, limit = len(self._inside), self._limit
-            self._count_out_locked(permit.party if special else None)
-            found = limit
-            if lost is not None and (lost or not special or permit.sample):
-                found = self._sample(now, took, min(in_flight, int(limit) or 1), lost)
-                self._learnt_locked(found)
-            self._rest_locked(now, took)
+        limit = found = self._limit
+        try:
+            with self._lock:
+                if special:
+                    self._take_back_locked(permit)
+                took = now - (permit.started if special else permit)
+                if lost is not None and (lost or not special or permit.sample):
+                    found = self._sample(now, took, min(in_flight, int(limit) or 1), lost)
+                    self._learnt_locked(found)
+                self._rest_locked(now, took)
+        finally:
+            if self._contended:
+                self._look(now)
         self._changed(now, limit, found)
 
     def _rest_locked(self, now: float, took: float) -> None:
@@ -239,7 +275,7 @@ class ConcurrencyLimiter(Crowd):
     def _changed(self, now: float, before: float, found: float) -> None:
         """Let in who waits, and tell a change of the limit that is worth it."""
         if self._contended:
-            self._settle(now)
+            self._look(now)
         if found == before or not world.listeners:
             return
         before, after = self._told, self._limit

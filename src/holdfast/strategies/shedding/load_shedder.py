@@ -29,9 +29,10 @@ from holdfast.criticality import CLASSES, RANKS, current_priority, rank_of
 from holdfast.deadline import ambient
 from holdfast.errors import DeadlineTooShortError, RejectedError, ThrottledError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Wait
+from holdfast.strategies.aside import Aside, on_a_fresh_stack
 from holdfast.strategies.identity import Guard
 from holdfast.strategies.queues import Place
-from holdfast.strategies.shedding.admission import FULL, IN, LATE, Admission
+from holdfast.strategies.shedding.admission import FULL, IN, LATE, QUEUED, Admission
 from holdfast.strategies.shedding.room import Room
 from holdfast.strategies.shedding.service_time import Seconds, ServiceTime
 
@@ -68,7 +69,7 @@ class LoadShedder(Guard):
         DeadlineTooShortError: (on calls) if what is left of the deadline is shorter than expected.
     """
 
-    __slots__ = ("_all", "_lock", "_room", "_times", "priority", "shed")
+    __slots__ = ("_all", "_aside", "_lock", "_room", "_times", "priority", "shed")
     kind = "load shedder"
     timed = True
 
@@ -102,6 +103,7 @@ class LoadShedder(Guard):
     def _after_fork(self) -> None:
         """Start afresh: whoever is inside, or waits, lives in the parent process."""
         self._lock = threading.RLock()
+        self._aside = Aside(self._lock)
         self._all.clear()
 
     # -- the gate ------------------------------------------------------------------------------
@@ -116,8 +118,13 @@ class LoadShedder(Guard):
                 error = self._too_late_locked(place, now)
             elif verdict == FULL:
                 error = self._full_locked(place.rank, now)
+        if self._aside:
+            self._look(now)
         if verdict == IN:
             return place
+        if verdict == QUEUED and self._aside.inside():  # who would wake it stands still meanwhile
+            self._all.queue.leave(place)
+            error = self._full_locked(place.rank, now)
         if error is not None:
             try:
                 return self._shed(error, place, now, site)
@@ -137,6 +144,8 @@ class LoadShedder(Guard):
             del error
         with self._lock:
             self._all.let_in(place, now)
+        if self._aside:
+            self._look(now)
         return place
 
     def succeeded(self, permit: Place, now: float, _result: Any, /) -> None:
@@ -149,28 +158,30 @@ class LoadShedder(Guard):
 
     def abandoned(self, permit: Place, now: float, /) -> None:
         """Give the place to the next, or leave the queue."""
-        with self._lock:
-            permit.gone = True
-            if not permit.granted:
-                self._all.queue.leave(permit)
-                return
-        self._left(permit, now)
+        self._aside.append(permit)
+        self._look(now)
 
     def expired(self, permit: Place, now: float, /) -> RejectedError | None:
         """Leave the queue after a wait that was too long; None if let in meanwhile."""
         with self._lock:
-            if permit.granted:
-                return None
-            self._all.queue.leave(permit)
-            self._noted(enforced=not self.shadow)
-            if self.shadow:  # switched on meanwhile
-                self._all.let_in(permit, now)
-                return None
-            self.shed[CLASSES[permit.rank]] += 1
-            if not permit.out and (permit.hurried or self._times.late(permit.due, now)):
-                return self._too_late_locked(permit, now)
-            why = permit.out or f"its turn did not come within {now - permit.arrived:.3g} s"
-            return self._overloaded_locked(why, permit.rank, now)
+            error = self._expired_locked(permit, now)
+        if self._aside:
+            self._look(now)
+        return error
+
+    def _expired_locked(self, permit: Place, now: float) -> RejectedError | None:
+        if permit.granted:
+            return None
+        self._all.queue.leave(permit)
+        self._noted(enforced=not self.shadow)
+        if self.shadow:  # switched on meanwhile
+            self._all.let_in(permit, now)
+            return None
+        self.shed[CLASSES[permit.rank]] += 1
+        if not permit.out and (permit.hurried or self._times.late(permit.due, now)):
+            return self._too_late_locked(permit, now)
+        why = permit.out or f"its turn did not come within {now - permit.arrived:.3g} s"
+        return self._overloaded_locked(why, permit.rank, now)
 
     def _rank(self, args: Arguments, kwargs: Keywords) -> int:
         return rank_of(
@@ -183,32 +194,67 @@ class LoadShedder(Guard):
         self, place: Place, now: float, *, whole: bool = False, dropped: bool = False
     ) -> None:
         room = self._room
-        with self._lock:
-            self._times.ended(place, now, whole=whole)
-            before = room.limit
-            if room.learns and (whole or dropped):
-                room.learn(now, max(0.0, now - place.began), dropped=dropped)
-            room.in_flight -= 1
-            waiting = len(self._all.queue)
-        if waiting:
-            self._settle(now)
+        before = room.limit
+        waiting = 1
+        try:
+            with self._lock:
+                try:
+                    self._times.ended(place, now, whole=whole)
+                    if room.learns and (whole or dropped):
+                        room.learn(now, max(0.0, now - place.began), dropped=dropped)
+                finally:
+                    room.in_flight -= 1
+                waiting = len(self._all.queue)
+        finally:
+            if waiting or self._aside:
+                self._look(now)
         if room.limit != before:
             self._tell("LimitChanged", at=now, before=float(before), after=float(room.limit))
 
+    def _look(self, now: float) -> None:
+        """Settle now, or leave it to whoever can."""
+        if self._aside.inside():
+            self._aside.append(None)
+            return
+        try:
+            self._settle(now)
+        except RecursionError:
+            on_a_fresh_stack(self._settle, (now,))
+
     def _settle(self, now: float) -> None:
         """Let in whose turn it is, passing over those whose loop is closed; wakes without the lock."""
-        again = True
-        while again:
+        while True:
             with self._lock:
-                changed = self._all.next(now)
-            again = False
-            for place in changed:
-                place.over = not place.granted
-                if not place.wake() and place.granted:
-                    again = True
-                    with self._lock:
-                        place.granted = False
-                        self._room.in_flight -= 1
+                while self._aside:
+                    self._gone_locked(self._aside[0], now)
+                    del self._aside[0]  # only now: there may be no stack for what was to be done
+                place = self._all.next(now)
+            if place is None:
+                if self._aside:
+                    continue
+                return
+            try:
+                self._wake(place, now)
+            except RecursionError:
+                on_a_fresh_stack(self._wake, (place, now))
+                raise
+
+    def _wake(self, place: Place, now: float) -> None:
+        place.over = not place.granted
+        if not place.wake() and place.granted:  # its event loop is closed
+            with self._lock:
+                self._gone_locked(place, now)
+
+    def _gone_locked(self, place: Place | None, now: float) -> None:
+        """Let a caller be gone: out of the queue, or from inside."""
+        if place is None:
+            return
+        if place.granted:
+            place.granted = False  # so it gives its place back only once
+            self._room.in_flight -= 1
+            self._times.ended(place, now, whole=False)
+        else:
+            self._all.queue.leave(place)
 
     # -- refusals ------------------------------------------------------------------------------
 
@@ -238,12 +284,14 @@ class LoadShedder(Guard):
         """Count an abandoned worker thread as one more call inside, whatever the size."""
         with self._lock:
             self._room.hold(1)
+        if self._aside:
+            self._look(current_instant())
 
     def release(self) -> None:
         """End a `hold`: the worker has ended after all."""
         with self._lock:
             self._room.hold(-1)
-        self._settle(current_instant())
+        self._look(current_instant())
 
     def check_room(self, site: Site) -> None:
         """Refuse a further attempt while abandoned workers take more than there is."""
@@ -262,7 +310,7 @@ class LoadShedder(Guard):
     def size(self, size: int) -> None:
         with self._lock:
             self._room.resize(size)
-        self._settle(current_instant())
+        self._look(current_instant())
 
     @property
     def in_flight(self) -> int:
@@ -285,6 +333,8 @@ class LoadShedder(Guard):
             waiting = dict(zip(CLASSES, self._all.queue.waiting(), strict=True))
             standing = [name for name in CLASSES if self._all.standing(RANKS[name], now)]
             expected, target = self._times.expected(now), self._times.target(now)
+        if self._aside:
+            self._look(now)
         return {
             "strategy": self.kind, "name": self.name, "size": self.size, "in_flight": self.in_flight,
             "waiting": waiting, "queue": self._all.limit, "standing": standing, "target": target,
