@@ -190,10 +190,12 @@ class Crowd(Guard):
                 return False
             sample = self._is_sample_locked()
             self._waiting.leave(permit)
-            let_in = True
+            let_in = permit not in self._aside  # its caller may have left just now
         finally:
             if not let_in:
                 del self._inside[-1:]
+        if not let_in:
+            return False
         if permit.party is not None:
             permit.party.in_flight += 1
         permit.started, permit.sample = now, sample

@@ -166,21 +166,23 @@ class ConcurrencyLimiter(Crowd):
         if type(permit) is Permit:
             self._succeeded_slowly(permit, now, result, len(inside))
             return
-        # First, for it takes no stack.  No pop(): a forked child gives back what it hasn't got.
-        del inside[-1:]
-        in_flight = len(inside) + 1
         if self._slow:
+            # First, for it takes no stack.  No pop(): a forked child gives back what it hasn't got.
+            del inside[-1:]
             try:
-                self._succeeded_slowly(permit, now, result, in_flight)
+                self._succeeded_slowly(permit, now, result, len(inside) + 1)
             except RecursionError:
                 on_a_fresh_stack(self._look, (now,))  # or who waits might not be woken
                 raise
             return
         if self._taken >= SAMPLES and now < self._afresh:
+            del inside[-1:]
             if self._contended:
                 self._look(now)
             return
         with self._lock:
+            in_flight = len(inside)
+            del inside[-1:]
             self._taken += 1
             if now >= self._afresh:
                 self._afresh, self._taken = now + SPAN, 1
