@@ -26,11 +26,23 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
     def step(args: Arguments, kwargs: Keywords) -> Any:
         key = coalesce.key_of(scope, args, kwargs, skip)
         while True:
-            seat, leads = coalesce.board(key)
+            flight = coalesce.flight(key)
+            # before it can be boarded: a signal handler must not wait for its own thread's flight
+            token = inside.set((*inside.get(), flight.mark))
+            try:
+                seat, leads = coalesce.board(key, flight)
+                if leads:
+                    return _fly(coalesce, seat, inner, args, kwargs)
+            except BaseException:
+                coalesce.lose(
+                    flight
+                )  # if it has not ended: whatever came, nobody shall wait for it
+                raise
+            finally:
+                inside.reset(token)
+                del flight  # no cycle from an exception's traceback through this frame
             if seat is None:
                 return inner(args, kwargs)
-            if leads:
-                return _fly(coalesce, seat, inner, args, kwargs)
             coalesce.tell(seat)
             runtime.wait(gate, Wait(seat, None, seat), site)
             if coalesce.again(seat, now()):
@@ -49,18 +61,13 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
 def _fly(coalesce: Coalesce, seat: Seat, inner: Step, args: Arguments, kwargs: Keywords) -> Any:
     """Make the attempt, and tell those who wait how it ended."""
     flight, seat.flight = seat.flight, GONE
-    token = inside.set((*inside.get(), flight.mark))
     try:
         result = inner(args, kwargs)
     except Exception as error:
         coalesce.land(flight, None, error)
         raise
-    except BaseException:
-        coalesce.lose(flight)
-        raise
     else:
         coalesce.land(flight, result, None)
         return result
     finally:
-        inside.reset(token)
         del flight  # no cycle from an exception's traceback through this frame

@@ -63,7 +63,8 @@ class Threads:
             signal.acquire()
 
             def wake() -> bool:
-                signal.release()
+                if signal.locked():  # who was interrupted while waking others does it once more
+                    signal.release()
                 return True
 
             ticket.wake = wake

@@ -26,6 +26,7 @@ from holdfast import _validate
 from holdfast.deadline import ambient
 from holdfast.errors import DeadlineExceeded, DeadlineTooShortError
 from holdfast.shapes import Arguments, Keywords, Site, Ticket
+from holdfast.strategies.aside import on_a_fresh_stack
 from holdfast.strategies.identity import Identity
 
 if TYPE_CHECKING:
@@ -145,21 +146,28 @@ class Coalesce(Identity):
             ) from None
         return (scope, *args[:skip], key)
 
-    def board(self, key: Hashable) -> tuple[Seat | None, bool]:
-        """Return a seat, and whether it is the first in its flight.
+    def flight(self, key: Hashable) -> Flight:
+        """Return a flight for whoever may turn out to be the first.
+
+        It is made apart from `board`, so that the caller can lose it whatever interrupts it there.
+        """
+        return Flight(key, ambient.get()[0])
+
+    def board(self, key: Hashable, made: Flight | None = None) -> tuple[Seat | None, bool]:
+        """Return a seat, and whether it is the first in its flight, which is ``made`` then.
 
         No seat for a call that is part of that flight itself: it would wait for its own end.
         """
-        due = ambient.get()[0]
-        seat, made = Seat(due), Flight(key, due)
+        made = self.flight(key) if made is None else made
+        seat = Seat(made.due)
         marks = inside.get()
         with self._lock:
             flight = self._flights.setdefault(key, made)
-            if flight.mark in marks:
+            leads = flight is made
+            if flight.mark in marks and not leads:
                 return None, False
             seat.flight = flight
             flight.seats[seat] = None
-            leads = flight is made
             self.led += leads
             self.shared += not leads
         return seat, leads
@@ -179,27 +187,28 @@ class Coalesce(Identity):
         self._end(flight, None)
 
     def _end(self, flight: Flight, outcome: Outcome | None) -> None:
-        with self._lock:
-            if flight.ended:
-                return
-            flight.ended = True
-            seats = list(flight.seats)
-            flight.seats.clear()
-            self._close_locked(flight)
-            if outcome is None:
-                flight.lost = True
-            elif seats:
-                flight.outcome = outcome
-            for seat in seats:
-                seat.granted = True
+        with self._lock:  # each step can be made again, if an interruption comes before the last
+            if self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
+            if not flight.ended:
+                if outcome is None:
+                    flight.lost = True
+                elif flight.seats:
+                    flight.outcome = outcome
+                for seat in flight.seats:
+                    seat.granted = True
+                flight.ended = True
         flight.task = flight.cancel = None
-        for seat in seats:
-            seat.wake()  # where its event loop is closed nobody waits for it any more
+        if flight.seats:
+            try:
+                self._wake(flight)
+            except RecursionError:
+                on_a_fresh_stack(self._wake, (flight,))
 
-    def _close_locked(self, flight: Flight) -> None:
-        """Let nobody board any more."""
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
+    def _wake(self, flight: Flight) -> None:
+        for seat in list(flight.seats):
+            seat.wake()  # where its event loop is closed nobody waits for it any more
+            flight.seats.pop(seat, None)
 
     def again(self, seat: Seat, now: float) -> bool:
         """Return whether a caller must take another flight: this one's end was not its business."""
@@ -222,8 +231,8 @@ class Coalesce(Identity):
             known = flight.seats.pop(seat, self) is None
             seat.last = known and not flight.seats
             cancel = flight.cancel if seat.last else None
-            if seat.last:
-                self._close_locked(flight)
+            if seat.last and self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
         if cancel is not None:
             cancel()
 

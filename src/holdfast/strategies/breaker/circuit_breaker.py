@@ -242,11 +242,16 @@ class CircuitBreaker(Guard):
         A rejection by a strategy further in is no outcome, unless `on` names its class: the
         function never ran.
         """
-        rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
-        if rejected or self._ignore.matches(error):
+        try:
+            rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
+            neutral = rejected or self._ignore.matches(error)
+            failed = not neutral and self._on.matches(error, broken=True)
+        except RecursionError:  # no stack is left to ask
+            self.abandoned(permit, now)
+            raise
+        if neutral:
             self.abandoned(permit, now)
         else:
-            failed = self._on.matches(error, broken=True)
             self._settle(permit, now, error, failed=failed)
 
     def abandoned(self, permit: Any, _now: float, /) -> None:

@@ -151,10 +151,12 @@ class Keyed(Identity):
             if permit is not entry.child.resting:
                 entry.child.succeeded(permit, now, result)
         finally:
-            if entry.failing:
-                self._keys.recovered(entry, now)
-            if probe is not None:
-                self._probed(probe, now, result)
+            try:
+                if entry.failing:
+                    self._keys.recovered(entry, now)
+            finally:
+                if probe is not None:
+                    self._probed(probe, now, result)
 
     def failed(self, held: Any, now: float, error: Exception, /) -> None:
         """Tell the key's strategy, and the parent where the call was its probe."""
@@ -162,11 +164,18 @@ class Keyed(Identity):
         try:
             entry.child.failed(permit, now, error)
         finally:
-            reason = self._keys.troubled(entry, now)
-            parent = self._parent
-            if parent is not None and probe is not None:
-                parent.failed(probe, now, error)
-            elif parent is not None and reason is not None and parent.state in PASSING:
+            parent, reason = self._parent, None
+            try:
+                reason = self._keys.troubled(entry, now)
+            finally:
+                if parent is not None and probe is not None:
+                    parent.failed(probe, now, error)
+            if (
+                parent is not None
+                and probe is None
+                and reason is not None
+                and parent.state in PASSING
+            ):
                 parent.trip(reason, now=now)
 
     def abandoned(self, held: Any, now: float, /) -> None:
@@ -180,9 +189,12 @@ class Keyed(Identity):
     def expired(self, held: Any, now: float, /) -> Any:
         """Ask the key's strategy what to do about a wait that was too long."""
         entry, permit, probe = waited(held)
-        error = entry.child.expired(permit, now)
-        if error is not None:
-            self._give_back(probe, now)
+        error: Any = True  # until it has said otherwise
+        try:
+            error = entry.child.expired(permit, now)
+        finally:
+            if error is not None:
+                self._give_back(probe, now)
         return error
 
     def _ask(self, entry: Entry, now: float, args: Arguments, kwargs: Keywords, site: Site) -> Any:

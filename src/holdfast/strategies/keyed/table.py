@@ -17,6 +17,10 @@ takes a bounded number of steps, whatever the number of keys.
 
 Nothing here is locked: the lock of `Keyed` guards the lines.  An entry without a line is not in the
 table: it has been dropped, though calls may still be inside, or it is the overflow.
+
+An interruption (Ctrl-C, a signal handler that raises) may come between any two steps.  So an entry
+takes its place in line before it is in the table, and leaves the table before the line: one that stands
+in line only is dropped like any other when its turn comes, and nothing is in the table for ever.
 """
 
 from __future__ import annotations
@@ -104,27 +108,34 @@ class Line:
 class Table:
     """The entries by their keys, and the two lines."""
 
-    __slots__ = ("calm", "entries", "kept", "limit", "reserved")
+    __slots__ = ("calm", "entries", "kept", "limit", "promises")
 
     def __init__(self, limit: int) -> None:
         self.limit: int = limit
         self.entries: dict[Hashable, Entry] | Shards = {} if limit < MANY else Shards()
         self.calm: Line = Line()
         self.kept: Line = Line()
-        self.reserved: int = 0
-        """Places that are promised to keys whose strategies are being made."""
+        self.promises: set[object] = set()
+        """One for each place that is promised to a key whose strategy is being made."""
 
-    def reserve(self) -> bool:
+    @property
+    def reserved(self) -> int:
+        """How many places are promised."""
+        return len(self.promises)
+
+    def reserve(self, promise: object) -> bool:
         """Promise a place, if there is one free."""
-        free = len(self.entries) + self.reserved < self.limit
-        self.reserved += free
+        free = len(self.entries) + len(self.promises) < self.limit
+        if free:
+            self.promises.add(promise)
         return free
 
     def settle(self, entry: Entry, line: Line, now: float) -> Entry:
         """Let an entry in; return the one that is there, if somebody was faster."""
+        line.join(entry, now)
         there = self.entries.setdefault(entry.key, entry)
-        if there is entry:
-            line.join(entry, now)
+        if there is not entry:
+            line.leave(entry)
         return there
 
     def oldest(self, before: float | None = None) -> Entry | None:
@@ -142,6 +153,7 @@ class Table:
         """Let an entry go, if nobody has used it since ``used``."""
         if entry.line is None or entry.used != used:
             return False
-        del self.entries[entry.key]
+        if self.entries.get(entry.key) is entry:
+            del self.entries[entry.key]
         entry.line.leave(entry)
         return True
