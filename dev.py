@@ -119,6 +119,11 @@ def scenarios(args: list[str]) -> int:
     return bench(["scenarios", *args])
 
 
+def torture(args: list[str]) -> int:
+    """Calls that end at the worst moment: at every depth, collection, interruption (1 min)."""
+    return Environment(".venv", "dev").ready().run(["python", "-m", "tests.races.torment", *args])
+
+
 def plots(args: list[str]) -> int:
     """Play again, and draw, what the documentation shows of the simulator (about 3 minutes)."""
     return Environment(".venv", "dev").ready().run(["python", "-m", "tools.plots", *args])
@@ -143,7 +148,7 @@ def clean(args: list[str]) -> int:
 
 
 COMMANDS = (
-    demo, test, check, pytest, cover, matrix, bench, scenarios, plots, docs,
+    demo, test, check, pytest, cover, matrix, torture, bench, scenarios, plots, docs,
     fmt, fix, lock, clean,
 )  # fmt: skip
 
