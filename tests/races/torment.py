@@ -289,7 +289,7 @@ def interrupt() -> None:
 
 
 def interrupted(kind: str, place: int) -> bool | None:
-    """Interrupt a successful call at a point; return whether that lost something, None beyond its end."""
+    """Interrupt a call at a point; return whether something is lost, None beyond its end."""
     pipeline = Pipeline("p", *KINDS[kind]())
     call = pipeline(lambda: 1)
     call()

@@ -31,7 +31,7 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
             token = inside.set((*inside.get(), flight.mark))
             try:
                 seat, leads = coalesce.board(key, flight)
-                if leads:
+                if leads and seat is not None:
                     return _fly(coalesce, seat, inner, args, kwargs)
             except BaseException:
                 coalesce.lose(

@@ -40,6 +40,6 @@ class Aside(list[Any]):
     inside: Callable[[], bool]
     """Whether this very thread is inside of a section."""
 
-    def __init__(self, lock: RLock) -> None:  # type: ignore[valid-type]
+    def __init__(self, lock: RLock) -> None:
         super().__init__()
         self.inside = lock._is_owned  # type: ignore[attr-defined] # noqa: SLF001 - as in Condition

@@ -193,17 +193,18 @@ class Bulkhead(Guard):
     def _settle(self) -> None:
         """Hand free permits to the queue, after the debt is paid.  Wakes outside the lock."""
         while True:
-            with self._lock:
-                ticket = self._grant_locked()
-            if ticket is None:
-                if self._aside:
-                    continue
-                return
+            ticket: Ticket | None = None
             try:
-                self._wake(ticket)
-            except RecursionError:
-                on_a_fresh_stack(self._wake, (ticket,))
-                raise
+                with self._lock:
+                    ticket = self._grant_locked()
+                if ticket is not None:
+                    self._wake(ticket)
+                    ticket = None
+                elif not self._aside:
+                    return
+            finally:
+                if ticket is not None:  # no stack is left, or an interruption came
+                    on_a_fresh_stack(self._wake, (ticket,))
 
     def _wake(self, ticket: Ticket) -> None:
         if not ticket.wake():  # its event loop is closed; it will never come for its permit

@@ -139,17 +139,18 @@ class Crowd(Guard):
     def _settle(self, now: float) -> None:
         """Let in who waits, as many as there is room for.  Wakes outside the lock."""
         while True:
-            with self._lock:
-                permit = self._grant_locked(now)
-            if permit is None:
-                if self._aside:
-                    continue
-                return
+            permit: Permit | None = None
             try:
-                self._wake(permit)
-            except RecursionError:
-                on_a_fresh_stack(self._wake, (permit,))
-                raise
+                with self._lock:
+                    permit = self._grant_locked(now)
+                if permit is not None:
+                    self._wake(permit)
+                    permit = None
+                elif not self._aside:
+                    return
+            finally:
+                if permit is not None:  # no stack is left, or an interruption came
+                    on_a_fresh_stack(self._wake, (permit,))
 
     def _wake(self, permit: Permit) -> None:
         if not permit.wake():  # its event loop is closed; it will never come for its permit

@@ -224,20 +224,21 @@ class LoadShedder(Guard):
     def _settle(self, now: float) -> None:
         """Let in whose turn it is, passing over those whose loop is closed; wakes without the lock."""
         while True:
-            with self._lock:
-                while self._aside:
-                    self._gone_locked(self._aside[0], now)
-                    del self._aside[0]  # only now: there may be no stack for what was to be done
-                place = self._all.next(now)
-            if place is None:
-                if self._aside:
-                    continue
-                return
+            place: Place | None = None
             try:
-                self._wake(place, now)
-            except RecursionError:
-                on_a_fresh_stack(self._wake, (place, now))
-                raise
+                with self._lock:
+                    while self._aside:
+                        self._gone_locked(self._aside[0], now)
+                        del self._aside[0]  # only now: there may have been no stack for it
+                    place = self._all.next(now)
+                if place is not None:
+                    self._wake(place, now)
+                    place = None
+                elif not self._aside:
+                    return
+            finally:
+                if place is not None:  # no stack is left, or an interruption came
+                    on_a_fresh_stack(self._wake, (place, now))
 
     def _wake(self, place: Place, now: float) -> None:
         place.over = not place.granted

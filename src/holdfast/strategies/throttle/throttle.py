@@ -20,6 +20,7 @@ everything is sent again after about three windows: what is sent grows with what
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
@@ -33,6 +34,8 @@ from holdfast.strategies.throttle.accepts import Accepts, Bucket
 
 if TYPE_CHECKING:
     from random import Random
+
+Settle = Callable[[Bucket, float], None]
 
 
 class Throttle(Guard):
@@ -128,7 +131,7 @@ class Throttle(Guard):
             with self._lock:
                 self._accepts.accept(permit, now)
             return
-        settle = self._accepts.forget  # if that raises
+        settle: Settle = self._accepts.forget  # if that raises
         try:
             refused = False
             if self._on.on_results and result is not NO_RESULT:
@@ -145,7 +148,7 @@ class Throttle(Guard):
         A rejection by a strategy further in is neither, unless `on` names its class: the dependency
         was not asked.
         """
-        settle = self._accepts.forget
+        settle: Settle = self._accepts.forget
         try:
             rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
             if not rejected and not self._ignore.matches(error):
