@@ -25,6 +25,9 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any
 
+from holdfast.shapes import Ticket
+from holdfast.strategies.identity import Guard
+
 on_a_fresh_stack = start_new_thread
 """Call a function with a tuple of arguments in a thread of its own; for when a `RecursionError` came."""
 
@@ -43,3 +46,61 @@ class Aside(list[Any]):
     def __init__(self, lock: RLock) -> None:
         super().__init__()
         self.inside = lock._is_owned  # type: ignore[attr-defined] # noqa: SLF001 - as in Condition
+
+
+class Queueing(Guard):
+    """A gate with a queue: what is given back, put aside, settled and woken by the rules above."""
+
+    __slots__ = ("_aside", "_contended", "_lock")
+    _contended: bool
+    """Whether anybody has to look: somebody queues, or something was put aside."""
+
+    def _nobody_inside(self) -> None:
+        self._lock = RLock()
+        self._aside = Aside(self._lock)
+        self._contended = False
+
+    def _look(self, now: float) -> None:
+        """Settle now, or leave it to whoever can."""
+        if self._aside.inside():
+            self._aside.append(None)
+            self._contended = True
+            return
+        try:
+            self._settle(now)
+        except RecursionError:
+            on_a_fresh_stack(self._settle, (now,))
+
+    def _settle(self, now: float) -> None:
+        """Take back what was put aside, and let in who waits.  Wakes outside the lock."""
+        while True:
+            ticket: Any = None
+            try:
+                with self._lock:
+                    while self._aside:
+                        if self._aside[0] is not None:
+                            self._take_back_locked(self._aside[0], now)
+                        del self._aside[0]  # only now: there may have been no stack for it
+                    ticket = self._grant_locked(now)
+                if ticket is not None:
+                    self._wake(ticket, now)
+                    ticket = None
+                elif not self._aside:
+                    return
+            finally:
+                if ticket is not None:  # no stack is left, or an interruption came
+                    on_a_fresh_stack(self._wake, (ticket, now))
+
+    def _wake(self, ticket: Any, now: float) -> None:
+        if not ticket.wake() and ticket.granted:  # its event loop is closed: it will never come
+            with self._lock:
+                self._take_back_locked(ticket, now)
+                ticket.granted = False
+
+    def _take_back_locked(self, ticket: Any, now: float) -> None:
+        """Let a caller be gone: out of the queue, or with a permit that nobody uses any more."""
+        raise NotImplementedError
+
+    def _grant_locked(self, now: float) -> Ticket | None:
+        """Return who is to be woken next: let in, or out of the queue for good."""
+        raise NotImplementedError

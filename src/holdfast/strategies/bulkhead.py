@@ -12,26 +12,26 @@ newcomers queue behind them: first come, first served, threads and event loops a
 Invariants: permits out + free - debt = size.  `debt` counts permits that must vanish when they come
 back: after the size was reduced, or when an abandoned worker thread holds on to its caller's permit
 (`hold`), which can make `in_flight` exceed the size for a while; nobody enters until it is below.
+
+One file because permits, queue and debt are one invariant under one lock.
 """
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
-from holdfast.strategies.aside import Aside, on_a_fresh_stack
-from holdfast.strategies.identity import Guard
+from holdfast.strategies.aside import Queueing
 
 PERMIT = object()
 ONE = (PERMIT,)
 """``free += ONE`` gives it back: a list grows atomically so, too, and no call needs stack for it."""
 
 
-class Bulkhead(Guard):
+class Bulkhead(Queueing):
     """At most ``size`` calls in flight; up to ``queue`` more wait in arrival order.
 
     An identity: share one instance between pipelines to share the compartment.  Thread- and
@@ -49,10 +49,7 @@ class Bulkhead(Guard):
         BulkheadFullError: (on calls) with no permit and a full queue, or after ``max_wait``.
     """
 
-    __slots__ = (
-        "_aside", "_contended", "_debt", "_free", "_held", "_lock", "_queue", "_size", "max_wait",
-        "queue",
-    )  # fmt: skip
+    __slots__ = ("_debt", "_free", "_held", "_queue", "_size", "max_wait", "queue")
     kind = "bulkhead"
     detected: int
     enforced: int
@@ -79,13 +76,11 @@ class Bulkhead(Guard):
 
         (A bare ``os.fork()`` inside a protected call gives its permit back in the child too.)
         """
-        self._lock = threading.RLock()
-        self._aside = Aside(self._lock)
+        self._nobody_inside()
         self._free = [PERMIT] * self._size
         self._queue: dict[Ticket, None] = {}  # ordered, and O(1) to leave from the middle
         self._debt = 0
         self._held = 0
-        self._contended = False
 
     # -- the gate ------------------------------------------------------------------------------
 
@@ -102,7 +97,7 @@ class Bulkhead(Guard):
         with self._lock:
             answer = self._enter_locked(waits=waits)
         if self._aside:
-            self._look()
+            self._look(0.0)
         if type(answer) is str:
             answer = self._refused(self._refusal(answer), now, site, PERMIT)
             self._overdraw()
@@ -113,14 +108,14 @@ class Bulkhead(Guard):
         free = self._free
         free += ONE
         if self._contended:
-            self._look()
+            self._look(0.0)
 
     def failed(self, _permit: Any, _now: float, _error: Exception, /) -> None:
         """Give the permit back; in one frame, see `aside`."""
         free = self._free
         free += ONE
         if self._contended:
-            self._look()
+            self._look(0.0)
 
     def abandoned(self, permit: Any, _now: float, /) -> None:
         """Give the permit back, or leave the queue."""
@@ -131,7 +126,7 @@ class Bulkhead(Guard):
             free = self._free
             free += ONE
         if self._contended:
-            self._look()
+            self._look(0.0)
 
     def expired(self, permit: Any, now: float, /) -> BulkheadFullError | None:
         """Leave the queue after a wait that was too long; None if granted meanwhile.
@@ -146,7 +141,7 @@ class Bulkhead(Guard):
             self._debt += passes
             self._note_locked()
         if self._aside:
-            self._look()
+            self._look(0.0)
         self.detected += 1
         error = self._refusal(f"no permit came free in time; {self._size} are in flight")
         if passes:
@@ -179,52 +174,14 @@ class Bulkhead(Guard):
             return permit
         return Wait(ticket, self.max_wait, ticket)
 
-    def _look(self) -> None:
-        """Settle now, or leave it to whoever can."""
-        if self._aside.inside():
-            self._aside.append(None)
-            self._contended = True
-            return
-        try:
-            self._settle()
-        except RecursionError:
-            on_a_fresh_stack(self._settle, ())
-
-    def _settle(self) -> None:
-        """Hand free permits to the queue, after the debt is paid.  Wakes outside the lock."""
-        while True:
-            ticket: Ticket | None = None
-            try:
-                with self._lock:
-                    ticket = self._grant_locked()
-                if ticket is not None:
-                    self._wake(ticket)
-                    ticket = None
-                elif not self._aside:
-                    return
-            finally:
-                if ticket is not None:  # no stack is left, or an interruption came
-                    on_a_fresh_stack(self._wake, (ticket,))
-
-    def _wake(self, ticket: Ticket) -> None:
-        if not ticket.wake():  # its event loop is closed; it will never come for its permit
-            with self._lock:
-                self._take_back_locked(ticket)
-
-    def _take_back_locked(self, ticket: Ticket | None) -> None:
-        """Let a caller be gone: out of the queue, or with a permit that it never came for."""
-        if ticket is None:
-            return
+    def _take_back_locked(self, ticket: Ticket, _now: float) -> None:
         if ticket.granted:
             ticket.granted = False  # so it comes back only once
             self._free.append(PERMIT)
         else:
             self._queue.pop(ticket, None)
 
-    def _grant_locked(self) -> Ticket | None:
-        while self._aside:
-            self._take_back_locked(self._aside[0])
-            del self._aside[0]  # only now: there may be no stack for what was to be done
+    def _grant_locked(self, _now: float) -> Ticket | None:
         self._pay_locked()
         self._note_locked()  # first: there may be no stack for it after the grant
         if not self._queue or self._debt > 0:
@@ -282,7 +239,7 @@ class Bulkhead(Guard):
             self._take_locked()
             self._note_locked()
         if self._contended:
-            self._look()
+            self._look(0.0)
 
     def release(self) -> None:
         """End a `hold`: the worker has ended after all."""
@@ -291,7 +248,7 @@ class Bulkhead(Guard):
             self._give_locked()
             self._note_locked()
         if self._contended:
-            self._look()
+            self._look(0.0)
 
     def check_room(self, site: Site) -> None:
         """Refuse a further attempt while abandoned workers have overdrawn the compartment."""
@@ -316,7 +273,7 @@ class Bulkhead(Guard):
                 self._give_locked()
             self._note_locked()
         if self._contended:
-            self._look()
+            self._look(0.0)
 
     def _in_flight_locked(self) -> int:
         return max(0, self._size - len(self._free) + self._debt)

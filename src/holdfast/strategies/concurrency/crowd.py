@@ -15,26 +15,24 @@ What is given back in the middle of a section of its own thread is put aside: se
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from holdfast.criticality import CLASSES
 from holdfast.errors import ConcurrencyLimitedError
 from holdfast.shapes import Wait
-from holdfast.strategies.aside import Aside, on_a_fresh_stack
+from holdfast.strategies.aside import Queueing
 from holdfast.strategies.concurrency.partitions import Partitions, Party, Permit, admitted
 from holdfast.strategies.concurrency.waiting import Waiting
-from holdfast.strategies.identity import Guard
 
 SHEDDABLE = 0.75
 """The part of the limit that sheddable calls may fill."""
 
 
-class Crowd(Guard):
+class Crowd(Queueing):
     """A gate with a limit that moves; what finds the limit is its subclass."""
 
     __slots__ = (
-        "_aside", "_contended", "_inside", "_judges", "_limit", "_lock", "_open", "_partitions",
+        "_inside", "_judges", "_limit", "_open", "_partitions",
         "_rest_until", "_slow", "_waiting", "max_wait", "queue", "reserve",
     )  # fmt: skip
     queue: int
@@ -46,11 +44,9 @@ class Crowd(Guard):
     _partitions: Partitions | None
 
     def _empty(self, limit: float) -> None:
-        self._lock = threading.RLock()
-        self._aside = Aside(self._lock)
+        self._nobody_inside()
         self._inside: list[None] = []
         self._waiting = Waiting()
-        self._contended = False
         self._rest_until = 0.0
         if self._partitions is not None:
             self._partitions.clear()
@@ -125,43 +121,7 @@ class Crowd(Guard):
 
     # -- those who wait ------------------------------------------------------------------------
 
-    def _look(self, now: float) -> None:
-        """Settle now, or leave it to whoever can."""
-        if self._aside.inside():
-            self._aside.append(None)
-            self._contended = True
-            return
-        try:
-            self._settle(now)
-        except RecursionError:
-            on_a_fresh_stack(self._settle, (now,))
-
-    def _settle(self, now: float) -> None:
-        """Let in who waits, as many as there is room for.  Wakes outside the lock."""
-        while True:
-            permit: Permit | None = None
-            try:
-                with self._lock:
-                    permit = self._grant_locked(now)
-                if permit is not None:
-                    self._wake(permit)
-                    permit = None
-                elif not self._aside:
-                    return
-            finally:
-                if permit is not None:  # no stack is left, or an interruption came
-                    on_a_fresh_stack(self._wake, (permit,))
-
-    def _wake(self, permit: Permit) -> None:
-        if not permit.wake():  # its event loop is closed; it will never come for its permit
-            with self._lock:
-                self._take_back_locked(permit)
-                permit.granted = False
-
-    def _take_back_locked(self, permit: Permit | None) -> None:
-        """Let a caller be gone: out of the queue, or with a permit that nobody uses any more."""
-        if permit is None:
-            return
+    def _take_back_locked(self, permit: Permit, _now: float) -> None:
         if not permit.granted:
             self._waiting.leave(permit)
         elif not permit.over:
@@ -170,9 +130,6 @@ class Crowd(Guard):
 
     def _grant_locked(self, now: float) -> Permit | None:
         """Let in the next for whom there is room, and count the latency from now on."""
-        while self._aside:
-            self._take_back_locked(self._aside[0])
-            del self._aside[0]  # only now: there may be no stack for what was to be done
         self._note_locked()  # first: there may be no stack for it after the grant
         while True:
             before = len(self._inside)

@@ -23,6 +23,9 @@ wait then.
 
 How calls come in, and wait, without a lock in the common case: `holdfast.strategies.concurrency.crowd`.
 The lock guards the samples, too.  Events are told, and the user's functions called, outside of it.
+
+One file because it is the gate alone: who is inside and who waits is in `crowd`, the rest in
+algorithms of their own.
 """
 
 from __future__ import annotations
@@ -258,7 +261,7 @@ class ConcurrencyLimiter(Crowd):
         try:
             with self._lock:
                 if special:
-                    self._take_back_locked(permit)
+                    self._take_back_locked(permit, now)
                 took = now - (permit.started if special else permit)
                 if lost is not None and (lost or not special or permit.sample):
                     found = self._sample(now, took, min(in_flight, int(limit) or 1), lost)

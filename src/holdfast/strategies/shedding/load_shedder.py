@@ -14,11 +14,12 @@ and nobody gets an answer in time.  Three rules decide, each by what it costs th
   WeChat Microservices", SoCC 2018).
 
 All of it happens under one lock, in O(1) per call; callers are woken outside of it.
+
+One file because it is the gate alone: decisions, room and times are in files of their own.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,7 @@ from holdfast.criticality import CLASSES, RANKS, current_priority, rank_of
 from holdfast.deadline import ambient
 from holdfast.errors import DeadlineTooShortError, RejectedError, ThrottledError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Wait
-from holdfast.strategies.aside import Aside, on_a_fresh_stack
-from holdfast.strategies.identity import Guard
+from holdfast.strategies.aside import Queueing
 from holdfast.strategies.queues import Place
 from holdfast.strategies.shedding.admission import FULL, IN, LATE, QUEUED, Admission
 from holdfast.strategies.shedding.room import Room
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from holdfast.strategies.concurrency import Algorithm
 
 
-class LoadShedder(Guard):
+class LoadShedder(Queueing):
     """Serve ``size`` calls at a time, let others wait briefly, and refuse what would be too late.
 
     An identity: one instance for one server's capacity, shared by all that use it up.  Thread- and
@@ -69,7 +69,7 @@ class LoadShedder(Guard):
         DeadlineTooShortError: (on calls) if what is left of the deadline is shorter than expected.
     """
 
-    __slots__ = ("_all", "_aside", "_lock", "_room", "_times", "priority", "shed")
+    __slots__ = ("_all", "_room", "_times", "priority", "shed")
     kind = "load shedder"
     timed = True
 
@@ -102,8 +102,7 @@ class LoadShedder(Guard):
 
     def _after_fork(self) -> None:
         """Start afresh: whoever is inside, or waits, lives in the parent process."""
-        self._lock = threading.RLock()
-        self._aside = Aside(self._lock)
+        self._nobody_inside()
         self._all.clear()
 
     # -- the gate ------------------------------------------------------------------------------
@@ -211,51 +210,19 @@ class LoadShedder(Guard):
         if room.limit != before:
             self._tell("LimitChanged", at=now, before=float(before), after=float(room.limit))
 
-    def _look(self, now: float) -> None:
-        """Settle now, or leave it to whoever can."""
-        if self._aside.inside():
-            self._aside.append(None)
-            return
-        try:
-            self._settle(now)
-        except RecursionError:
-            on_a_fresh_stack(self._settle, (now,))
-
-    def _settle(self, now: float) -> None:
-        """Let in whose turn it is, passing over those whose loop is closed; wakes without the lock."""
-        while True:
-            place: Place | None = None
-            try:
-                with self._lock:
-                    while self._aside:
-                        self._gone_locked(self._aside[0], now)
-                        del self._aside[0]  # only now: there may have been no stack for it
-                    place = self._all.next(now)
-                if place is not None:
-                    self._wake(place, now)
-                    place = None
-                elif not self._aside:
-                    return
-            finally:
-                if place is not None:  # no stack is left, or an interruption came
-                    on_a_fresh_stack(self._wake, (place, now))
-
-    def _wake(self, place: Place, now: float) -> None:
-        place.over = not place.granted
-        if not place.wake() and place.granted:  # its event loop is closed
-            with self._lock:
-                self._gone_locked(place, now)
-
-    def _gone_locked(self, place: Place | None, now: float) -> None:
-        """Let a caller be gone: out of the queue, or from inside."""
-        if place is None:
-            return
+    def _take_back_locked(self, place: Place, now: float) -> None:
         if place.granted:
             place.granted = False  # so it gives its place back only once
             self._room.in_flight -= 1
             self._times.ended(place, now, whole=False)
         else:
             self._all.queue.leave(place)
+
+    def _grant_locked(self, now: float) -> Place | None:
+        place = self._all.next(now)
+        if place is not None:
+            place.over = not place.granted
+        return place
 
     # -- refusals ------------------------------------------------------------------------------
 
