@@ -14,6 +14,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from holdfast.deadline import ambient
 from holdfast.shapes import Arguments, Keywords, Site, Wait
 from holdfast.strategies.coalesce import Coalesce, Flight, Seat, inside
 
@@ -32,7 +33,7 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
     async def step(args: Arguments, kwargs: Keywords) -> Any:
         key = coalesce.key_of(scope, args, kwargs, skip)
         while True:
-            flight = coalesce.flight(key)
+            flight = Flight(key, ambient.get()[0])
             try:
                 seat, leads = coalesce.board(key, flight)
                 if leads:

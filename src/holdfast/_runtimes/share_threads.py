@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from holdfast.deadline import ambient
 from holdfast.shapes import Arguments, Keywords, Site, Wait
-from holdfast.strategies.coalesce import GONE, Coalesce, Seat, inside
+from holdfast.strategies.coalesce import GONE, Coalesce, Flight, Seat, inside
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingRuntime as Runtime
@@ -26,7 +27,7 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
     def step(args: Arguments, kwargs: Keywords) -> Any:
         key = coalesce.key_of(scope, args, kwargs, skip)
         while True:
-            flight = coalesce.flight(key)
+            flight = Flight(key, ambient.get()[0])
             # before it can be boarded: a signal handler must not wait for its own thread's flight
             token = inside.set((*inside.get(), flight.mark))
             try:

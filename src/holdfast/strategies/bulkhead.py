@@ -105,8 +105,7 @@ class Bulkhead(Queueing):
 
     def succeeded(self, _permit: Any, _now: float, _result: Any, /) -> None:
         """Give the permit back."""
-        free = self._free
-        free += ONE
+        self._free.append(PERMIT)
         if self._contended:
             self._look(0.0)
 

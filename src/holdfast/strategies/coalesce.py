@@ -146,19 +146,13 @@ class Coalesce(Identity):
             ) from None
         return (scope, *args[:skip], key)
 
-    def flight(self, key: Hashable) -> Flight:
-        """Return a flight for whoever may turn out to be the first.
-
-        It is made apart from `board`, so that the caller can lose it whatever interrupts it there.
-        """
-        return Flight(key, ambient.get()[0])
-
     def board(self, key: Hashable, made: Flight | None = None) -> tuple[Seat | None, bool]:
         """Return a seat, and whether it is the first in its flight, which is ``made`` then.
 
         No seat for a call that is part of that flight itself: it would wait for its own end.
         """
-        made = self.flight(key) if made is None else made
+        if made is None:  # the runtimes bring theirs, to lose it whatever interrupts them in here
+            made = Flight(key, ambient.get()[0])
         seat = Seat(made.due)
         marks = inside.get()
         with self._lock:
