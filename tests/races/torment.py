@@ -19,6 +19,7 @@ from holdfast import (
     Bulkhead,
     CircuitBreaker,
     Coalesce,
+    ConcurrencyLimitedError,
     ConcurrencyLimiter,
     Fallback,
     Hedge,
@@ -119,10 +120,17 @@ def exhausted(kind: str, frames: int) -> list[str]:
             walk("root")
 
     for padding in range(3):
-        with suppress(RecursionError):
+        with suppress(RecursionError, ConcurrencyLimitedError):  # a limiter may want a rest
             enter(padding)
     answers: list[Any] = []
-    thread = threading.Thread(target=lambda: answers.append(load("root")), daemon=True)
+
+    def ask() -> None:
+        try:
+            answers.append(load("root"))
+        except ConcurrencyLimitedError as error:
+            answers.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(5.0)
     hung = [] if answers else ["no answer afterwards"]
@@ -146,13 +154,15 @@ async def exhausted_async(kind: str, frames: int) -> list[str]:
         await (enter(padding - 1) if padding else walk("root"))
 
     for padding in range(3):
-        with suppress(RecursionError):
+        with suppress(RecursionError, ConcurrencyLimitedError):
             await enter(padding)
     found = left(pipeline)
     try:
         await asyncio.sleep(1.0)
         async with asyncio.timeout(1.0):
             await load("root")
+    except ConcurrencyLimitedError:
+        pass
     except (asyncio.CancelledError, TimeoutError, RejectedError) as error:
         found.append(f"afterwards {type(error).__name__}")
     return found
