@@ -135,6 +135,11 @@ def scenarios(args: list[str]) -> int:
     return bench(["scenarios", *args])
 
 
+def torture(args: list[str]) -> int:
+    """Calls that end at the worst moment: at every depth, collection, interruption (1 min)."""
+    return Environment(".venv", "dev").ready().run(["python", "-m", "tests.races.torment", *args])
+
+
 def plots(args: list[str]) -> int:
     """Play again, and draw, what the documentation shows of the simulator (about 3 minutes)."""
     return Environment(".venv", "dev").ready().run(["python", "-m", "tools.plots", *args])
@@ -159,7 +164,7 @@ def clean(args: list[str]) -> int:
 
 
 COMMANDS = (
-    demo, test, check, pytest, cover, matrix, boots, bench, scenarios, clients, plots, docs,
+    demo, test, check, pytest, cover, matrix, boots, bench, scenarios, clients, plots, docs, torture,
     fmt, fix, lock, clean,
 )  # fmt: skip
 

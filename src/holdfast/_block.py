@@ -45,21 +45,23 @@ class Block:
         """Give everything back, the innermost first."""
         while self.tokens:
             restore(self.tokens.pop())
-        self._settle(error, now)
-
-    def _settle(self, error: BaseException | None, now: float) -> None:
-        if not self.permits:
-            return
-        gate, permit = self.permits.pop()
-        try:
-            if error is None:
-                gate.succeeded(permit, now, NO_RESULT)
-            elif isinstance(error, Exception):
-                gate.failed(permit, now, error)
-            else:
-                gate.abandoned(permit, now)
-        finally:
-            self._settle(error, now)  # the others get theirs back, whatever this one raised
+        fault: BaseException | None = None
+        while self.permits:  # in one frame: leaving needs no deeper a stack than entering did
+            gate, permit = self.permits.pop()
+            try:
+                if error is None:
+                    gate.succeeded(permit, now, NO_RESULT)
+                elif isinstance(error, Exception):
+                    gate.failed(permit, now, error)
+                else:
+                    gate.abandoned(permit, now)
+            except BaseException as raised:  # noqa: BLE001 - raised when the others have got theirs
+                fault = raised
+        if fault is not None:
+            try:
+                raise fault
+            finally:
+                del fault  # no cycle from its traceback through this frame
 
 
 class Blocks:

@@ -40,7 +40,10 @@ class Ticket:
     def __init__(self) -> None:
         self.granted: bool = False
         self.over: bool = False
-        """Whether its wait is over without a grant; set before `wake` is called, as `granted` is."""
+        """Whether its wait is over without a grant; set before `wake` is called, as `granted` is.
+
+        Also that a grant was given back, by a caller who has left.
+        """
         self.wake: Callable[[], bool] = _nobody_waits_yet
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast._drivers.dressing import dressed
 from holdfast._drivers.watching import tell_completed
 from holdfast._world import world
-from holdfast.deadline import Ambient, ambient, restore
+from holdfast.deadline import Ambient, ambient
 from holdfast.errors import Misuse
 from holdfast.shapes import (
     Again,
@@ -143,7 +143,10 @@ def claimed(inner: Step, site: Site) -> Step:
         try:
             return await inner(args, kwargs)
         finally:
-            restore(token)
+            try:  # in place, not in a function: there may be no stack left for a call
+                ambient.reset(token)
+            except ValueError:  # a coroutine that is closed in another context
+                pass
 
     return step
 

@@ -21,7 +21,7 @@ from holdfast._runtimes.limits import (
 )
 from holdfast._runtimes.loop import running_loop
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
-from holdfast.deadline import Ambient, ambient, restore
+from holdfast.deadline import Ambient, ambient
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Ticket, Wait
 from holdfast.strategies.timeout import Timeout
@@ -109,7 +109,7 @@ class Asyncio:
             if timer is not None:
                 timer.cancel()
 
-    def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
+    def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:  # noqa: C901 - in one piece
         """Return a step that gives up on ``inner`` in time, and cancels it exactly once."""
         now, seconds, pipeline = self.now, timeout.seconds, site.pipeline
         wheels: Wheels = {}
@@ -117,7 +117,7 @@ class Asyncio:
 
         latest: Callable[[], Wheel | None] = lambda: None  # noqa: E731 - a reference to none yet
 
-        async def step(args: Arguments, kwargs: Keywords) -> Any:
+        async def step(args: Arguments, kwargs: Keywords) -> Any:  # noqa: C901 - in one piece
             nonlocal latest
             try:
                 loop = get_loop()
@@ -136,24 +136,31 @@ class Asyncio:
                 limit = outer if outer[0] <= at else Ambient(at, seconds, outer[2])
                 return await alone(inner, args, kwargs, site, now, limit, ours=limit is not outer)
             before = task.cancelling()
-            due[task] = at
-            if wheel.handle is None:
-                wheel.arm(at)
             token = ambient.set((at, seconds, outer[2]))  # type: ignore[arg-type] # see Ambient
+            due[task] = at
             try:
+                if wheel.handle is None:
+                    wheel.arm(at)
                 result = await inner(args, kwargs)
             except BaseException as error:
-                restore(token)
+                # first what nobody else can undo, and in place: there may be no stack for a call
                 fired = due.pop(task, None) is None and task.uncancel() <= before
                 task = None  # as above
+                try:
+                    ambient.reset(token)
+                except ValueError:  # it is closed, or goes on, in another context
+                    pass
                 if fired and isinstance(error, asyncio.CancelledError):
                     raise timed_out(pipeline, seconds, now()) from error
                 if isinstance(error, DeadlineExceeded) and error.at == at:
                     raise converted(pipeline, seconds) from error
                 raise
-            ambient.reset(token)
             if due.pop(task, None) is None:
                 task.uncancel()  # we did cancel it, but the function returned all the same
+            try:
+                ambient.reset(token)
+            except ValueError:  # it went on in another context, which has kept nothing of ours
+                pass
             return result
 
         return step

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from holdfast.deadline import ambient
 from holdfast.shapes import Arguments, Keywords, Site, Wait
-from holdfast.strategies.coalesce import GONE, Coalesce, Seat, inside, scope_of
+from holdfast.strategies.coalesce import GONE, Coalesce, Flight, Seat, inside, scope_of
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingRuntime as Runtime
@@ -27,11 +28,23 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
     def step(args: Arguments, kwargs: Keywords) -> Any:
         key = coalesce.key_of(scope, args, kwargs, skip)
         while True:
-            seat, leads = coalesce.board(key)
+            flight = Flight(key, ambient.get()[0])
+            # before it can be boarded: a signal handler must not wait for its own thread's flight
+            token = inside.set((*inside.get(), flight.mark))
+            try:
+                seat, leads = coalesce.board(key, flight)
+                if leads and seat is not None:
+                    return _fly(coalesce, seat, inner, args, kwargs)
+            except BaseException:
+                coalesce.lose(
+                    flight
+                )  # if it has not ended: whatever came, nobody shall wait for it
+                raise
+            finally:
+                inside.reset(token)
+                del flight  # no cycle from an exception's traceback through this frame
             if seat is None:
                 return inner(args, kwargs)
-            if leads:
-                return _fly(coalesce, seat, inner, args, kwargs)
             coalesce.tell(seat)
             runtime.wait(gate, Wait(seat, None, seat), site)
             if coalesce.again(seat, now()):
@@ -50,18 +63,13 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
 def _fly(coalesce: Coalesce, seat: Seat, inner: Step, args: Arguments, kwargs: Keywords) -> Any:
     """Make the attempt, and tell those who wait how it ended."""
     flight, seat.flight = seat.flight, GONE
-    token = inside.set((*inside.get(), flight.mark))
     try:
         result = inner(args, kwargs)
     except Exception as error:
         coalesce.land(flight, None, error)
         raise
-    except BaseException:
-        coalesce.lose(flight)
-        raise
     else:
         coalesce.land(flight, result, None)
         return result
     finally:
-        inside.reset(token)
         del flight  # no cycle from an exception's traceback through this frame

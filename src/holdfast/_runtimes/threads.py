@@ -22,7 +22,7 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.pool import WorkerPool, pool
-from holdfast.deadline import Ambient, ambient, restore
+from holdfast.deadline import Ambient, ambient
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
 
@@ -73,7 +73,8 @@ class Threads:
             signal.acquire()
 
             def wake() -> bool:
-                signal.release()
+                if signal.locked():  # who was interrupted while waking others does it once more
+                    signal.release()
                 return True
 
             ticket.wake = wake
@@ -124,7 +125,7 @@ class Threads:
                     raise
                 raise converted(pipeline, seconds) from error
             finally:
-                restore(token)
+                ambient.reset(token)  # no function of ours: there may be no stack left for a call
 
         return step
 
@@ -149,7 +150,7 @@ class Threads:
                 late = lambda: ended_late(holders, names, now(), due)  # noqa: E731 - it is brief
                 job = Job(inner, args, kwargs, late, share)
             finally:
-                restore(token)
+                ambient.reset(token)
             try:
                 workers.start(job)
                 job.done.acquire(timeout=min(due - start, LONGEST))

@@ -241,10 +241,15 @@ class CircuitBreaker(Guard):
         A rejection by a strategy further in is no outcome, unless `on` names its class: the
         function never ran.
         """
-        if self._on.passes_over(error) or self._ignore.matches(error):
+        try:
+            neutral = self._on.passes_over(error) or self._ignore.matches(error)
+            failed = not neutral and self._on.matches(error, broken=True)
+        except RecursionError:  # no stack is left to ask
+            self.abandoned(permit, now)
+            raise
+        if neutral:
             self.abandoned(permit, now)
         else:
-            failed = self._on.matches(error, broken=True)
             self._settle(permit, now, error, failed=failed)
 
     def abandoned(self, permit: Any, _now: float, /) -> None:

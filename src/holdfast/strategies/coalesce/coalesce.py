@@ -24,6 +24,7 @@ from holdfast._world import world
 from holdfast.deadline import ambient
 from holdfast.errors import DeadlineExceeded, DeadlineTooShortError
 from holdfast.shapes import Arguments, Keywords, Site
+from holdfast.strategies.aside import on_a_fresh_stack
 from holdfast.strategies.coalesce.flight import GONE, Flight, Outcome, Seat, inside
 from holdfast.strategies.identity import Identity
 
@@ -98,15 +99,18 @@ class Coalesce(Identity):
             ) from None
         return (scope, *args[:skip], key)
 
-    def board(self, key: Hashable) -> tuple[Seat | None, bool]:
-        """Return a seat, and whether it is the first in its flight.
+    def board(self, key: Hashable, made: Flight | None = None) -> tuple[Seat | None, bool]:
+        """Return a seat, and whether it is the first in its flight, which is ``made`` then.
 
         No seat for a call that is part of that flight itself, or of one that this flight waits for,
         through however many others: it would wait for its own end.
         """
-        due = ambient.get()[0]
-        seat, made = Seat(due), Flight(key, due)
+        if made is None:  # the runtimes bring theirs, to lose it whatever interrupts them in here
+            made = Flight(key, ambient.get()[0])
+        seat = Seat(made.due)
         marks = inside.get()
+        if marks and marks[-1] is made.mark:
+            marks = marks[:-1]
         if marks:
             there = self._flights.get(key)
             if there is not None:
@@ -117,11 +121,11 @@ class Coalesce(Identity):
             flight = self._flights.setdefault(key, made)
             if flight.ended:  # it is found by a key whose hash has changed and changed back
                 flight = self._flights[key] = made
-            if marks and flight.mark in marks:
+            leads = flight is made
+            if not leads and flight.mark in marks:
                 return None, False
             seat.flight = flight
             flight.seats[seat] = None
-            leads = flight is made
             self.led += leads
             self.shared += not leads
         return seat, leads
@@ -141,22 +145,27 @@ class Coalesce(Identity):
         self._end(flight, None)
 
     def _end(self, flight: Flight, outcome: Outcome | None) -> None:
-        with self._lock:
-            if flight.ended:
-                return
-            flight.ended = True
-            seats = list(flight.seats)
-            flight.seats.clear()
+        with self._lock:  # each step can be made again, if an interruption comes before the last
             self._close_locked(flight)
-            if outcome is None:
-                flight.lost = True
-            elif seats:
-                flight.outcome = outcome
-            for seat in seats:
-                seat.granted = True
+            if not flight.ended:
+                if outcome is None:
+                    flight.lost = True
+                elif flight.seats:
+                    flight.outcome = outcome
+                for seat in flight.seats:
+                    seat.granted = True
+                flight.ended = True
         flight.task = flight.cancel = None
-        for seat in seats:
+        if flight.seats:
+            try:
+                self._wake(flight)
+            except RecursionError:
+                on_a_fresh_stack(self._wake, (flight,))
+
+    def _wake(self, flight: Flight) -> None:
+        for seat in list(flight.seats):
             seat.wake()  # where its event loop is closed nobody waits for it any more
+            flight.seats.pop(seat, None)
 
     def _close_locked(self, flight: Flight) -> None:
         """Let nobody board any more; also where the key's hash is another one by now."""
@@ -195,8 +204,8 @@ class Coalesce(Identity):
             known = flight.seats.pop(seat, self) is None
             seat.last = known and not flight.seats
             cancel = flight.cancel if seat.last else None
-            if seat.last:
-                self._close_locked(flight)
+            if seat.last and self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
         if cancel is not None:
             cancel()
 

@@ -134,50 +134,50 @@ class Keys:
         return entry
 
     def _missed(self, key: Hashable, now: float) -> Entry:
-        room = self._make_room(now)
-        with self._lock:
-            entry = self._leaving.get(key)
-            if entry is not None and room:
-                self.table.reserved -= 1
-                self._back_locked(entry, now)
-        if entry is not None:
-            return entry
-        if not room:
-            return self._shared(key, now)
-        child = None
+        promise = object()
         try:
+            room = self._make_room(promise, now)
+            with self._lock:
+                entry = self._leaving.get(key)
+                if entry is not None and room:
+                    self.table.promises.discard(promise)
+                    self._back_locked(entry, now)
+            if entry is not None:
+                return entry
+            if not room:
+                return self._shared(key, now)
             child = self.make(key)
+            with self._lock:
+                self.table.promises.discard(promise)
+                entry = self._leaving.get(key)  # it has come and gone while the factory ran
+                if entry is None:
+                    return self.table.settle(Entry(key, child, now), self.table.calm, now)
+                self._back_locked(entry, now)
+            return entry
         finally:
-            if child is None:
-                with self._lock:
-                    self.table.reserved -= 1
-        with self._lock:
-            self.table.reserved -= 1
-            entry = self._leaving.get(key)  # it has come and gone while the factory ran
-            if entry is None:
-                return self.table.settle(Entry(key, child, now), self.table.calm, now)
-            self._back_locked(entry, now)
-        return entry
+            self.table.promises.discard(
+                promise
+            )  # whatever came: one step, so nothing comes between
 
     def _back_locked(self, entry: Entry, now: float) -> None:
         """Let an entry that has been dropped into the table again."""
         if self._leaving.get(entry.key) is entry:
-            del self._leaving[entry.key]
-            self.evicted -= 1
             self.table.settle(entry, self.table.calm, now)
+            self._leaving.pop(entry.key, None)
+            self.evicted -= 1
 
-    def _make_room(self, now: float) -> bool:
+    def _make_room(self, promise: object, now: float) -> bool:
         """Reserve a place, for which another key may have to go; False where none may."""
         for _ in range(TRIES):
             with self._lock:
-                if self.table.reserve():
+                if self.table.reserve(promise):
                     return True
                 oldest = self.table.oldest()
             if oldest is None:
                 return False
             self._drop(oldest, now, "least recently used")
         with self._lock:
-            return self.table.reserve()
+            return self.table.reserve(promise)
 
     def _sweep(self, now: float) -> None:
         """Drop a few of those that nobody has used for long."""
@@ -201,12 +201,13 @@ class Keys:
                     entry.failing = True  # until a success says otherwise
             return
         with self._lock:
-            if not self.table.drop(entry, used):
+            if entry.line is None or entry.used != used:
                 return
-            self._leaving[entry.key] = entry
-            self.evicted += 1
+            self._leaving[entry.key] = entry  # first, as it is no harm if nothing follows
             self.open.pop(entry, None)
             self._census.dropped(entry)
+            self.table.drop(entry, used)
+            self.evicted += 1
         for one in self._served:
             one.forget(entry)
         self._news.append((entry.key, reason))

@@ -77,7 +77,7 @@ class Accepts:
         bucket.accepts += 1
         self.accepts += 1
 
-    def refuse(self, receipt: Bucket) -> None:
+    def refuse(self, receipt: Bucket, _now: float) -> None:
         """Let a request have come to nothing."""
         receipt.pending -= 1
 
