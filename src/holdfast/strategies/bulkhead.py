@@ -25,9 +25,8 @@ from typing import Any
 from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
-from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Wait
+from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
 from holdfast.strategies.identity import Guard
-from holdfast.strategies.queues import Turn
 
 
 class Bulkhead(Guard):
@@ -76,7 +75,7 @@ class Bulkhead(Guard):
         self._lock = threading.RLock()
         self._permit: object = object()
         self._free = [self._permit] * self._size
-        self._queue: dict[Turn, None] = {}  # ordered, and O(1) to leave from the middle
+        self._queue: dict[Ticket, None] = {}  # ordered, and O(1) to leave from the middle
         self._debt = 0
         self._held = 0
         self._contended = False
@@ -115,7 +114,7 @@ class Bulkhead(Guard):
 
     def abandoned(self, permit: Any, _now: float, /) -> None:
         """Give the permit back, or leave the queue."""
-        if isinstance(permit, Turn):
+        if isinstance(permit, Ticket):
             with self._lock:
                 if not permit.granted:
                     self._queue.pop(permit, None)
@@ -152,7 +151,8 @@ class Bulkhead(Guard):
         if len(self._queue) >= self.queue or self.shadow:
             waiting = f" and {len(self._queue)} wait" if self.queue else ""
             return f"{self._in_flight_locked()} of {self._size} are in flight{waiting}"
-        ticket = Turn(self._permit)
+        ticket = Ticket()
+        ticket.permit = self._permit
         self._queue[ticket] = None
         self._contended = True
         if self._free and self._debt == 0 and len(self._queue) == 1:
@@ -178,7 +178,7 @@ class Bulkhead(Guard):
                     ticket.granted = False
                     self._free.append(ticket.permit)
 
-    def _grant_locked(self) -> Turn | None:
+    def _grant_locked(self) -> Ticket | None:
         try:
             while self._debt > 0:
                 self._free.pop()
