@@ -35,7 +35,8 @@ class Ticket:
     granter then takes the permit back and offers it to the next.
     """
 
-    __slots__ = ("granted", "over", "wake")
+    __slots__ = ("granted", "over", "permit", "wake")
+    permit: object  # what it stands for once it is granted, where its gate wants to know
 
     def __init__(self) -> None:
         self.granted: bool = False

@@ -26,9 +26,8 @@ from typing import Any
 from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
-from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Wait
+from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
 from holdfast.strategies.aside import Queueing
-from holdfast.strategies.queues import Turn
 
 
 class Bulkhead(Queueing):
@@ -78,7 +77,7 @@ class Bulkhead(Queueing):
         self._one = (self._permit,)
         """``free += one`` gives it back: a list grows atomically so, too, and needs no stack for it."""
         self._free = [self._permit] * self._size
-        self._queue: dict[Turn, None] = {}  # ordered, and O(1) to leave from the middle
+        self._queue: dict[Ticket, None] = {}  # ordered, and O(1) to leave from the middle
         self._debt = 0
         self._held = 0
 
@@ -107,14 +106,14 @@ class Bulkhead(Queueing):
         """Give the permit back, unless it is the parent process's."""
         if permit is self._permit:
             self._free.append(permit)
-        elif permit.__class__ is Turn and permit.permit is self._permit:
+        elif permit.__class__ is Ticket and permit.permit is self._permit:
             self._free.append(permit.permit)
         if self._contended:
             self._look(0.0)
 
     def failed(self, permit: Any, _now: float, _error: Exception, /) -> None:
         """Give the permit back; in one frame, see `aside`."""
-        if permit is self._permit or (permit.__class__ is Turn and permit.permit is self._permit):
+        if permit is self._permit or (permit.__class__ is Ticket and permit.permit is self._permit):
             free = self._free
             free += self._one
         if self._contended:
@@ -125,7 +124,7 @@ class Bulkhead(Queueing):
         if permit is self._permit:
             free = self._free
             free += self._one
-        elif permit.__class__ is Turn and permit.permit is self._permit:
+        elif permit.__class__ is Ticket and permit.permit is self._permit:
             # even type() is a call, see `aside`
             self._aside.append(permit)
             self._contended = True
@@ -163,7 +162,8 @@ class Bulkhead(Queueing):
         if len(self._queue) >= self.queue or self.shadow or not waits:
             waiting = f" and {len(self._queue)} wait" if self.queue else ""
             return f"{self._in_flight_locked()} of {self._size} are in flight{waiting}"
-        ticket = Turn(self._permit)
+        ticket = Ticket()
+        ticket.permit = self._permit
         self._queue[ticket] = None
         self._contended = True
         if self._free and self._debt == 0 and len(self._queue) == 1:
@@ -177,14 +177,14 @@ class Bulkhead(Queueing):
             return permit
         return Wait(ticket, self.max_wait, ticket)
 
-    def _take_back_locked(self, ticket: Turn, _now: float) -> None:
+    def _take_back_locked(self, ticket: Ticket, _now: float) -> None:
         if ticket.granted:
             ticket.granted = False  # so it comes back only once
             self._free.append(ticket.permit)
         else:
             self._queue.pop(ticket, None)
 
-    def _grant_locked(self, _now: float) -> Turn | None:
+    def _grant_locked(self, _now: float) -> Ticket | None:
         self._pay_locked()
         self._note_locked()  # first: there may be no stack for it after the grant
         if not self._queue or self._debt > 0:

@@ -45,16 +45,6 @@ class Place(Ticket):
         """Why it was put out of the queue."""
 
 
-class Turn(Ticket):
-    """A caller's place in a queue without classes; once it is granted, it stands for ``permit``."""
-
-    __slots__ = ("permit",)
-
-    def __init__(self, permit: object) -> None:
-        super().__init__()
-        self.permit: object = permit
-
-
 class RankedQueue:
     """Places by class, each class in the order of arrival.  Not locked: the owner's lock guards it."""
 
