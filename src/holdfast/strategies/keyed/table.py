@@ -76,7 +76,9 @@ class Line:
         last.newer = self.older = entry
 
     def leave(self, entry: Entry) -> None:
-        """Take an entry out."""
+        """Take an entry out, if it still stands here."""
+        if entry.line is not self:
+            return
         older, newer = entry.older, entry.newer
         older.newer = newer
         newer.older = older
@@ -153,7 +155,11 @@ class Table:
         """Let an entry go, if nobody has used it since ``used``."""
         if entry.line is None or entry.used != used:
             return False
+        line = entry.line
         if self.entries.get(entry.key) is entry:
-            del self.entries[entry.key]
-        entry.line.leave(entry)
+            try:
+                del self.entries[entry.key]
+            except KeyError:  # a signal handler's call has just dropped it
+                pass
+        line.leave(entry)
         return True
