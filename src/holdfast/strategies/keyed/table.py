@@ -76,7 +76,9 @@ class Line:
         last.newer = self.older = entry
 
     def leave(self, entry: Entry) -> None:
-        """Take an entry out."""
+        """Take an entry out, if it still stands here."""
+        if entry.line is not self:
+            return
         older, newer = entry.older, entry.newer
         older.newer = newer
         newer.older = older
