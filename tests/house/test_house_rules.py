@@ -30,7 +30,7 @@ MAY_MAKE_LOCKS = {
     "_runtimes/threads.py:wait": "of one wait, as above",
     "simulation/engine/stage.py:": "it is asked, and never waited for",
     "simulation/engine/watchdog.py:__init__": "of one simulation, which ends where it began",
-    "strategies/concurrency/crowd.py:_empty": "called by ConcurrencyLimiter._after_fork",
+    "strategies/aside.py:_nobody_inside": "called by _after_fork of the gates with a queue",
     "strategies/hedge/delay.py:after_fork": "called by Hedge._after_fork",
     "strategies/keyed/keys.py:start": "called by Keyed._after_fork, by way of renew",
     "testing/_members.py:__init__": "of one thread of a test, as above",

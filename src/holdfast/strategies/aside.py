@@ -20,9 +20,9 @@ that is done `on_a_fresh_stack`, in a thread, which can be had without a frame.
 
 from __future__ import annotations
 
+import threading
 from _thread import start_new_thread
 from collections.abc import Callable
-from threading import RLock
 from typing import Any
 
 from holdfast.shapes import Ticket
@@ -43,7 +43,7 @@ class Aside(list[Any]):
     inside: Callable[[], bool]
     """Whether this very thread is inside of a section."""
 
-    def __init__(self, lock: RLock) -> None:
+    def __init__(self, lock: threading.RLock) -> None:
         super().__init__()
         self.inside = lock._is_owned  # type: ignore[attr-defined] # noqa: SLF001 - as in Condition
 
@@ -56,7 +56,7 @@ class Queueing(Guard):
     """Whether anybody has to look: somebody queues, or something was put aside."""
 
     def _nobody_inside(self) -> None:
-        self._lock = RLock()
+        self._lock = threading.RLock()
         self._aside = Aside(self._lock)
         self._contended = False
 
