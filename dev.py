@@ -16,8 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets a sentence, not a traceback
     sys.exit(f"Holdfast needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
 
+from tools.boots import booted
 from tools.environment import ROOT, Environment, pinned_again
+from tools.matrix import table
 from tools.pythons import installed_pythons
+from tools.suite import played, run_tests
 
 TYPED = [
     path for path in ("src", "dev.py", "tools", "tests/typing/api.py") if (ROOT / path).exists()
@@ -62,34 +65,38 @@ def test(args: list[str]) -> int:
     checked = check([])
     if checked:
         print("The checks have failed; the tests run all the same.\n", flush=True)
-    return pytest(args) or checked  # pytest's closing line is the last one
+    return pytest(args) or checked  # the closing line of the tests is the last one
 
 
 def pytest(args: list[str]) -> int:
-    """Only the tests; ARGS go to pytest."""
-    return Environment(".venv", "dev").ready().run(["python", "-m", "pytest", *args])
+    """Only the tests, on all cores; with ARGS, which go to pytest, in one process."""
+    return run_tests(Environment(".venv", "dev").ready(), args)
 
 
 def matrix(args: list[str]) -> int:
-    """All tests on each Python from 3.11 that this machine has."""
+    """All tests on each Python from 3.11 that this machine has, with and without the GIL."""
     results = {}
     for version, python in installed_pythons().items():
         print(f"\n=== Python {version}", flush=True)
-        env = Environment(f".venv-{version}", "dev", python=python).ready()
-        results[version] = env.run(["python", "-m", "pytest", *args])
-    print()
-    for version, code in results.items():
-        print(f"  {'FAILED' if code else 'ok':7}Python {version}")
-    return int(any(results.values()))
+        name = f".venv-{version}"
+        env = Environment(name, "dev", python=python.executable, prefix=python.prefix).ready()
+        results[version] = played(env, args)
+    print(f"\n{table(results)}")
+    return int(any(code for code, _ in results.values()))
+
+
+def boots(args: list[str]) -> int:
+    """All tests as on a machine that booted 30 s ago, and 400 days ago (Linux)."""
+    return booted(Environment(".venv", "dev").ready(), args)
 
 
 def cover(args: list[str]) -> int:
     """All tests with branch coverage."""
     env = Environment(".venv", "dev").ready()
     env.run(["coverage", "erase"])
-    tested = env.run(["coverage", "run", "-m", "pytest", *args])
+    code = run_tests(env, args, "coverage run")
     env.run(["coverage", "combine", "--quiet"])
-    return env.run(["coverage", "report"]) or tested
+    return env.run(["coverage", "report"]) or code
 
 
 def fmt(args: list[str]) -> int:
@@ -152,7 +159,7 @@ def clean(args: list[str]) -> int:
 
 
 COMMANDS = (
-    demo, test, check, pytest, cover, matrix, bench, scenarios, plots, docs,
+    demo, test, check, pytest, cover, matrix, boots, bench, scenarios, plots, docs,
     clients, fmt, fix, lock, clean,
 )  # fmt: skip
 

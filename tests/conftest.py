@@ -39,13 +39,33 @@ import functools
 import gc
 import inspect
 import signal
+import sys
+import sysconfig
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from holdfast.testing import Scripted, VirtualClock, VirtualLoop, seeded
 
 pytest_plugins = ["holdfast.testing.pytest_plugin"]
+
+TESTS = Path(__file__).parent
+
+# What all else stands on comes first, and the whole that is made of it last; the others in between.
+# The models in strategies/machines come late: a failing one looks for its shortest story for a while.
+FIRST = ["foundation", "strategies", "drivers", "worlds", "compositions", "house"]
+LAST = ["machines", "simulation", "docs", "typing", "cli", "demo", "benchmarks", "acceptance"]
+
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+def pytest_report_header():
+    """Say whether threads really run side by side: an extension may have turned the GIL on again."""
+    if FREE_THREADED:
+        return f"GIL: {'on, on a build without it' if sys._is_gil_enabled() else 'off'}"
+    return None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -62,6 +82,34 @@ def pytest_collection(session):
         gc.enable()
         gc.collect()
         gc.freeze()
+
+
+def turn(item):
+    """Return where a test stands in the order: the innermost folder that has a place there decides."""
+    for folder in reversed(item.path.relative_to(TESTS).parts[:-1]):
+        if folder in FIRST:
+            return FIRST.index(folder) - len(FIRST)
+        if folder in LAST:
+            return LAST.index(folder) + 1
+    return 0
+
+
+def pytest_collection_modifyitems(items):
+    """Let a broken core fail in seconds: bring the tests in order, from the foundation upwards."""
+    items.sort(key=turn)
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(300))  # on a busy machine, too
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_teststatus(report):
+    """Name a failure when it happens, in the midst of the dots; its traceback comes at the end."""
+    category, letter, word = yield
+    if report.failed:
+        *_, where = report.longreprtext.splitlines() or [""]
+        letter = f"\n{word} {report.nodeid} - {where}\n"
+    return category, letter, word
 
 
 class World:

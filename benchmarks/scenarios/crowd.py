@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.scenarios.policies import Target
+from benchmarks.scenarios.candidates import Target
 from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.runs.tally import Tally
 from holdfast.simulation.scenario.distributions import Constant, Distribution

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from benchmarks.scenarios.candidates import Target
 from benchmarks.scenarios.crowd import Crowd
 from benchmarks.scenarios.experiment import OURS, Bar, Experiment, Figure, Outcome, Results, grid
 from benchmarks.scenarios.outage import (
@@ -15,7 +16,7 @@ from benchmarks.scenarios.outage import (
 )
 from benchmarks.scenarios.peers import STANDARD_PEERS
 from benchmarks.scenarios.plots import Lines, Plot
-from benchmarks.scenarios.policies import Target, simulated
+from benchmarks.scenarios.policies import simulated
 from holdfast import LoadShedder, Pipeline, RejectedError
 from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.runs.play import Run

@@ -3,11 +3,12 @@
 from functools import partial
 from statistics import median
 
+from benchmarks.scenarios.candidates import Calls
 from benchmarks.scenarios.experiment import Bar, Experiment, Figure, Outcome, Results, grid
 from benchmarks.scenarios.gates import LIMITER, SHEDDER
 from benchmarks.scenarios.overload import Phase, played
 from benchmarks.scenarios.plots import Bars, Plot
-from benchmarks.scenarios.policies import Calls, decorator
+from benchmarks.scenarios.policies import decorator
 
 LOADS = {"1.5 times": 1.5, "3 times": 3.0}
 PHASES = ("calm", "overload", "half speed", "restored")

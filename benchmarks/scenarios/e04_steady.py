@@ -3,6 +3,7 @@
 import asyncio
 from statistics import median
 
+from benchmarks.scenarios.candidates import Calls, Target
 from benchmarks.scenarios.crowd import Crowd
 from benchmarks.scenarios.experiment import (
     OURS,
@@ -17,7 +18,7 @@ from benchmarks.scenarios.experiment import (
 )
 from benchmarks.scenarios.peers import STANDARD_PEERS
 from benchmarks.scenarios.plots import Lines, Plot
-from benchmarks.scenarios.policies import Calls, Target, decorator
+from benchmarks.scenarios.policies import decorator
 from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.scenario.distributions import Uniform
 from holdfast.simulation.world.request import Request, ServerError

@@ -2,6 +2,7 @@
 
 from statistics import median
 
+from benchmarks.scenarios.candidates import Calls, Target
 from benchmarks.scenarios.crowd import Crowd
 from benchmarks.scenarios.e04_steady import Failing
 from benchmarks.scenarios.experiment import (
@@ -15,7 +16,7 @@ from benchmarks.scenarios.experiment import (
     values,
 )
 from benchmarks.scenarios.plots import Bars, Plot
-from benchmarks.scenarios.policies import Calls, Target, decorator
+from benchmarks.scenarios.policies import decorator
 from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.scenario.distributions import Uniform
 from holdfast.simulation.world.request import Request, ServerError

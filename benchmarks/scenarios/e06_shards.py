@@ -6,6 +6,7 @@ import sys
 from statistics import median
 from typing import Any
 
+from benchmarks.scenarios.candidates import Calls, Decorator, Target, candidate
 from benchmarks.scenarios.crowd import Crowd
 from benchmarks.scenarios.experiment import (
     OURS,
@@ -20,7 +21,7 @@ from benchmarks.scenarios.experiment import (
 )
 from benchmarks.scenarios.peers import broken, limited, tenacious
 from benchmarks.scenarios.plots import Bars, Plot
-from benchmarks.scenarios.policies import Calls, Decorator, Target, candidate, decorator, shard
+from benchmarks.scenarios.policies import decorator, shard
 from holdfast import standard
 from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.world.request import Refused, Request

@@ -3,6 +3,7 @@
 from statistics import median
 from typing import Any
 
+from benchmarks.scenarios.candidates import Calls
 from benchmarks.scenarios.crowd import Crowd
 from benchmarks.scenarios.e04_steady import Failing
 from benchmarks.scenarios.experiment import (
@@ -17,7 +18,7 @@ from benchmarks.scenarios.experiment import (
     values,
 )
 from benchmarks.scenarios.plots import Bars, Plot
-from benchmarks.scenarios.policies import Calls, decorator
+from benchmarks.scenarios.policies import decorator
 from holdfast import RejectedError
 from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.scenario.distributions import Uniform
@@ -28,8 +29,8 @@ HOUR, SHORT, STOPPED = 3600.0, 600.0, 60.0
 SHARES = (1, 5, 10, 20, 30)
 """Per cent of the attempts that fail."""
 SETTINGS = {f"e = {share} %": share for share in SHARES}
-POLICIES = (OURS, "pybreaker", "tenacity + pybreaker", "hyx", "hyx, 5 s")
-REFUSALS = ("CircuitOpenError", "CircuitBreakerError", "BreakerFailing")
+POLICIES = (OURS, "pybreaker", "tenacity + pybreaker", "hyx", "nopanic", "hyx, 5 s")
+REFUSALS = ("CircuitOpenError", "CircuitBreakerError", "BreakerFailing", "CircuitOpen")
 APART = 0.25
 """Seconds without a refusal, at 100 users a second: the breaker is closed again."""
 

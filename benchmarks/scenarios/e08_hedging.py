@@ -3,6 +3,7 @@
 from functools import partial
 from statistics import median
 
+from benchmarks.scenarios.candidates import Calls, Decorator, candidate
 from benchmarks.scenarios.experiment import (
     OURS,
     Bar,
@@ -14,7 +15,7 @@ from benchmarks.scenarios.experiment import (
     grid,
 )
 from benchmarks.scenarios.plots import Bars, Plot
-from benchmarks.scenarios.policies import Calls, Decorator, candidate, decorator
+from benchmarks.scenarios.policies import decorator
 from benchmarks.scenarios.stragglers import Phase, played
 from holdfast import Hedge, Pipeline, RetryBudget, quantile
 

@@ -3,11 +3,12 @@
 from functools import partial
 from statistics import median
 
+from benchmarks.scenarios.candidates import Calls
 from benchmarks.scenarios.experiment import Bar, Experiment, Figure, Outcome, Results, grid
 from benchmarks.scenarios.gates import LIMITER, SHEDDER
 from benchmarks.scenarios.overload import Phase, played
 from benchmarks.scenarios.plots import Bars, Plot
-from benchmarks.scenarios.policies import Calls, decorator
+from benchmarks.scenarios.policies import decorator
 
 LOADS = {"2 times": 2.0, "3 times": 3.0, "3.5 times": 3.5, "3.9 times": 3.9}
 POLICIES = (

@@ -3,11 +3,12 @@
 from functools import partial
 from typing import Any
 
+from benchmarks.scenarios.candidates import Calls, Decorator, candidate
 from benchmarks.scenarios.experiment import OURS, Bar, Experiment, Figure, Outcome, Results, grid
 from benchmarks.scenarios.herd import played
 from benchmarks.scenarios.peers import DOWN, STANDARD_PEERS
 from benchmarks.scenarios.plots import Lines, Plot
-from benchmarks.scenarios.policies import Calls, Decorator, candidate, decorator
+from benchmarks.scenarios.policies import decorator
 from holdfast import Pipeline, Retry, backoff, standard
 
 ALONE, WHOLE = "backoff alone", "whole stack"

@@ -3,10 +3,11 @@
 from functools import partial
 from typing import Any
 
+from benchmarks.scenarios.candidates import Calls, Decorator, candidate
 from benchmarks.scenarios.contention import PUBLISHED, Conflict, averaged, played
 from benchmarks.scenarios.experiment import OURS, Bar, Case, Experiment, Figure, Outcome, Results
 from benchmarks.scenarios.plots import Lines, Plot
-from benchmarks.scenarios.policies import Calls, Decorator, candidate, decorator
+from benchmarks.scenarios.policies import decorator
 from holdfast import Bulkhead, Pipeline, Retry, backoff
 
 TRIALS = {10: 100, 20: 100, 50: 100, 100: 100, 150: 40, 190: 40}

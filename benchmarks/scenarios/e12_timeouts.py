@@ -4,10 +4,11 @@ from functools import partial
 from math import fsum
 from statistics import median
 
+from benchmarks.scenarios.candidates import Calls, Decorator, candidate
 from benchmarks.scenarios.experiment import OURS, Bar, Experiment, Figure, Outcome, Results, grid
 from benchmarks.scenarios.patience import Counted, LastAnswers, Phase, Rfc6298, played
 from benchmarks.scenarios.plots import Bars, Plot
-from benchmarks.scenarios.policies import Calls, Decorator, candidate, decorator
+from benchmarks.scenarios.policies import decorator
 from holdfast import Pipeline, Timeout
 
 ADAPTIVE = f"{OURS}, adaptive"

@@ -1,7 +1,7 @@
 """What a server can put before its work; experiments 3 and 9 compare them."""
 
+from benchmarks.scenarios.candidates import Calls, Decorator, candidate
 from benchmarks.scenarios.overload import WORKERS
-from benchmarks.scenarios.policies import Calls, Decorator, candidate
 from holdfast import Bulkhead, ConcurrencyLimiter, LoadShedder, Pipeline, concurrency
 
 LIMITER, SHEDDER = "holdfast, limiter", "holdfast, shedder"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
-from benchmarks.scenarios.policies import Decorator, Target
+from benchmarks.scenarios.candidates import Decorator, Target
 from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.scenario.distributions import Constant
 from holdfast.simulation.world.request import Request

@@ -2,8 +2,8 @@
 
 from typing import cast
 
+from benchmarks.scenarios.candidates import Calls, Decorator, candidate
 from benchmarks.scenarios.experiment import OURS
-from benchmarks.scenarios.policies import Calls, Decorator, candidate
 from holdfast import standard
 
 

@@ -14,7 +14,7 @@ from itertools import accumulate
 from math import fsum, inf
 from typing import NamedTuple
 
-from benchmarks.scenarios.policies import Decorator, Target
+from benchmarks.scenarios.candidates import Decorator, Target
 from holdfast import deadline, priority
 from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.scenario.distributions import Exponential

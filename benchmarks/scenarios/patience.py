@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import fsum
 from typing import NamedTuple
 
-from benchmarks.scenarios.policies import Decorator, Target
+from benchmarks.scenarios.candidates import Decorator, Target
 from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.scenario.distributions import Lognormal
 from holdfast.simulation.scenario.load import Poisson

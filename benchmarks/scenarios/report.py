@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from benchmarks.overhead.text import aligned, markdown
 from benchmarks.scenarios import ours
+from benchmarks.scenarios.candidates import CANDIDATES
 from benchmarks.scenarios.experiment import OURS, Experiment, Results, values
-from benchmarks.scenarios.policies import CANDIDATES
 from benchmarks.scenarios.verdicts import Verdict, judged
 
 Table = Callable[[Sequence[str], Sequence[Sequence[str]], str], str]

@@ -9,7 +9,7 @@ from math import fsum, log, sqrt
 from random import Random
 from typing import NamedTuple
 
-from benchmarks.scenarios.policies import Decorator, Target
+from benchmarks.scenarios.candidates import Decorator, Target
 from holdfast.simulation.engine.stage import Simulation
 from holdfast.simulation.scenario.load import Poisson
 from holdfast.simulation.world.request import Request

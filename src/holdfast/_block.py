@@ -13,7 +13,7 @@ from typing import Any
 
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, Misuse
 from holdfast.shapes import NO_RESULT, Gate, Instead, Site, Wait
 from holdfast.strategies.timeout import Timeout
 
@@ -96,8 +96,10 @@ class Blocks:
                 answer = self._ask(strategy, block, runtime.now())
                 if isinstance(answer, Wait):
                     block.hold(strategy, await runtime.wait(strategy, answer, self._site))
-        except BaseException:
+        except BaseException as error:
             self._undo(block, runtime.now())
+            if isinstance(error, Misuse):
+                raise error.shown(str(error)) from None
             raise
         return self._kept(block)
 

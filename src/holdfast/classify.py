@@ -9,6 +9,8 @@ class is named.  An exception group is met if all its leaves are.
 
 from __future__ import annotations
 
+import functools
+import operator
 import types
 import typing
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from typing import Any
 
 from holdfast import _validate
 from holdfast._shown import quoted
-from holdfast.errors import RejectedError
+from holdfast.errors import ConfigurationError, RejectedError
 from holdfast.verdict import control_flow, leaves
 
 ErrorPredicate = Callable[[Exception], bool]
@@ -163,7 +165,7 @@ def condition(option: str, value: On) -> Condition:
     if isinstance(value, Condition):
         return value
     if typing.get_origin(value) in UNIONS:
-        value = typing.get_args(value)
+        return _joined(option, value)
     if isinstance(value, tuple):
         return _several(option, value)
     if isinstance(value, type):
@@ -173,6 +175,18 @@ def condition(option: str, value: On) -> Condition:
     if not callable(value) or _validate.is_async(value):
         raise _validate.refuse(option, value, ALLOWED)
     return Condition(on_errors=(value,))
+
+
+def _joined(option: str, union: Any) -> Condition:
+    """Return what a union means; from Python 3.14 on it takes whatever is joined to it with ``|``."""
+    parts = typing.get_args(union)
+    try:
+        found = [condition(option, part) for part in parts]
+    except ConfigurationError:
+        raise _validate.refuse(option, union, ALLOWED) from None
+    if all(isinstance(part, type) for part in parts):
+        return Condition(types=parts)
+    return functools.reduce(operator.or_, found)
 
 
 def _several(option: str, kinds: tuple[Any, ...]) -> Condition:

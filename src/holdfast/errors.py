@@ -243,7 +243,9 @@ class DeadlineExceeded(AttemptTimeout):
 
 
 class Misuse(BaseException):
-    """Internal: a function of the wrong colour, found out while it ran.  Users see a `TypeError`.
+    """Internal: a function of the wrong colour, say, found out while it ran.  Users see a `TypeError`.
 
     It passes every layer as an interruption, so that nothing retries or counts it.
     """
+
+    shown: type[Exception] = TypeError

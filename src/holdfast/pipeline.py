@@ -6,15 +6,15 @@ async callers at once, from many threads and event loops, and they share its str
 
 from __future__ import annotations
 
-import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from holdfast import _validate
 from holdfast._compile import applier, is_strategy, protect
+from holdfast._runtimes.caller import users_level
 from holdfast.composition import findings
 from holdfast.errors import CompositionWarning, ConfigurationError, Misuse
 from holdfast.outcome import Outcome
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 _making = threading.RLock()
-
-
-def _users_level() -> int:
-    """Return the stack level of the first frame that is not ours, for a warning from our caller."""
-    level = 1
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what warnings itself uses
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("holdfast."):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 class Pipeline:
@@ -83,7 +74,7 @@ class Pipeline:
             if joined is not None:
                 joined(name)
         for finding in findings(strategies):
-            warnings.warn(f"pipeline {name!r}: {finding}", CompositionWarning, _users_level())
+            warnings.warn(f"pipeline {name!r}: {finding}", CompositionWarning, users_level())
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(

@@ -3,12 +3,15 @@
 A strategy is plain synchronous Python: no ``await``, no sleep, no clock, no I/O.  It is told the
 instant, and says what should happen; the drivers make it happen.  Users write their own with the
 same methods (`holdfast.extend` documents them); ours have no private door.
+
+One file because a shape can't be understood without the words that it answers in.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
 from holdfast._world import world
@@ -104,7 +107,7 @@ Verdict = Again | Instead | Earlier | None
 class Site:
     """Where a layer stands: its pipeline, what is around it and inside it, and whose arguments come."""
 
-    __slots__ = ("background", "enclosing", "inside", "pipeline", "skip")
+    __slots__ = ("background", "enclosing", "function", "inside", "pipeline", "skip")
 
     def __init__(
         self,
@@ -114,8 +117,11 @@ class Site:
         enclosing: tuple[Any, ...] = (),
         inside: tuple[Any, ...] = (),
         background: Background | None = None,
+        function: Any = None,
     ) -> None:
         self.pipeline: str = pipeline
+        self.function: Any = function
+        """The protected function; None for ``call(fn, ...)``, where it is the first argument."""
         self.skip: int = skip
         """How many leading arguments are ours (``call(fn, ...)`` passes the function itself)."""
         self.enclosing: tuple[Any, ...] = enclosing
@@ -136,12 +142,10 @@ class Site:
         if world.listeners:
             from holdfast import events
 
-            events.emit(
-                events.CallRejected(
-                    pipeline=self.pipeline, strategy=error.strategy, at=now, error=error,
-                    enforced=enforced,
-                )
-            )  # fmt: skip
+            events.emit(events.CallRejected(
+                pipeline=self.pipeline, strategy=error.strategy, at=now, error=error,
+                enforced=enforced,
+            ))  # fmt: skip
         return error
 
 
@@ -160,8 +164,8 @@ class History:
     """What a reaction may know about one call so far; made when the first attempt has ended."""
 
     __slots__ = (
-        "args", "attempt", "attempt_began", "began", "deadline", "enclosing_retry", "errors", "kwargs",
-        "last", "now", "pipeline", "previous", "reason", "result", "rng", "shortest",
+        "args", "attempt", "attempt_began", "began", "deadline", "enclosing_retry", "errors", "function",
+        "kwargs", "last", "now", "pipeline", "previous", "reason", "result", "rng", "shortest",
         "started", "verdict",
     )  # fmt: skip
 
@@ -177,8 +181,11 @@ class History:
         started: float | None = None,
         args: Arguments = (),
         kwargs: Keywords | None = None,
+        function: Any = None,
     ) -> None:
         self.pipeline: str = pipeline
+        self.function: Any = function
+        """The protected function, as far as it is known."""
         self.now = now
         self.started: float | None = started
         """The instant of the call's start, or None where nothing needed it."""
@@ -241,6 +248,12 @@ class History:
     def attempt_took(self, seconds: float) -> None:
         """Remember the duration of one attempt."""
         self.shortest = min(self.shortest, max(0.0, seconds))
+
+
+class Attempt(AbstractContextManager["Attempt", bool], Protocol):
+    """One attempt of a retry loop, numbered from 1; use it as ``with attempt:``, once."""
+
+    number: int
 
 
 @runtime_checkable

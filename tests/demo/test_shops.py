@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from holdfast.demo import shop_async, shop_sync
+from holdfast.demo.answers import DONE, Answer
 from holdfast.demo.protection import Protection
 from holdfast.demo.settings import Settings
-from holdfast.demo.shop import DONE, Answer, Figures, Setup
+from holdfast.demo.shop import Figures, Setup
 
 
 def setup(*, protected):

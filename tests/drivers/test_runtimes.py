@@ -14,8 +14,9 @@ from holdfast import (
     Timeout,
     deadline,
 )
+from holdfast._runtimes.abandon import abandon
 from holdfast._runtimes.pool import Job, WorkerPool
-from holdfast._runtimes.threads import Threads, _abandon
+from holdfast._runtimes.threads import Threads
 from holdfast.deadline import Ambient, ambient
 from holdfast.extend import Gate, Site, Ticket, Wait
 
@@ -68,7 +69,7 @@ def test_a_worker_that_ends_in_the_instant_of_the_timeout_has_ended():
     bulkhead, workers = Bulkhead(1), WorkerPool()
     job = Ended(lambda args, kwargs: None, (), {}, lambda: None)
 
-    assert _abandon(job, workers, (bulkhead,)) is False
+    assert abandon(job, workers, (bulkhead,)) is False
     assert workers.abandoned == 0
     assert bulkhead.in_flight == 0
 

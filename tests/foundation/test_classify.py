@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import sys
 import types
 import typing
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from holdfast import (
     transient,
 )
 from holdfast.classify import Condition, add_note, condition, spell
+from tests.ids import spelt
 
 
 def says_yes(error):
@@ -61,7 +63,7 @@ class Narrow(Wide):
         (lambda error: "yes" in error.args, [ValueError("yes")], [ValueError("no")]),
         (on_result(bool), [], [ValueError(), Exception()]),
     ],
-    ids=str,
+    ids=spelt,
 )
 def test_a_condition_is_met_by_what_it_names(value, met, unmet):
     """Subclasses included, and nothing else."""
@@ -111,7 +113,7 @@ def test_a_group_is_meant_if_all_its_leaves_are():
         ValueError | None,
         typing.Optional[ValueError],  # noqa: UP045
     ],
-    ids=repr,
+    ids=spelt,
 )
 def test_what_is_no_condition_is_refused(value):
     """Interrupts and cancellation are never outcomes; the message names option and value."""
@@ -248,6 +250,29 @@ def test_a_rejection_is_meant_only_by_its_class(on, error, named):
 
 # -- joining ----------------------------------------------------------------------------------
 
+
+@pytest.mark.parametrize("kinds", [ValueError, ValueError | KeyError], ids=["type", "union"])
+@pytest.mark.parametrize("more", [transient, on_result(bool), condition("on", says_yes)], ids=repr)
+def test_types_are_joined_with_a_condition_in_either_order(kinds, more):
+    """Also where a union of types takes the condition in, as it does from Python 3.14 on."""
+    expected = condition("on", kinds) | more
+
+    joined = condition("on", kinds | more)
+
+    assert set(joined.types) == set(expected.types)
+    assert (joined.on_errors, joined.on_results) == (more.on_errors, more.on_results)
+    assert repr(joined) == repr(expected)
+    assert condition("on", more | kinds) == more | condition("on", kinds)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="such a union is a TypeError before 3.14")
+def test_a_union_may_hold_predicates_and_nothing_else():
+    """What Python joins with `|` is judged part by part; the message shows the whole."""
+    assert condition("on", ValueError | KeyError | says_yes).matches(OSError())
+    with pytest.raises(ConfigurationError, match=r"on=ValueError \| KeyError \| \[1\] is not"):
+        condition("on", ValueError | KeyError | [1])
+
+
 SAME_EACH_TIME = settings(derandomize=True, database=None, deadline=None, max_examples=100)
 
 TYPES = [ValueError, UnicodeError, KeyError, LookupError, Wide, Narrow, OSError, TimeoutError]
@@ -298,10 +323,9 @@ def test_the_order_of_joining_does_not_matter(parts, random):
 @given(atoms, atoms)
 def test_joining_works_from_either_side(one, other):
     """`ValueError | transient` is `transient | ValueError`, for errors."""
-    left = one | condition("on", other)
+    left = condition("on", one | condition("on", other))
     right = condition("on", one) | other
 
-    assert isinstance(left, Condition)
     assert left == right
     assert hash(left) == hash(right)
 
@@ -351,7 +375,7 @@ def test_a_condition_equals_no_other_thing():
         (condition("on", ()), "()"),
         (() | transient, "transient"),
     ],
-    ids=str,
+    ids=spelt,
 )
 def test_a_condition_is_spelt_as_it_was_written(made, text):
     """So that the `repr` of a retry can be read."""
@@ -371,7 +395,7 @@ def test_a_condition_is_spelt_as_it_was_written(made, text):
         (0.5, "0.5"),
         (ValueError | KeyError, "ValueError | KeyError"),
     ],
-    ids=repr,
+    ids=spelt,
 )
 def test_values_are_spelt_as_source_code(value, text):
     """As far as that can be known."""

@@ -10,6 +10,7 @@ import urllib.error
 import pytest
 
 from holdfast import AttemptTimeout, CircuitOpenError, DeadlineExceeded, RateLimitedError, transient
+from tests.ids import spelt
 
 
 def of_library(name, *bases, **attributes):
@@ -134,7 +135,7 @@ def test_a_status_speaks_louder_than_the_class():
         {"code": False},
         {"code": lambda: 503},
     ],
-    ids=str,
+    ids=spelt,
 )
 def test_what_is_no_status_decides_nothing(attributes):
     """The class of the error does then."""

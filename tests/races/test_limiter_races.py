@@ -11,6 +11,7 @@ from holdfast import ConcurrencyLimitedError, ConcurrencyLimiter, Pipeline, conc
 from holdfast.shapes import Wait
 from holdfast.strategies.concurrency.limiter import SAMPLES
 from holdfast.strategies.concurrency.waiting import Waiting
+from tests.ids import spelt
 
 CLASSES = ("critical", "default", "sheddable")
 ENDS = (TimeoutError, KeyError, ConcurrencyLimitedError)
@@ -76,7 +77,7 @@ def test_the_limit_holds_in_a_crowd(together):
 
 
 @pytest.mark.usefixtures("eager_switching")
-@pytest.mark.parametrize("algorithm", [concurrency.spread(), concurrency.aimd()], ids=repr)
+@pytest.mark.parametrize("algorithm", [concurrency.spread(), concurrency.aimd()], ids=spelt)
 def test_threads_and_loops_of_all_classes_balance(together, algorithm):
     """Results, losses, other errors, priorities and parties, mixed, while the limit moves."""
     limiter = ConcurrencyLimiter(
@@ -223,7 +224,7 @@ def test_in_a_queue_all_get_their_turn(together):
 
 @pytest.mark.usefixtures("eager_switching")
 @pytest.mark.real_time
-@pytest.mark.parametrize("algorithm", [concurrency.demand(), concurrency.aimd()], ids=repr)
+@pytest.mark.parametrize("algorithm", [concurrency.demand(), concurrency.aimd()], ids=spelt)
 def test_waiters_that_give_up_lose_nothing_while_the_limit_moves(together, algorithm):
     """Cancelled, out of patience after a millisecond, of all classes and parties: all balances."""
     limiter = ConcurrencyLimiter(

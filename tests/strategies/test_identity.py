@@ -5,8 +5,9 @@ import weakref
 
 import pytest
 
-from holdfast import Bulkhead, CircuitBreaker, ConfigurationError, Fallback
+from holdfast import Bulkhead, CircuitBreaker, ConfigurationError, Fallback, Pipeline
 from holdfast.events import BreakerClosed
+from holdfast.simulation.policies.renewed import renewed
 from holdfast.strategies.identity import Identity
 
 KINDS = {
@@ -62,6 +63,25 @@ def test_two_with_the_same_options_are_two(make):
     assert len({one, other}) == 2
 
 
+@pytest.mark.parametrize(
+    "refused, right",
+    [({"open_for": True}, {"open_for": 1.0}), ({"failures": 1.0}, {"failures": 1})],
+)
+def test_equal_options_of_other_types_are_told_as_they_were_given(refused, right):
+    """An option that was refused somewhere is not taken for one that is equal to it, and right."""
+    with pytest.raises(ConfigurationError):
+        CircuitBreaker(**refused)
+
+    breaker = CircuitBreaker(**right)
+
+    assert breaker.spelt() == f"CircuitBreaker({spelt(right)})"
+    assert renewed(Pipeline("p", breaker)).strategies[0].spelt() == breaker.spelt()
+
+
+def spelt(options):
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
+
+
 def test_an_identity_that_nobody_uses_is_freed(make):
     """Being renewed after a fork does not keep it alive."""
     seen = weakref.ref(make())
@@ -102,3 +122,14 @@ def test_a_kind_says_itself_what_a_child_process_renews():
     thing = Forgetful(None)
     with pytest.raises(NotImplementedError):
         thing._after_fork()
+
+
+@pytest.mark.parametrize("first, then", [(10, 10.0), (10.0, 10), (1, 1.0)], ids=repr)
+def test_options_that_are_equal_and_not_the_same_are_spelt_apart(first, then):
+    """A window of 10 is ten calls, one of 10.0 ten seconds, although 10 == 10.0 == 10."""
+    made = [CircuitBreaker(failure_rate=0.5, min_calls=1, window=one) for one in (first, then)]
+
+    assert [
+        f"window={one!r}" in breaker.spelt()
+        for one, breaker in zip((first, then), made, strict=True)
+    ] == [True, True]

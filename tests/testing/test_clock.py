@@ -16,6 +16,7 @@ from holdfast import (
     BulkheadFullError,
     CircuitBreaker,
     CircuitOpenError,
+    ConfigurationError,
     DeadlineExceeded,
     DeadlineTooShortError,
     Fallback,
@@ -71,6 +72,23 @@ def test_durations_are_checked(clock, seconds):
         clock.sleep(seconds)
     with pytest.raises(ValueError, match="at least 0"):
         clock.advance(seconds)
+
+
+@pytest.mark.parametrize("start", [0.0, 1000.0, 400 * 86_400.0])
+def test_the_shortest_sleep_takes_time(start):
+    """Code that sleeps for what rounding has left would else do so for ever; no sleep takes none."""
+    with VirtualClock(start) as clock:
+        clock.sleep(0.0)
+        assert clock.now() == start
+        clock.sleep(1e-30)
+        assert start < clock.now() < start + 1e-6
+
+
+@pytest.mark.parametrize("start", [-1.0, float("nan"), float("inf"), "now"])
+def test_the_first_instant_is_checked(start):
+    """A clock before 0 would be one on which no machine has ever booted."""
+    with pytest.raises(ConfigurationError, match="start"):
+        VirtualClock(start)
 
 
 def test_an_endless_sleep_is_reported(clock):

@@ -123,6 +123,70 @@ def test_timers_are_due_at_any_time():
     assert clock.now() == 1e15 + 1.8e9 + 0.5
 
 
+async def leaking_bucket(rate):
+    """Wait for a place in a full bucket of five, as aiolimiter 1.3 does, and count the waits."""
+    loop = asyncio.get_running_loop()
+    level, at, rounds = 5.0, loop.time(), 0
+    while True:
+        now = loop.time()
+        level, at = max(0.0, level - (now - at) * rate), now
+        lacking = level + 1.0 - 5.0
+        if lacking <= 0:
+            return rounds
+        rounds += 1
+        future = loop.create_future()
+        loop.call_at(at + 1 / rate * lacking, future.set_result, None)
+        await future
+
+
+@pytest.mark.parametrize("start", [0.0, 1000.0, 400 * 86_400.0])
+@pytest.mark.parametrize("rate", [7.0, 5.0, 10.0, 1.5, 25 / 7, 0.001])
+def test_a_timer_that_rounding_made_due_ends(start, rate):
+    """Time passes in the end, as on a real loop, where less is left to wait for than a float shows."""
+
+    async def main():
+        began = asyncio.get_running_loop().time()
+        await leaking_bucket(rate)
+        return asyncio.get_running_loop().time() - began
+
+    with VirtualClock(start):
+        assert run(main(), limit=2000.0) == pytest.approx(1 / rate, abs=1e-5)
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a busy task"])
+def test_timers_that_are_always_due_come_to_the_limit(beside):
+    """What waits for no time at all, for ever, ends as what ticks for ever does."""
+
+    async def busy():
+        while True:
+            await asyncio.sleep(0)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(busy())] if beside else []
+        while not any(task.done() for task in tasks):
+            future = loop.create_future()
+            loop.call_later(0.0, future.set_result, None)
+            await future
+
+    with pytest.raises(TimeoutError, match="after 86,400 virtual seconds"):
+        run(main(), limit=86_400.0)
+
+
+def test_hundreds_of_rounds_are_one_instant():
+    """A chain of timers that are due at once doesn't move the time, as long as it comes to an end."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for _ in range(500):
+            future = loop.create_future()
+            loop.call_later(0.0, future.set_result, None)
+            await future
+        return loop.time()
+
+    assert run(main()) == 1000.0
+
+
 def test_a_loop_inside_a_loop_is_refused():
     """The message tells what to do instead, and nothing is left that was never awaited."""
 
@@ -288,6 +352,48 @@ def test_a_loop_shares_the_clock_that_is_entered():
         assert clock.now() == 30.0
         assert breaker.state == "half-open"
         assert run(pipeline.acall(Scripted([Ok("up")]).aio)) == "up"
+
+
+def test_a_loop_goes_over_to_a_younger_clock():
+    """As where a plugin's loop is older than the fixture; what is under way keeps its distance."""
+    rung = []
+
+    async def elsewhere():
+        await asyncio.sleep(500.0)
+        asyncio.get_running_loop().call_later(30.0, rung.append, "in 30 s")
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        service = Scripted([OSError("down"), "tea"])
+        began = loop.time()
+        await Pipeline("p", Retry(2, backoff=backoff.constant(29.0))).acall(service.aio)
+        assert not rung
+        await asyncio.sleep(1.0)
+        return began, loop.time()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(elsewhere())
+        with VirtualClock(20.0) as clock:
+            assert runner.run(main()) == (20.0, 50.0)
+            assert (clock.now(), rung) == (50.0, ["in 30 s"])
+        assert runner.run(asyncio.sleep(1.0, "and on")) == "and on"
+
+
+def test_a_limit_moves_with_the_clock():
+    """It is so many seconds from the beginning, on whatever clock."""
+    loop = VirtualLoop(limit=60.0)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner, VirtualClock(5000.0):
+        runner.run(asyncio.sleep(59.0))
+        with pytest.raises(TimeoutError, match="after 60 virtual seconds"):
+            runner.run(asyncio.sleep(2.0))
+
+
+def test_a_loop_that_was_given_a_clock_keeps_it():
+    """Whoever names one means it."""
+    own = VirtualClock(3000.0)
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(own)) as runner, VirtualClock() as clock:
+        runner.run(asyncio.sleep(1.0))
+        assert (own.now(), clock.now()) == (3001.0, 1000.0)
 
 
 def test_a_loop_may_be_given_a_clock():

@@ -21,6 +21,7 @@ from holdfast.events import AbandonedFinished, HedgeStarted, HedgeWon, TimedOut
 from holdfast.strategies.hedge.delay import knee, quantile
 from holdfast.strategies.hedge.hedge import Hedge
 from holdfast.testing import Fail, Hang, Ok, record
+from tests.ids import spelt
 
 DOWN = ConnectionError("down")
 
@@ -295,7 +296,7 @@ def test_nothing_starts_after_the_deadline(world):
 # -- learning ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", [quantile(0.9, min_samples=20), knee(min_samples=20)], ids=repr)
+@pytest.mark.parametrize("rule", [quantile(0.9, min_samples=20), knee(min_samples=20)], ids=spelt)
 def test_the_delay_is_learnt(world, rule):
     """No call is hedged before enough are known; then whatever is unusually slow is."""
     hedge = Hedge(rule)

@@ -187,7 +187,7 @@ def test_steps_of_their_own_go_with_their_keys(world):
     for shard in ("a", "b", "a"):
         assert world.run(protected, shard) == f"from {shard}"
 
-    assert sum(len(lanes._steps) for lanes in strategy._lanes) == 1
+    assert sum(len(lanes._steps) for lanes in strategy._keys._served) == 1
     assert strategy.snapshot()["evicted"] == 2
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast._runtimes.aio import alone
+from holdfast._runtimes.alone_aio import alone
 from holdfast.deadline import Ambient, ambient
 
 if TYPE_CHECKING:
-    from holdfast._runtimes.aio import Asyncio
+    from holdfast._runtimes.port import AsyncRuntime as Runtime
     from holdfast._runtimes.port import AsyncStep as Step
     from holdfast.shapes import Arguments, Keywords, Site
     from holdfast.strategies.timeout import AdaptiveTimeout
 
 
-def adapted(runtime: Asyncio, timeout: AdaptiveTimeout, inner: Step, site: Site) -> Step:
+def adapted(runtime: Runtime, timeout: AdaptiveTimeout, inner: Step, site: Site) -> Step:
     """Return a step that gives up on ``inner`` in time, and tells ``timeout`` how long it took.
 
     What is cancelled from outside is told to nobody: its duration says nothing.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
-    from holdfast._runtimes.threads import Threads
+    from holdfast._runtimes.port import ThreadRuntime as Runtime
     from holdfast.shapes import Arguments, Keywords, Site
     from holdfast.strategies.timeout import AdaptiveTimeout, Limit
 
@@ -32,7 +32,7 @@ def timed(now: Clock, timeout: AdaptiveTimeout, limit: Limit, inner: Step) -> St
 
 
 def adapted(
-    runtime: Threads, timeout: AdaptiveTimeout, inner: Step, site: Site, timed: Timed = timed
+    runtime: Runtime, timeout: AdaptiveTimeout, inner: Step, site: Site, timed: Timed = timed
 ) -> Step:
     """Return a step that gives up on ``inner`` in time, and tells ``timeout`` how long it took."""
     now = runtime.now

@@ -5,31 +5,29 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from holdfast import _validate
+from holdfast._runtimes.alone_aio import alone
+from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.limits import (
     check_turn,
     converted,
-    exceeded,
     in_context,
     patience,
     timed_out,
-    too_short,
     waited_too_long,
 )
-from holdfast._runtimes.pool import in_worker
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
-from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Ticket, Wait
+from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Ticket, Wait
 from holdfast.strategies.timeout import Timeout
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncStep as Step
-    from holdfast.attempts import Attempt
     from holdfast.strategies.coalesce import Coalesce
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
@@ -60,7 +58,7 @@ class Asyncio:
         try:
             if wait.ticket is None:
                 check_turn(gate, wait, site, self.now())
-                await asyncio.sleep(wait.delay or 0.0)
+                await self.sleep(wait.delay or 0.0)
                 return wait.permit
             await self._granted(wait.ticket, patience(wait, self.now()))
         except BaseException:
@@ -200,61 +198,3 @@ class Asyncio:
         from holdfast.attempts import AsyncAttempts
 
         return AsyncAttempts(retry, self)
-
-
-def run_alone(made: Awaitable[Any]) -> Any:
-    """Run something to await in a loop of its own, for a thread that has none."""
-
-    async def run() -> Any:
-        return await made
-
-    return asyncio.run(run())
-
-
-async def alone(
-    inner: Step,
-    args: Arguments,
-    kwargs: Keywords,
-    site: Site,
-    now: Callable[[], float],
-    limit: Ambient,
-    *,
-    ours: bool,
-) -> Any:
-    """Run ``inner`` until ``limit`` with a timer of its own.
-
-    For the caller's deadline, which comes at any time, and for a call inside the same call.
-    """
-    start = now()
-    if limit[0] <= start:
-        raise too_short(site, limit, start)
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a Timeout needs a task to cancel: run the call in a task")
-    before, fired = task.cancelling(), []
-
-    def fire(task: asyncio.Task[Any] = task) -> None:
-        fired.append(True)
-        task.cancel()
-
-    timer = asyncio.get_running_loop().call_later(limit[0] - start, fire)
-    token = ambient.set(limit)
-    try:
-        result = await inner(args, kwargs)
-    except BaseException as error:
-        restore(token)
-        timer.cancel()
-        alone = bool(fired) and task.uncancel() <= before
-        del task, fire, timer  # a task keeps its exception, whose traceback keeps this frame
-        if alone and isinstance(error, asyncio.CancelledError):
-            if ours:
-                raise timed_out(site.pipeline, limit[1], now()) from error
-            raise exceeded(site.pipeline, limit, now()) from error
-        if ours and isinstance(error, DeadlineExceeded) and error.at == limit[0]:
-            raise converted(site.pipeline, limit[1]) from error
-        raise
-    restore(token)
-    timer.cancel()
-    if fired:
-        task.uncancel()
-    return result

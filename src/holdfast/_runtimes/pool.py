@@ -188,31 +188,3 @@ class WorkerPool:
 
 pool = WorkerPool()
 """The process's pool."""
-
-
-def in_worker(
-    fn: Callable[[], Any], done: Callable[[BaseException | None], None], workers: WorkerPool = pool
-) -> None:
-    """Run ``fn()`` in a worker, then call ``done`` with its error or None; at once if none is free."""
-
-    def run(_args: Any, _kwargs: Any) -> None:
-        try:
-            finished(fn())
-        except BaseException as error:  # noqa: BLE001 - it belongs to whoever asked
-            done(error)
-        else:
-            done(None)
-
-    try:
-        workers.start(Job(run, (), {}, lambda: None))
-    except BulkheadFullError as error:
-        done(error)
-
-
-def finished(made: Any) -> Any:
-    """Return what a function returned in a worker; if that is a coroutine, run it to its end."""
-    if not hasattr(type(made), "__await__"):
-        return made
-    from holdfast._runtimes.aio import run_alone
-
-    return run_alone(made)

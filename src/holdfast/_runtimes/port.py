@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from holdfast.attempts import Attempt
-    from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Wait
+    from holdfast._runtimes.pool import WorkerPool
+    from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
     from holdfast.strategies.coalesce import Coalesce
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
-    from holdfast.strategies.timeout import AdaptiveTimeout, Timeout
+    from holdfast.strategies.timeout import AdaptiveTimeout, Sync, Timeout
 
 AsyncStep = Callable[["Arguments", "Keywords"], Awaitable[Any]]
 BlockingStep = Callable[["Arguments", "Keywords"], Any]
@@ -95,3 +95,20 @@ class BlockingRuntime(Protocol):
 
     def attempts(self, retry: Retry, /) -> Iterator[Attempt]:
         """Return the loop over a retry's attempts."""
+
+
+class ThreadRuntime(BlockingRuntime, Protocol):
+    """A blocking world that can leave a call alone in a thread, and so stop waiting for it."""
+
+    @property
+    def workers(self) -> WorkerPool:
+        """Where such calls run."""
+
+    def needs_worker(self, sync: Sync, site: Site, /) -> bool:
+        """Return whether a timeout has to leave a thread behind to stop waiting."""
+
+    def in_worker(self, seconds: float, inner: BlockingStep, site: Site, /) -> BlockingStep:
+        """Return a step that runs ``inner`` in a worker, and leaves it alone in time."""
+
+    def cooperative(self, seconds: float, inner: BlockingStep, site: Site, /) -> BlockingStep:
+        """Return a step that sets a deadline around ``inner``, and trusts that it is obeyed."""

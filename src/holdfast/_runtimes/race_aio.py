@@ -22,13 +22,13 @@ from holdfast.deadline import ambient
 from holdfast.strategies.hedge import NEXT, OVER, Race
 
 if TYPE_CHECKING:
-    from holdfast._runtimes.aio import Asyncio
+    from holdfast._runtimes.port import AsyncRuntime as Runtime
     from holdfast._runtimes.port import AsyncStep as Step
     from holdfast.shapes import Arguments, Keywords, Site
     from holdfast.strategies.hedge import Hedge
 
 
-def raced(runtime: Asyncio, hedge: Hedge, inner: Step, site: Site) -> Step:
+def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
     """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
     now, learning, judges, answered = runtime.now, hedge.learning, hedge.judges, hedge.answered
     earns = hedge.earns(site)

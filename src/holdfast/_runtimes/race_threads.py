@@ -12,11 +12,9 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
-from holdfast._runtimes.holders import holders_of
+from holdfast._runtimes.abandon import abandon, ended_late, has_room, holders_of
 from holdfast._runtimes.limits import exceeded, too_short
 from holdfast._runtimes.pool import Job, WorkerPool
-from holdfast._runtimes.threads import _abandon
-from holdfast._world import world
 from holdfast.deadline import ambient
 from holdfast.errors import BulkheadFullError
 from holdfast.strategies.bulkhead import Bulkhead
@@ -24,7 +22,7 @@ from holdfast.strategies.hedge import NEXT, Race
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
-    from holdfast._runtimes.threads import Threads
+    from holdfast._runtimes.port import ThreadRuntime as Runtime
     from holdfast.shapes import Arguments, Keywords, Site
     from holdfast.strategies.hedge import Hedge
 
@@ -49,7 +47,7 @@ Call = tuple["Step", "Arguments", "Keywords"]
 MakeLanes = Callable[[Call, tuple[Bulkhead, ...]], Lanes]
 
 
-def raced(runtime: Threads, hedge: Hedge, inner: Step, site: Site) -> Step:
+def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
     """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
     now, workers, names = runtime.now, runtime.workers, (site.pipeline, hedge.title)
 
@@ -188,7 +186,7 @@ class Workers:
         """Abandon whatever runs."""
         self._left_at = self._now()
         jobs, self._running = self._running.values(), {}
-        left = [job.given and _abandon(job, self._workers, self._holders) for job in jobs]
+        left = [job.given and abandon(job, self._workers, self._holders) for job in jobs]
         for job, abandoned in zip(jobs, left, strict=True):
             if not abandoned:
                 job.error = None  # it has ended in this instant, too late to count
@@ -196,22 +194,3 @@ class Workers:
 
     def _ended_late(self) -> None:
         ended_late(self._holders, self._names, self._now(), self._left_at)
-
-
-def has_room(holders: tuple[Bulkhead, ...]) -> bool:
-    """Return whether no abandoned worker has overdrawn a bulkhead."""
-    return all(one.in_flight <= one.size for one in holders)
-
-
-def ended_late(
-    holders: tuple[Bulkhead, ...], names: tuple[str, str], now: float, left_at: float
-) -> None:
-    """Give back what an abandoned attempt held, and tell that it has ended."""
-    for bulkhead in holders:
-        bulkhead.release()
-    if world.listeners:
-        from holdfast import events
-
-        events.emit(events.AbandonedFinished(
-            pipeline=names[0], strategy=names[1], at=now, late=now - left_at
-        ))  # fmt: skip

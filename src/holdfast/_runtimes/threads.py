@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from holdfast._runtimes.holders import holders_of
+from holdfast._runtimes.abandon import abandon, ended_late, holders_of
+from holdfast._runtimes.caller import warn_if_in_loop
+from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.limits import (
     check_turn,
     converted,
@@ -18,18 +20,15 @@ from holdfast._runtimes.limits import (
     too_short,
     waited_too_long,
 )
-from holdfast._runtimes.pool import Job, WorkerPool, in_worker, pool
-from holdfast._world import world
+from holdfast._runtimes.pool import Job, WorkerPool, pool
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
-from holdfast.shapes import Arguments, Gate, Instead, Keywords, Site, Wait
-from holdfast.strategies.bulkhead import Bulkhead
+from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast._runtimes.port import BlockingStep as Step
-    from holdfast.attempts import Attempt
     from holdfast.strategies.coalesce import Coalesce
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
@@ -48,8 +47,14 @@ class Threads:
         workers: WorkerPool = pool,
     ) -> None:
         self.now = now
-        self.sleep = sleep
+        self._sleep = sleep
         self.workers = workers
+
+    def sleep(self, delay: float) -> None:
+        """Block the thread for ``delay`` seconds."""
+        if delay > 0:
+            warn_if_in_loop("a pause")
+        self._sleep(delay)
 
     def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
@@ -69,6 +74,7 @@ class Threads:
             ticket.wake = wake
             limit = patience(wait, self.now())
             if not (ticket.granted or ticket.over):
+                warn_if_in_loop("a wait for its turn")
                 signal.acquire(timeout=-1 if limit is None else min(limit, LONGEST))
         except BaseException:
             gate.abandoned(wait.permit, self.now())
@@ -120,7 +126,7 @@ class Threads:
     def in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
         """Return a step that runs ``inner`` in a worker, and leaves it alone in time."""
         now, workers, pipeline = self.now, self.workers, site.pipeline
-        around = holders_of(site)
+        around, names = holders_of(site), (site.pipeline, "timeout")
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             outer, start = ambient.get(), now()
@@ -134,7 +140,7 @@ class Threads:
             due = outer[0] if limited else at
             token = ambient.set(outer if limited else Ambient(at, seconds, outer[2]))
             try:
-                job = Job(inner, args, kwargs, lambda: _ended_late(holders, pipeline, now, due))
+                job = Job(inner, args, kwargs, lambda: ended_late(holders, names, now(), due))
             finally:
                 restore(token)
             try:
@@ -145,9 +151,9 @@ class Threads:
                 raise
             except BaseException:
                 if job.given:
-                    _abandon(job, workers, holders)
+                    abandon(job, workers, holders)
                 raise
-            if _abandon(job, workers, holders):
+            if abandon(job, workers, holders):
                 if limited:
                     raise exceeded(pipeline, outer, now(), abandoned=True)
                 raise timed_out(pipeline, seconds, now(), abandoned=True)
@@ -200,38 +206,6 @@ class Threads:
         from holdfast.attempts import BlockingAttempts
 
         return BlockingAttempts(retry, self)
-
-
-def _abandon(job: Job, workers: WorkerPool, holders: tuple[Bulkhead, ...]) -> bool:
-    """Leave a job alone whose worker has not ended; False if it has, so that its outcome counts.
-
-    The permits are held before the claim, so that a worker that ends right now can't release first.
-    """
-    if not job.claim:
-        return False
-    workers.gave_up()
-    for bulkhead in holders:
-        bulkhead.hold()
-    if job.take():
-        return True
-    for bulkhead in holders:
-        bulkhead.release()
-    workers.took_back()
-    return False
-
-
-def _ended_late(
-    holders: tuple[Bulkhead, ...], pipeline: str, now: Callable[[], float], due: float
-) -> None:
-    for bulkhead in holders:
-        bulkhead.release()
-    if world.listeners:
-        from holdfast import events
-
-        at = now()
-        events.emit(events.AbandonedFinished(
-            pipeline=pipeline, strategy="timeout", at=at, late=at - due
-        ))  # fmt: skip
 
 
 def _outcome(job: Job, at: float, ours: Callable[[], Exception]) -> Any:

@@ -13,14 +13,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from holdfast.cli._wish import Wish
 from holdfast.errors import ConfigurationError
 from holdfast.simulation import files
-from holdfast.simulation.policies.policies import READY, Policy, policy
+from holdfast.simulation.policies.imports import policy
+from holdfast.simulation.policies.policies import READY, Policy
 from holdfast.simulation.policies.rehearsal import rehearse
 from holdfast.simulation.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
-    from holdfast.cli.simulate import Wish
     from holdfast.simulation.runs.results import Figures
 
 WIDE = 120

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 import click
 
 from holdfast.cli._files import FILE, FILE_OR_DASH, writable
+from holdfast.cli._wish import Wish
 
 INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 NEEDED = ("matplotlib", "pydantic", "rich")
@@ -35,24 +35,6 @@ class Ended(click.ClickException):
     """The simulation was ended before its time."""
 
     exit_code = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What the user wants."""
-
-    scenario: str
-    compared: tuple[str, ...] | None
-    """What is asked for; None for what the scenario names, or the usual ones."""
-    usual: tuple[str, ...]
-    own: tuple[str, ...]
-    axes: tuple[str, ...]
-    seeds: tuple[int, ...]
-    report: Path | None
-    json_file: str | None
-    workers: int
-    most_steps: int
-    command: str
 
 
 def _listed(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's call

@@ -16,6 +16,7 @@ from holdfast import (
     backoff,
     transient,
 )
+from holdfast.demo.answers import Answer
 from holdfast.demo.settings import (
     ATTEMPT_TIMEOUT,
     BACKOFF,
@@ -24,7 +25,6 @@ from holdfast.demo.settings import (
     TOTAL_TIMEOUT,
     Settings,
 )
-from holdfast.demo.shop import Answer
 
 
 def queued(error: Exception) -> Answer:

@@ -1,4 +1,4 @@
-"""What the sync and the async shop share: their answers, their set-up and their figures."""
+"""What the sync and the async shop share: their set-up and their figures."""
 
 from __future__ import annotations
 
@@ -6,35 +6,13 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from holdfast.demo.gauge import Gauge
 from holdfast.demo.settings import Settings
 
 if TYPE_CHECKING:
     from holdfast.demo.protection import Protection
-
-
-class Answer(NamedTuple):
-    """What the shop tells a user: an HTTP status, how it went ("ok", "fallback", "failed") and why."""
-
-    status: int
-    outcome: str
-    why: str = ""
-
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        """Read by the load generator."""
-        return [("x-outcome", self.outcome), ("x-why", self.why), ("content-type", "text/plain")]
-
-
-DONE = Answer(200, "ok")
-NOT_FOUND = Answer(404, "failed", "no such page")
-
-
-def failed(error: Exception) -> Answer:
-    """The answer when a dependency failed and there is nothing else to say."""
-    return Answer(502, "failed", type(error).__name__)
 
 
 def idempotent() -> dict[str, str]:

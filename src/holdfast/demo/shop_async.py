@@ -9,9 +9,10 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from holdfast.demo.answers import DONE, NOT_FOUND, Answer, failed
 from holdfast.demo.gauge import Gauge
 from holdfast.demo.serving import listen, serve
-from holdfast.demo.shop import DONE, NOT_FOUND, Answer, Figures, Setup, failed, idempotent
+from holdfast.demo.shop import Figures, Setup, idempotent
 from holdfast.demo.wire import Wire
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
+from holdfast.demo.answers import DONE, NOT_FOUND, Answer, failed
 from holdfast.demo.serving import listen, settled
-from holdfast.demo.shop import DONE, NOT_FOUND, Answer, Figures, Setup, failed, idempotent
+from holdfast.demo.shop import Figures, Setup, idempotent
 from holdfast.demo.wire import Wire
 
 Route = Callable[[], Answer]

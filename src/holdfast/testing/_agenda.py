@@ -7,10 +7,6 @@ import itertools
 import math
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from holdfast.testing._members import Member
 
 DEADLOCK = "deadlock: nothing will ever happen"
 PATIENCE = 10.0
@@ -25,7 +21,7 @@ class DeadlockError(BaseException):
     """
 
 
-def deadlock(why: str, threads: Sequence[Member] | None = None) -> DeadlockError:
+def deadlock(why: str, threads: Sequence[threading.Thread] | None = None) -> DeadlockError:
     """Return the error that names ``threads`` and their waits, by default those of this thread."""
     from holdfast.testing._stuck import listed, stuck_here, stuck_threads  # it imports asyncio
 

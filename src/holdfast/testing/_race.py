@@ -12,8 +12,9 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
+from holdfast._runtimes.abandon import ended_late, has_room
 from holdfast._runtimes.pool import Job
-from holdfast._runtimes.race_threads import ended_late, has_room, racing
+from holdfast._runtimes.race_threads import racing
 from holdfast.testing._agenda import Cut, Scope, deadlock
 from holdfast.testing._members import Member
 
@@ -23,18 +24,17 @@ if TYPE_CHECKING:
     from holdfast.shapes import Site
     from holdfast.strategies.bulkhead import Bulkhead
     from holdfast.strategies.hedge import Hedge
-    from holdfast.testing._threads import VirtualThreads
-    from holdfast.testing.clock import VirtualClock
+    from holdfast.testing._clockwork import Clockwork
 
 
-def raced(runtime: VirtualThreads, hedge: Hedge, inner: Step, site: Site) -> Step:
+def raced(clock: Clockwork, hedge: Hedge, inner: Step, site: Site) -> Step:
     """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
     names = site.pipeline, hedge.title
 
     def lanes(call: Call, holders: tuple[Bulkhead, ...]) -> Lanes:
-        return VirtualLanes(runtime.clock, call, holders, names)
+        return VirtualLanes(clock, call, holders, names)
 
-    return racing(hedge, inner, site, runtime.now, lanes)
+    return racing(hedge, inner, site, clock.now, lanes)
 
 
 class Runner(Member):
@@ -58,7 +58,7 @@ class VirtualLanes:
 
     def __init__(
         self,
-        clock: VirtualClock,
+        clock: Clockwork,
         call: Call,
         holders: tuple[Bulkhead, ...],
         names: tuple[str, str],

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from holdfast._runtimes.holders import holders_of
+from holdfast._runtimes.abandon import ended_late, holders_of
 from holdfast._runtimes.limits import (
     converted,
     exceeded,
@@ -15,9 +15,7 @@ from holdfast._runtimes.limits import (
     too_short,
     waited_too_long,
 )
-from holdfast._runtimes.pool import finished
 from holdfast._runtimes.threads import Threads
-from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Gate, Keywords, Site, Wait
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.timeout import AdaptiveTimeout, Limit
-    from holdfast.testing.clock import VirtualClock
+    from holdfast.testing._clockwork import Clockwork
 
 
 LATE = object()
@@ -37,9 +35,13 @@ LATE = object()
 class VirtualThreads(Threads):
     """`Threads` in which time is a number: no worker threads, no real waiting."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: Clockwork) -> None:
         super().__init__(now=clock.now, sleep=clock.sleep)
         self.clock = clock
+
+    def sleep(self, delay: float) -> None:
+        """Let ``delay`` seconds pass on the clock: no event loop stands still for them."""
+        self.clock.sleep(delay)
 
     def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
@@ -75,14 +77,14 @@ class VirtualThreads(Threads):
         """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
         from holdfast.testing._race import raced
 
-        return raced(self, hedge, inner, site)
+        return raced(self.clock, hedge, inner, site)
 
     def background(
         self, fn: Callable[[], Any], done: Callable[[BaseException | None], None]
     ) -> None:
         """Run ``fn()`` here and now, and tell its end."""
         try:
-            finished(fn())
+            _finished(fn())
         except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
             done(error)
         else:
@@ -172,15 +174,19 @@ class VirtualThreads(Threads):
             bulkhead.hold()
 
         def ended() -> None:
-            for bulkhead in holders:
-                bulkhead.release()
-            if world.listeners:
-                from holdfast import events
-
-                events.emit(events.AbandonedFinished(
-                    pipeline=pipeline, strategy="timeout", at=scope.runs_until,
-                    late=scope.runs_until - scope.due,
-                ))  # fmt: skip
+            ended_late(holders, (pipeline, "timeout"), scope.runs_until, scope.due)
 
         if scope.runs_until < math.inf:
             self.clock.call_at(scope.runs_until, ended)
+
+
+def _finished(made: Any) -> None:
+    """Run a coroutine to its end, if it is one, on a loop that shares the clock."""
+    if not hasattr(type(made), "__await__"):
+        return
+    from holdfast.testing.loop import run  # it imports asyncio
+
+    async def awaited() -> None:
+        await made
+
+    run(awaited())

@@ -35,6 +35,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from holdfast import _validate
 from holdfast.testing._agenda import PATIENCE, Agenda, Cut, Scope, Scopes, deadlock
 from holdfast.testing._members import Member, in_step
 from holdfast.testing._seams import Layer, put_on, take_off
@@ -45,18 +46,23 @@ class VirtualClock:
     """Virtual time for blocking code: ``with VirtualClock() as clock: ...``.
 
     While it is entered, everything in Holdfast that reads a clock, sleeps, waits in a queue or times
-    out does so on this clock.  May be entered again while it is entered.  Thread-safe, within the
-    limits that the module describes.
+    out does so on this clock.  Async code needs a `VirtualLoop` for that: on an ordinary event loop
+    breakers and the like decide on this clock, and what would have to wait for it raises
+    `RuntimeError`.  May be entered again while it is entered.  Thread-safe, within the limits that
+    the module describes.
 
     Args:
-        start: the first instant, in seconds.
+        start: the first instant, in seconds; at least 0, as everywhere since boot.
         grace: after how many real seconds a sleeping thread that did not enter the clock moves the
             time by itself.
+
+    Raises:
+        ConfigurationError: if ``start`` is negative, or no finite number.
     """
 
     def __init__(self, start: float = 1000.0, *, grace: float = 1.0) -> None:
         self._grace = grace
-        self._agenda = Agenda(start)
+        self._agenda = Agenda(_validate.seconds("start", start, positive=False))
         self._scopes = Scopes()
         self._drivers: list[int] = []
         """The threads that have entered the clock, once for each time."""
@@ -67,7 +73,9 @@ class VirtualClock:
         self._runtime = VirtualThreads(self)
 
     def __enter__(self) -> Self:
-        layer = Layer(clock=self.now, overrides={"blocking": self._runtime})
+        from holdfast.testing._on_clock import ON_CLOCK  # it imports asyncio
+
+        layer = Layer(clock=self.now, overrides={"blocking": self._runtime, "asyncio": ON_CLOCK})
         self._drivers.append(threading.get_ident())
         self._layers.append(layer)
         _entered.append(self)
@@ -99,7 +107,7 @@ class VirtualClock:
         """
         if not seconds >= 0:
             raise ValueError(f"sleep length must be non-negative, not {seconds!r}")
-        until = self.now() + seconds
+        until = self._after(seconds)
         scope = self._scopes.next()
         if scope is not None and until >= scope.due:
             self._park(scope.due)
@@ -107,6 +115,14 @@ class VirtualClock:
         if until == math.inf:
             raise deadlock("an endless sleep, and no timeout around it")
         self._park(until)
+
+    def _after(self, seconds: float) -> float:
+        """Return the instant in ``seconds``: a later one, however short they are.
+
+        Else code that waits for what rounding has left would wait so for ever.
+        """
+        now = self.now()
+        return max(now + seconds, math.nextafter(now, math.inf)) if seconds else now
 
     def advance(self, seconds: float) -> None:
         """Move the time on by ``seconds`` and cut nobody; for tests, from outside."""

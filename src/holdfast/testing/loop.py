@@ -20,17 +20,18 @@ on which nothing comes for ``PATIENCE_WITH_SILENCE`` seconds are a deadlock, too
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import selectors
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple
 
 from holdfast import _validate
-from holdfast._runtimes.aio import Asyncio
 from holdfast.testing._agenda import DEADLOCK, DeadlockError
-from holdfast.testing._seams import Layer, put_on, take_off
+from holdfast.testing._clockwork import OnVirtualTime
 from holdfast.testing._stuck import listed, others_may_act, stuck_tasks
 from holdfast.testing.clock import VirtualClock, clock_in_force
 
@@ -42,6 +43,9 @@ PATIENCE_WITH_SOCKETS = 0.05
 PATIENCE_WITH_SILENCE = 10.0
 POLL = 0.005
 NANOSECOND = 1e-9
+ROUNDS_AT_ONE_INSTANT = 1000
+"""How often timers may ring that were set in the instant in which they are due."""
+MOST_DOUBLINGS = 40
 
 
 class _Selector(selectors.DefaultSelector):
@@ -60,14 +64,15 @@ class _Selector(selectors.DefaultSelector):
         return super().select(timeout)
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
+class VirtualLoop(OnVirtualTime, asyncio.SelectorEventLoop):
     """An event loop on virtual time: ``asyncio.Runner(loop_factory=VirtualLoop)``.
 
-    While it runs, everything in Holdfast, async or blocking, is on its time.  It shares the clock of
-    a `VirtualClock` that is entered when the loop is made; otherwise it has one of its own, `clock`.
+    While it runs, everything in Holdfast, async or blocking, is on its time.  It shares the
+    `VirtualClock` that is entered when it is made, or when it begins to run: a fixture's, say, that is
+    younger than the loop.  Without one it has a clock of its own, `clock`.
 
     Args:
-        clock: the clock to run on.
+        clock: the clock to run on, and to keep to.
         limit: after how many seconds of its time the loop raises `TimeoutError`, and names the tasks
             that have not ended; none by default.  For tests of code that never comes to rest.
 
@@ -80,14 +85,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, clock: VirtualClock | None = None, *, limit: float = math.inf) -> None:
         if limit != math.inf:
             limit = _validate.seconds("limit", limit)
+        self._keeps = clock is not None
         self.clock: VirtualClock = clock or clock_in_force() or VirtualClock()
         self._limit = limit
         self._ends = self.clock.now() + limit
         self._silent_since = math.inf
         self._wake_member: Callable[[], Any] | None = None
-        self._runtime = Asyncio(now=self.clock.now)
         self._woken = False
         self._in_executor = 0
+        self._rounds_at = -math.inf
+        self._rounds = 0
         selector = _Selector()
         super().__init__(selector)
         self._own_files = len(selector.get_map())
@@ -99,13 +106,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_forever(self) -> None:
         """Run until `stop` is called, with Holdfast on this loop's time."""
-        layer = Layer(overrides={"asyncio": self._runtime})
+        self._share_clock()
         with self.clock:
-            put_on(layer)
-            try:
-                super().run_forever()
-            finally:
-                take_off(layer)
+            super().run_forever()
+
+    def _share_clock(self) -> None:
+        """Go over to the clock in force; what is to come stays as far away as it is."""
+        clock = clock_in_force()
+        if self._keeps or clock is None or clock is self.clock:
+            return
+        difference = clock.now() - self.clock.now()
+        for timer in self._timers():
+            timer._when += difference  # type: ignore[attr-defined] # noqa: SLF001 - in all alike: a heap stays one
+        self._ends += difference
+        self.clock = clock
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
@@ -138,6 +152,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     ) -> list[tuple[selectors.SelectorKey, int]]:
         """Return what is ready now, or jump; the selector's part of one turn of the loop."""
         files = len(selector.get_map()) > self._own_files
+        if timeout is not None and timeout <= 0:
+            self._leave_instant()
         if timeout is not None and timeout <= 0 and not (files or self._woken):
             return []
         self._woken = False
@@ -160,6 +176,24 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._check_silence(files=files)
         return ready
 
+    def _leave_instant(self) -> None:
+        """Let a little time pass where timers are due again and again in the same instant.
+
+        Code that computes how long to wait may be left with less than a float of the instant can show,
+        so that its timer is due at once, and the next one too.  On a real loop time passes meanwhile.
+        So it does here after many rounds, and more with every thousand, for a ``limit`` to be reached.
+        """
+        now, timers = self.time(), self._timers()
+        if not timers or timers[0].when() >= now + self._clock_resolution:
+            return
+        self._rounds = self._rounds + 1 if self._rounds_at == now else 1
+        self._rounds_at = now
+        thousands = self._rounds // ROUNDS_AT_ONE_INSTANT
+        if thousands:
+            step = self._clock_resolution * 2.0 ** min(thousands - 1, MOST_DOUBLINGS)
+            self.clock.run_to(self._checked(now + step))
+            self._rounds_at = self.time()  # it counts as the same instant
+
     def adapt_resolution(self) -> None:
         """Let asyncio see that a timer is due: it looks up to this far ahead, and floats are coarse.
 
@@ -180,10 +214,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _checked(self, target: float) -> float:
         """Return the instant to jump to, if that is within the limit."""
         if self._ends < target < math.inf:
-            raise TimeoutError(
+            raise _told(TimeoutError(
                 f"after {self._limit:,.12g} virtual seconds, its limit, the loop still has work to do:"
                 f"{listed(stuck_tasks(self))}"
-            )
+            ))  # fmt: skip
         return target
 
     def _check_silence(self, *, files: bool) -> None:
@@ -195,7 +229,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             if now - self._silent_since < PATIENCE_WITH_SILENCE:
                 return
             why += f", and nothing has come on a socket for {PATIENCE_WITH_SILENCE:g} real seconds"
-        raise DeadlockError(f"{DEADLOCK}: {why}{listed(stuck_tasks(self))}")
+        raise _told(DeadlockError(f"{DEADLOCK}: {why}{listed(stuck_tasks(self))}"))
 
     def _parked(self, wake: Callable[[], Any]) -> bool:
         """Keep what wakes this loop while other functions move; say whether it is awake already."""
@@ -219,8 +253,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return the instant of this loop's next timer, ``inf`` for none."""
         if timeout is None:
             return math.inf
-        timers: list[asyncio.TimerHandle] = getattr(self, "_scheduled", [])
+        timers = self._timers()
         return timers[0].when() if timers else self.time() + timeout
+
+    def _timers(self) -> list[asyncio.TimerHandle]:
+        timers: list[asyncio.TimerHandle] = getattr(self, "_scheduled", [])
+        return timers
+
+
+def _told(error: BaseException) -> BaseException:
+    """Return ``error``; log it where a thread may end with it unheard, as a test client's does."""
+    if threading.current_thread() is not threading.main_thread():
+        logging.getLogger("holdfast").error("the virtual loop of this thread ends with %s", error)
+    return error
 
 
 def run(coroutine: Coroutine[Any, Any, T], *, limit: float = math.inf) -> T:

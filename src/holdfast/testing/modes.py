@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from holdfast.shapes import Gate, Site, Wait
+from holdfast.shapes import Attempt, Gate, Site, Wait
 from holdfast.testing._seams import Layer, put_on, take_off
 
 if TYPE_CHECKING:
-    from holdfast.attempts import Attempt
     from holdfast.strategies.retry import Retry
 
 

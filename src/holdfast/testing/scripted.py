@@ -127,13 +127,14 @@ class Scripted:
     async def aio(self, *args: Any, **kwargs: Any) -> Any:
         """Play the next step, async."""
         number, step = self._next(args, kwargs)  # noqa: RUF059 - a deadlock reads it off this frame
-        if isinstance(step, Hang):
+        if isinstance(step, Hang) or step.takes:
             import asyncio  # heavy, and needed only here
 
-            return await asyncio.get_running_loop().create_future()
-        if step.takes:
-            import asyncio
+            from holdfast.testing._on_clock import check_loop
 
+            check_loop(f"{step!r} of a Scripted")
+            if isinstance(step, Hang):
+                return await asyncio.get_running_loop().create_future()
             await asyncio.sleep(step.takes)
         return self._answer(step)
 

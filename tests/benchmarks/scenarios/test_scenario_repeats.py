@@ -6,10 +6,11 @@ from functools import partial
 import pytest
 
 from benchmarks.scenarios import contention, e08_hedging, e10_herd, e11_contention
+from benchmarks.scenarios.candidates import Calls
 from benchmarks.scenarios.contention import PUBLISHED, Figures
 from benchmarks.scenarios.experiment import OURS
 from benchmarks.scenarios.herd import AGAIN, HEALS, Told, client
-from benchmarks.scenarios.policies import Calls, decorator
+from benchmarks.scenarios.policies import decorator
 from benchmarks.scenarios.stragglers import Phase, played
 from holdfast import CircuitOpenError, backoff
 from holdfast.simulation.engine.stage import Simulation

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.simulation import files
-from holdfast.simulation.policies.policies import policy
+from holdfast.simulation.policies.imports import policy
 from holdfast.simulation.report.wording import columns
 from holdfast.simulation.runs.compare import compare
 

@@ -21,7 +21,8 @@ from holdfast import (
 from holdfast.errors import ConfigurationError
 from holdfast.extend import Gate
 from holdfast.simulation.engine.errors import Blocked
-from holdfast.simulation.policies.policies import READY, Policy, policy
+from holdfast.simulation.policies.imports import policy
+from holdfast.simulation.policies.policies import READY, Policy
 from holdfast.simulation.policies.rehearsal import rehearse
 from holdfast.simulation.policies.renewed import renewed
 from holdfast.simulation.scenario.distributions import Constant

@@ -9,6 +9,7 @@ from holdfast import ConfigurationError, RejectedError
 from holdfast.events import FaultInjected
 from holdfast.shapes import Gate, Instead, Site, Wait
 from holdfast.strategies.chaos.chaos import PASSED, Chaos
+from tests.ids import spelt
 
 DOWN = ConnectionError("down")
 
@@ -324,7 +325,7 @@ class Unmakeable(Exception):
         ({"latency": 1, "rng": 7}, "rng"),
         ({"latency": 1, "name": ""}, "name"),
     ],
-    ids=str,
+    ids=spelt,
 )
 def test_options_are_checked(options, words):
     """Each error names its option and says what to give."""

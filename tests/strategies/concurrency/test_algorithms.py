@@ -7,6 +7,7 @@ import pytest
 
 from holdfast import ConfigurationError, concurrency
 from holdfast.strategies.concurrency import Algorithm, Search
+from tests.ids import spelt
 
 ALGORITHMS = [
     concurrency.spread(),
@@ -14,7 +15,7 @@ ALGORITHMS = [
     concurrency.gradient(),
     concurrency.aimd(),
 ]
-everybody = pytest.mark.parametrize("algorithm", ALGORITHMS, ids=repr)
+everybody = pytest.mark.parametrize("algorithm", ALGORITHMS, ids=spelt)
 
 
 def feed(search, calls, *, rtt=0.05, in_flight=None, start=0.0, rate=100.0, dropped=False):
@@ -156,7 +157,7 @@ def test_aimd_can_take_slowness_for_a_loss():
 
 # -- windows and losses -------------------------------------------------------------------------------
 
-windowed = pytest.mark.parametrize("algorithm", ALGORITHMS[:3], ids=repr)
+windowed = pytest.mark.parametrize("algorithm", ALGORITHMS[:3], ids=spelt)
 
 
 @windowed

@@ -16,6 +16,7 @@ from holdfast import events as told
 from holdfast._world import _renew_all
 from holdfast.shapes import NO_RESULT, Gate, Site, Wait
 from holdfast.strategies.concurrency.limiter import SAMPLES
+from tests.ids import spelt
 
 LOST = TimeoutError("lost")
 WRONG = KeyError("wrong")
@@ -821,7 +822,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("options", BAD, ids=repr)
+@pytest.mark.parametrize("options", BAD, ids=spelt)
 def test_an_option_outside_its_range_is_refused(options):
     """By name, when it is made."""
     with pytest.raises(

@@ -10,6 +10,7 @@ from holdfast.shapes import Site
 from holdfast.strategies.hedge.delay import knee, quantile
 from holdfast.strategies.hedge.hedge import Hedge
 from holdfast.strategies.hedge.race import NEXT, OVER, WAIT, Race
+from tests.ids import spelt
 
 SITE = Site("p")
 DOWN = ConnectionError("down")
@@ -260,7 +261,7 @@ def test_its_snapshot_and_repr_say_what_it_does():
     assert Hedge().snapshot()["samples"] == 0
 
 
-@pytest.mark.parametrize("rule", [knee(), quantile(0.9)], ids=repr)
+@pytest.mark.parametrize("rule", [knee(), quantile(0.9)], ids=spelt)
 def test_one_rule_serves_many_hedges(rule):
     """The rule is a value; each hedge learns for itself."""
     one, other = Hedge(rule), Hedge(rule)

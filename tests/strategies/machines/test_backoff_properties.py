@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast import backoff
+from tests.ids import spelt
 
 PROFILE = settings(settings.get_profile("machines"))
 PLAIN_JITTERS = ["full", "equal", "proportional", None]
@@ -139,7 +140,7 @@ def test_jitter_survives_just_below_the_cap(kind, attempt):
         (backoff.constant(8.0, "proportional", 0.1), 8.4, 0.8 / math.sqrt(12)),
         (backoff.exponential(2.0, cap=8.0, jitter="decorrelated"), 4.0, 4 / math.sqrt(12)),
     ],
-    ids=repr,
+    ids=spelt,
 )
 def test_the_draws_have_the_mean_of_their_distribution(made, mean, deviation):
     """Twenty thousand draws come within five standard errors of it."""

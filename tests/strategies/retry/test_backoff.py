@@ -7,6 +7,7 @@ import pytest
 
 from holdfast import ConfigurationError, backoff
 from holdfast.strategies.retry.backoff import Backoff, of
+from tests.ids import spelt
 
 
 class Dice(Random):
@@ -55,7 +56,7 @@ def delays(made, attempts=6, rng=None):
         (backoff.fibonacci(0.5, 2.0, jitter=None), [0.5, 0.5, 1, 1.5, 2, 2]),
         (of(lambda attempt: attempt * 0.25), [0.25, 0.5, 0.75, 1.0, 1.25, 1.5]),
     ],
-    ids=repr,
+    ids=spelt,
 )
 def test_the_plain_delays(made, expected):
     """Without jitter a delay is a matter of the attempt's number alone."""
@@ -70,7 +71,7 @@ def test_the_plain_delays(made, expected):
         backoff.linear(jitter=None, step=10.0),
         backoff.fibonacci(jitter=None, base=10.0),
     ],
-    ids=repr,
+    ids=spelt,
 )
 def test_the_cap_holds_however_many_attempts_were_made(made, attempt):
     """No power, product or sum overflows on its way to the cap."""
@@ -204,7 +205,7 @@ def test_steady_jitter_spreads_the_callers_too_where_every_delay_is_the_cap():
         (backoff.linear(), backoff.linear(1, 1, 30), backoff.linear(cap=31.0)),
         (backoff.fibonacci(), backoff.fibonacci(1, 30), backoff.fibonacci(jitter=None)),
     ],
-    ids=repr,
+    ids=spelt,
 )
 def test_each_kind_is_a_value_with_the_shape_of_a_backoff(made, same, other):
     """Equal options make an equal backoff, which may be a key; others make another one."""

@@ -24,6 +24,7 @@ from holdfast import events as told
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient
 from holdfast.shapes import Again, Earlier, History, Instead, Reaction
+from tests.ids import spelt
 
 DOWN = ConnectionError("down")
 SECOND = backoff.constant(1.0)
@@ -454,7 +455,9 @@ def test_a_retry_after_a_timeout_costs_double(error, left):
 
 
 @pytest.mark.parametrize(
-    "options", [{"attempts": 1}, {"max_elapsed": 0.5}, {"backoff": lambda attempt: 1 / 0}], ids=str
+    "options",
+    [{"attempts": 1}, {"max_elapsed": 0.5}, {"backoff": lambda attempt: 1 / 0}],
+    ids=spelt,
 )
 def test_no_token_is_spent_on_a_retry_that_does_not_happen(options):
     """The budget is asked last."""

@@ -1,5 +1,6 @@
 """The adaptive timeout: durations in, limits out."""
 
+import inspect
 import pickle
 from random import Random
 
@@ -14,7 +15,7 @@ from holdfast import (
 )
 from holdfast._world import world
 from holdfast.events import TimeoutChanged
-from holdfast.strategies.timeout.adaptive import HUSHED, SILENCE
+from holdfast.strategies.timeout.adaptive import HUSHED, SILENCE, AdaptiveTimeout
 
 NOW = 1000.0
 OURS = AttemptTimeout(pipeline="p", strategy="timeout", seconds=1.0)
@@ -28,6 +29,14 @@ def drawn(monkeypatch):
 
 def made(**options):
     return Timeout.adaptive(**{"name": "prices", **options})
+
+
+def test_the_short_way_has_the_options_of_the_class():
+    """``Timeout.adaptive`` takes what `AdaptiveTimeout` takes, with the same defaults."""
+    short, whole = (
+        inspect.signature(one).parameters for one in (Timeout.adaptive, AdaptiveTimeout)
+    )
+    assert list(short.items()) == list(whole.items())
 
 
 def succeed(timeout, took, times=1, now=NOW, **options):

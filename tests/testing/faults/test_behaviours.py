@@ -20,6 +20,7 @@ from holdfast.testing.faults import (
     WrongLength,
 )
 from holdfast.testing.faults._plan import End, plan
+from tests.ids import spelt
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
 TEA = Reply(body="teas")
@@ -54,7 +55,7 @@ class TestValues:
             Slice(3, every=0.1),
             Cut(10, reset=True),
         ],
-        ids=repr,
+        ids=spelt,
     )
     def test_a_repr_is_what_one_would_write(self, value):
         """Without what is by default, and it makes an equal value."""

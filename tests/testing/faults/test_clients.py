@@ -16,6 +16,7 @@ from holdfast.testing.faults import (
     Vanish,
     WrongLength,
 )
+from tests.ids import spelt
 
 pytestmark = pytest.mark.real_time
 
@@ -40,7 +41,7 @@ def test_a_script_is_seen_by_each_client(serve, fetch):
         Endless(limit=100_000),
         WrongLength(10, times=1),
     ],
-    ids=repr,
+    ids=spelt,
 )
 def test_a_broken_reply_is_an_error_and_no_success(serve, fetch, fault):
     """A body that is not whole above all; soon, and not by running into a timeout."""
@@ -50,7 +51,7 @@ def test_a_broken_reply_is_an_error_and_no_success(serve, fetch, fault):
         fetch(server.url, timeout=0.05 if isinstance(fault, WrongLength) else 5.0)
 
 
-@pytest.mark.parametrize("fault", [Vanish("accept"), Vanish(), Vanish("body")], ids=repr)
+@pytest.mark.parametrize("fault", [Vanish("accept"), Vanish(), Vanish("body")], ids=spelt)
 def test_silence_is_a_timeout(serve, fetch, fault):
     """Wherever in the exchange it begins."""
     with pytest.raises((TimeoutError, httpx.ReadTimeout)):

@@ -22,6 +22,7 @@ from holdfast.integrations.http import standard
 from holdfast.integrations.httpx import AsyncTransport, Transport
 from holdfast.testing import VirtualClock
 from holdfast.testing.faults import BlackHole, Close, Reply, Reset, Stall, Vanish
+from tests.ids import spelt
 
 pytestmark = pytest.mark.real_time
 
@@ -112,7 +113,7 @@ class TestRetry:
 
 
 class TestTimeout:
-    @pytest.mark.parametrize("silence", [Vanish(), Vanish("accept")], ids=repr)
+    @pytest.mark.parametrize("silence", [Vanish(), Vanish("accept")], ids=spelt)
     def test_silence_costs_the_limit_of_each_attempt(
         self, serve, client, stopwatch, eventually, silence
     ):

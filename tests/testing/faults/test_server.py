@@ -18,6 +18,7 @@ from holdfast.testing.faults import (
     WrongLength,
     unconnectable,
 )
+from tests.ids import spelt
 
 pytestmark = pytest.mark.real_time
 
@@ -46,7 +47,7 @@ class TestBytes:
             (WrongLength(-3, of=TEA), OK.replace(b"4", b"1") + b"teas", "silence"),
             (Garbage(b"\x00\xff?"), b"\x00\xff?", "eof"),
         ],
-        ids=repr,
+        ids=spelt,
     )
     def test_a_behaviour_is_these_bytes_and_this_end(self, serve, raw, behaviour, sent, ending):
         """As the client's socket sees them."""
@@ -55,7 +56,7 @@ class TestBytes:
     @pytest.mark.parametrize(
         "behaviour, ending",
         [(Reset("accept"), "reset"), (Close("accept"), "eof"), (Vanish("accept"), "silence")],
-        ids=repr,
+        ids=spelt,
     )
     def test_an_end_at_the_accept_reads_nothing(self, serve, fate, eventually, behaviour, ending):
         """The client has connected, and may have sent what it likes."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigurationError
-from holdfast.simulation.policies.imports import meant
-from holdfast.simulation.policies.policies import GUARDS, policy
+from holdfast.simulation.policies.imports import meant, policy
+from holdfast.simulation.policies.policies import GUARDS
 from holdfast.simulation.scenario.scenario import Scenario
 
 if TYPE_CHECKING:

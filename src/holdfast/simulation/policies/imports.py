@@ -1,10 +1,10 @@
-"""Policies of the user's own, by ``module:attribute``."""
+"""Policies by their names: a ready one's, or ``module:attribute`` for one of the user's own."""
 
 from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -14,8 +14,9 @@ from typing import Any
 
 from holdfast.errors import ConfigurationError
 from holdfast.simulation.policies.own import about, check, made
-from holdfast.simulation.policies.policies import Decorator, Policy
+from holdfast.simulation.policies.policies import READY, Policy
 from holdfast.simulation.scenario.scenario import Scenario
+from holdfast.simulation.world.request import Decorator
 
 EXAMPLE = "module:attribute, as in my_service:pipeline"
 
@@ -24,6 +25,26 @@ def meant(word: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'x'?)"``, or nothing where nothing is similar."""
     similar = get_close_matches(word, list(known), n=1)
     return f" (did you mean {similar[0]!r}?)" if similar else ""
+
+
+def policy(name: str, known: Mapping[str, Policy] = READY) -> Policy:
+    """Return the policy of this name, or the one at ``module:attribute``.
+
+    Args:
+        name: the name, or the place.
+        known: the policies that have names.
+
+    Raises:
+        ConfigurationError: for an unknown name, or a policy that can't be imported.
+    """
+    if name in known:
+        return known[name]
+    if ":" in name:
+        return imported(name)
+    raise ConfigurationError(
+        f"there is no policy {name!r}{meant(name, known)}: it must be one of "
+        f"{', '.join(known)}, or one of your own as module:attribute"
+    )
 
 
 def imported(spec: str) -> Policy:

@@ -8,21 +8,9 @@ from typing import Any
 
 from holdfast.errors import ConfigurationError
 from holdfast.pipeline import Pipeline
-from holdfast.simulation.policies.policies import Decorator, Policy
 from holdfast.simulation.policies.renewed import renewed
 from holdfast.simulation.scenario.scenario import Scenario
-
-
-def own(thing: Any, name: str) -> Policy:
-    """Return what `Policy.of` does.
-
-    Raises:
-        ConfigurationError: for what is no policy.
-    """
-    if isinstance(thing, Policy):
-        return thing
-    check(thing, name)
-    return Policy(name, Own(thing, name), about(thing))
+from holdfast.simulation.world.request import Decorator
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.errors import ConfigurationError
 from holdfast.pipeline import Pipeline
 from holdfast.presets import standard
+from holdfast.simulation.policies.own import Own, about, check
 from holdfast.simulation.scenario.scenario import Scenario
-from holdfast.simulation.world.request import Request
+from holdfast.simulation.world.request import Decorator, Request
 from holdfast.strategies.breaker import CircuitBreaker
 from holdfast.strategies.concurrency import ConcurrencyLimiter
 from holdfast.strategies.hedge import Hedge
@@ -21,9 +21,6 @@ from holdfast.transient import transient
 
 LEAST = 0.05
 """Seconds: the floor of an adaptive timeout that isn't given another one."""
-
-Target = Callable[[Request], Awaitable[None]]
-Decorator = Callable[[Target], Target]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +52,12 @@ class Policy:
         Raises:
             ConfigurationError: for anything else.
         """
-        from holdfast.simulation.policies.own import own
-
+        if isinstance(thing, cls):
+            return thing
         usual = getattr(thing, "name", None) or getattr(thing, "__name__", "own")
-        return own(thing, name or str(usual))
+        name = name or str(usual)
+        check(thing, name)
+        return cls(name, Own(thing, name), about(thing))
 
 
 def none(_scenario: Scenario) -> Decorator:
@@ -158,25 +157,3 @@ GUARDS: dict[str, Policy] = {
     "shedder": Policy("shedder", shedder, "holdfast.LoadShedder, around the server's workers."),
 }
 """The policies that a scenario file can put around its servers, as in ``protect = "shedder"``."""
-
-
-def policy(name: str, known: Mapping[str, Policy] = READY) -> Policy:
-    """Return the policy of this name, or the one at ``module:attribute``.
-
-    Args:
-        name: the name, or the place.
-        known: the policies that have names.
-
-    Raises:
-        ConfigurationError: for an unknown name, or a policy that can't be imported.
-    """
-    if name in known:
-        return known[name]
-    from holdfast.simulation.policies import imports
-
-    if ":" in name:
-        return imports.imported(name)
-    raise ConfigurationError(
-        f"there is no policy {name!r}{imports.meant(name, known)}: it must be one of "
-        f"{', '.join(known)}, or one of your own as module:attribute"
-    )

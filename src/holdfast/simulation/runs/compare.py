@@ -12,7 +12,8 @@ from typing import Any
 from holdfast import _validate
 from holdfast.simulation.engine.parallel import each
 from holdfast.simulation.engine.stage import MOST_STEPS
-from holdfast.simulation.policies.policies import Policy, policy
+from holdfast.simulation.policies.imports import policy
+from holdfast.simulation.policies.policies import Policy
 from holdfast.simulation.runs.play import play
 from holdfast.simulation.runs.results import Figures, figures, plain
 from holdfast.simulation.runs.series import Series
@@ -106,7 +107,7 @@ def compare(
 
     Args:
         scenario: what happens.
-        policies: `Policy` objects, or names that `holdfast.simulation.policies.policies.policy` knows.
+        policies: `Policy` objects, or names that `holdfast.simulation.policies.imports.policy` knows.
         seeds: one run each; figures are medians over them.
         workers: processes that play side by side; the results are the same for any number.
         most_steps: a run is ended with `Endless` after so many steps of the event loop.

@@ -12,13 +12,13 @@ from time import perf_counter
 from holdfast.criticality import priority
 from holdfast.simulation.engine.errors import BadPolicy, Endless, SimulationError, TooMany
 from holdfast.simulation.engine.stage import MOST_STEPS, Simulation
-from holdfast.simulation.policies.policies import Decorator, Policy, Target
+from holdfast.simulation.policies.policies import Policy
 from holdfast.simulation.runs.states import mean_limit, mean_tokens, not_closed
 from holdfast.simulation.runs.tally import Tally, edges
 from holdfast.simulation.scenario.load import Closed
 from holdfast.simulation.scenario.scenario import Scenario
 from holdfast.simulation.world.handling import Handling
-from holdfast.simulation.world.request import Request, TooLate
+from holdfast.simulation.world.request import Decorator, Request, Target, TooLate
 from holdfast.simulation.world.service import Service
 from holdfast.simulation.world.users import Users, arrivals
 

@@ -104,7 +104,7 @@ def sweep(
     Args:
         scenario: what happens; it is followed for at least 60 s after its faults.
         axes: one or two, as `Axis` or as texts for `axis`.
-        policies: `Policy` objects, or names that `holdfast.simulation.policies.policies.policy` knows.
+        policies: `Policy` objects, or names that `holdfast.simulation.policies.imports.policy` knows.
         seeds: one run each in every cell.
         workers: processes that play side by side; the results are the same for any number.
         most_steps: a run is ended with `Endless` after so many steps of the event loop.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 
 class Request:
     """What one user asked for, with all the attempts that are made at it.
@@ -41,6 +43,13 @@ class Request:
         self.shard: int = key if shard is None else shard
         self.priority: str = priority
         self.attempts: int = 0
+
+
+Target = Callable[[Request], Awaitable[None]]
+"""The call of a client, unprotected or protected."""
+
+Decorator = Callable[[Target], Target]
+"""What protects it: a pipeline, or any decorator of an async function."""
 
 
 class ServerError(ConnectionError):

@@ -27,14 +27,13 @@ from holdfast._value import Value
 from holdfast._world import world
 from holdfast.classify import Condition, On, add_note, condition
 from holdfast.errors import AttemptTimeout, NestedRetryWarning, RejectedError
-from holdfast.shapes import Again, Earlier, History, Instead, Verdict
+from holdfast.shapes import Again, Attempt, Earlier, History, Instead, Verdict
 from holdfast.strategies.retry import backoff as backoffs
 from holdfast.strategies.retry.budget import RetryBudget
 from holdfast.strategies.retry.retry_after import RETRY_AFTER_CAP, waited
 from holdfast.verdict import TIMEOUT, kind_of
 
 if TYPE_CHECKING:
-    from holdfast.attempts import Attempt
     from holdfast.strategies.retry.backoff import Backoff
 
 MARK = "_holdfast_gave_up"

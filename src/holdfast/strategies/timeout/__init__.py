@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from holdfast._later import later
-from holdfast.strategies.timeout.timeout import Sync, Timeout
+from holdfast.strategies.timeout.sync import Sync
+from holdfast.strategies.timeout.timeout import Timeout
 
 if TYPE_CHECKING:
     from holdfast.strategies.timeout.adaptive import AdaptiveTimeout as AdaptiveTimeout

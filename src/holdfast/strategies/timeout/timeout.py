@@ -16,15 +16,14 @@ into its own socket timeouts, as our HTTP integrations do; it costs no thread an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from holdfast import _validate
 from holdfast._value import Value
+from holdfast.strategies.timeout.sync import Sync, checked
 
 if TYPE_CHECKING:
     from holdfast.strategies.timeout.adaptive import AdaptiveTimeout
-
-Sync = Literal["thread", "cooperative"]
 
 
 class Timeout(Value):
@@ -45,8 +44,7 @@ class Timeout(Value):
     sync: Sync
 
     def __init__(self, seconds: float, *, sync: Sync = "thread") -> None:
-        _validate.one_of("sync", sync, ("thread", "cooperative"))
-        self._set(seconds=_validate.seconds("seconds", seconds), sync=sync)
+        self._set(seconds=_validate.seconds("seconds", seconds), sync=checked(sync))
 
     @classmethod
     def adaptive(

@@ -1,0 +1,67 @@
+"""A call whose caller has left: until its worker ends, it holds a permit of each enclosing bulkhead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from holdfast._runtimes.pool import Job, WorkerPool
+from holdfast._world import world
+from holdfast.shapes import Arguments, Keywords, Site
+from holdfast.strategies.bulkhead import Bulkhead
+
+Holders = Callable[[Arguments, Keywords], tuple[Bulkhead, ...]]
+
+
+def holders_of(site: Site) -> Holders:
+    """Return what tells the bulkheads around a call from its arguments: a keyed one has many."""
+    fixed = tuple(one for one in site.enclosing if isinstance(one, Bulkhead))
+    keyed = tuple(one.holder for one in site.enclosing if hasattr(one, "holder"))
+    if not keyed:
+        return lambda _args, _kwargs: fixed
+    skip = site.skip
+
+    def find(args: Arguments, kwargs: Keywords) -> tuple[Bulkhead, ...]:
+        found = [holder(args[skip:], kwargs) for holder in keyed]
+        return (*fixed, *(one for one in found if one is not None))
+
+    return find
+
+
+def has_room(holders: tuple[Bulkhead, ...]) -> bool:
+    """Return whether no abandoned worker has overdrawn a bulkhead."""
+    return all(one.in_flight <= one.size for one in holders)
+
+
+def abandon(job: Job, workers: WorkerPool, holders: tuple[Bulkhead, ...]) -> bool:
+    """Leave a job alone whose worker has not ended; False if it has, so that its outcome counts.
+
+    The permits are held before the claim, so that a worker that ends right now can't release first.
+    """
+    if not job.claim:
+        return False
+    workers.gave_up()
+    for bulkhead in holders:
+        bulkhead.hold()
+    if job.take():
+        return True
+    for bulkhead in holders:
+        bulkhead.release()
+    workers.took_back()
+    return False
+
+
+def ended_late(
+    holders: tuple[Bulkhead, ...], names: tuple[str, str], now: float, left_at: float
+) -> None:
+    """Give back what an abandoned attempt held, and tell that it has ended.
+
+    ``names`` are those of the pipeline and of what left it alone.
+    """
+    for bulkhead in holders:
+        bulkhead.release()
+    if world.listeners:
+        from holdfast import events
+
+        events.emit(events.AbandonedFinished(
+            pipeline=names[0], strategy=names[1], at=now, late=now - left_at
+        ))  # fmt: skip
