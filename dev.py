@@ -164,8 +164,7 @@ def clean(args: list[str]) -> int:
 
 
 COMMANDS = (
-    demo, test, check, pytest, cover, matrix, boots, bench, scenarios, clients, plots, docs, torture,
-    fmt, fix, lock, clean,
+    demo, test, check, pytest, cover, matrix, boots, bench, scenarios, clients, plots, docs, torture, fmt, fix, lock, clean,
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from holdfast import _validate
-from holdfast._shown import shown
+from holdfast._shown import quoted
 from holdfast.errors import ConfigurationError, RejectedError
 from holdfast.verdict import control_flow, leaves
 
@@ -70,7 +70,9 @@ class Condition:
                 if predicate(error):
                     return True
             except Exception as fault:  # noqa: BLE001 - the user's predicate may raise anything
-                add_note(error, f"holdfast: the predicate {spell(predicate)} raised {shown(fault)}")
+                add_note(
+                    error, f"holdfast: the predicate {spell(predicate)} raised {quoted(fault)}"
+                )
                 return broken
         return isinstance(error, ExceptionGroup) and self._matches_all(error, broken=broken)
 

@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from holdfast import _validate
-from holdfast._shown import shown
+from holdfast._shown import quoted
 from holdfast._value import Value
 from holdfast._world import world
 from holdfast.classify import Condition, On, add_note, condition
@@ -210,7 +210,7 @@ class Retry(Value):
             delay = self._backoff.delay(history.attempt, history.previous, history.rng)
             _validate.seconds("delay", delay, positive=False)
         except Exception as fault:  # noqa: BLE001 - the user's backoff may raise anything
-            history.reason = f"the backoff raised {shown(fault)}"
+            history.reason = f"the backoff raised {quoted(fault)}"
             return None
         return waited(delay, outcome, self, history)
 
