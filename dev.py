@@ -164,7 +164,8 @@ def clean(args: list[str]) -> int:
 
 
 COMMANDS = (
-    demo, test, check, pytest, cover, matrix, boots, bench, scenarios, clients, plots, docs, torture, fmt, fix, lock, clean,
+    demo, test, check, pytest, cover, matrix, boots, torture, clients, bench, scenarios, plots, docs,
+    fmt, fix, lock, clean,
 )  # fmt: skip
 
 
