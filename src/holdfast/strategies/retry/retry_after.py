@@ -8,7 +8,6 @@ from holdfast.verdict import hint
 
 if TYPE_CHECKING:
     from holdfast.shapes import History
-    from holdfast.strategies.retry.retry import Retry
 
 RETRY_AFTER_CAP = 120.0
 """The longest server hint that is honoured by default, in seconds (as in httpx-retries and openai)."""
@@ -16,17 +15,19 @@ RETRY_AFTER_CAP = 120.0
 RETRY_AFTER_JITTER = 0.1
 
 
-def waited(delay: float, outcome: Any, retry: Retry, history: History) -> float | None:
+def waited(
+    delay: float, outcome: Any, history: History, cap: float | None, limit: float | None
+) -> float | None:
     """Return the delay, lengthened to what ``outcome`` asks for; None, with the reason, for too much."""
-    asked = hint(outcome) if retry.respect_retry_after else None
+    asked = hint(outcome)
     if asked is None:
         return delay
-    if retry.retry_after_limit is not None and asked > retry.retry_after_limit:
+    if limit is not None and asked > limit:
         history.reason = (
             f"the dependency asks to wait for {asked:.3g} s, which is more than "
-            f"retry_after_limit={retry.retry_after_limit:g}"
+            f"retry_after_limit={limit:g}"
         )
         return None
-    if retry.retry_after_cap is not None:
-        asked = min(asked, retry.retry_after_cap)
+    if cap is not None:
+        asked = min(asked, cap)
     return max(delay, asked + history.rng.uniform(0.0, RETRY_AFTER_JITTER * asked))
