@@ -212,7 +212,8 @@ class Retry(Value):
         except Exception as fault:  # noqa: BLE001 - the user's backoff may raise anything
             history.reason = f"the backoff raised {quoted(fault)}"
             return None
-        return waited(delay, outcome, self, history)
+        asks = outcome if self.respect_retry_after else None
+        return waited(delay, asks, history, self.retry_after_cap, self.retry_after_limit)
 
     def _announce(self, delay: float, error: Exception | None, history: History) -> None:
         if self.before_sleep is None and not world.listeners:

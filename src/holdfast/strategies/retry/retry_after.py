@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from holdfast.verdict import hint
 
@@ -15,25 +15,19 @@ RETRY_AFTER_CAP = 120.0
 RETRY_AFTER_JITTER = 0.1
 
 
-class Rule(Protocol):
-    """What a `Retry` says about such pauses."""
-
-    respect_retry_after: bool
-    retry_after_cap: float | None
-    retry_after_limit: float | None
-
-
-def waited(delay: float, outcome: Any, rule: Rule, history: History) -> float | None:
+def waited(
+    delay: float, outcome: Any, history: History, cap: float | None, limit: float | None
+) -> float | None:
     """Return the delay, lengthened to what ``outcome`` asks for; None, with the reason, for too much."""
-    asked = hint(outcome) if rule.respect_retry_after else None
+    asked = hint(outcome)
     if asked is None:
         return delay
-    if rule.retry_after_limit is not None and asked > rule.retry_after_limit:
+    if limit is not None and asked > limit:
         history.reason = (
             f"the dependency asks to wait for {asked:.3g} s, which is more than "
-            f"retry_after_limit={rule.retry_after_limit:g}"
+            f"retry_after_limit={limit:g}"
         )
         return None
-    if rule.retry_after_cap is not None:
-        asked = min(asked, rule.retry_after_cap)
+    if cap is not None:
+        asked = min(asked, cap)
     return max(delay, asked + history.rng.uniform(0.0, RETRY_AFTER_JITTER * asked))
