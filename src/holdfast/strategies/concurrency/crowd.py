@@ -20,6 +20,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from holdfast._rounding import SHARE
 from holdfast.criticality import CLASSES
 from holdfast.errors import ConcurrencyLimitedError
 from holdfast.shapes import Wait
@@ -100,7 +101,7 @@ class Crowd(Guard):
 
     def _ceiling(self, rank: int) -> float:
         if rank == 0:
-            return self._limit / (1 - self.reserve)
+            return self._limit / (1 - self.reserve) + SHARE
         return self._limit if rank == 1 else max(1.0, self._limit * SHEDDABLE)
 
     def _is_sample_locked(self) -> bool:

@@ -6,6 +6,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
+from holdfast._rounding import SHARE
 
 if TYPE_CHECKING:
     from holdfast.strategies.concurrency import Algorithm, Search
@@ -71,4 +72,4 @@ class Room:
     def _measure(self) -> None:
         if self._search is not None:
             self.limit = int(self._search.limit)
-        self.open = max(1, self.limit - ceil(self.limit * self.reserve))
+        self.open = max(1, self.limit - ceil(self.limit * self.reserve - SHARE))
