@@ -15,6 +15,7 @@ from holdfast._runtimes.limits import (
     converted,
     exceeded,
     in_context,
+    next_turn,
     patience,
     timed_out,
     too_short,
@@ -59,9 +60,12 @@ class Asyncio:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
         try:
             if wait.ticket is None:
-                check_turn(gate, wait, site, self.now())
-                await asyncio.sleep(wait.delay or 0.0)
-                return wait.permit
+                delay = wait.delay
+                while True:
+                    await asyncio.sleep(check_turn(gate, delay, site, self.now()))
+                    delay = next_turn(gate, wait, site, self.now())
+                    if delay is None:
+                        return wait.permit
             await self._granted(wait.ticket, patience(wait, self.now()))
         except BaseException:
             gate.abandoned(wait.permit, self.now())

@@ -66,14 +66,24 @@ def waited_too_long(refusal: RejectedError, site: Site, now: float) -> HoldfastE
     return site.refuse(refusal, now)
 
 
-def check_turn(gate: Gate, wait: Wait, site: Site, now: float) -> None:
-    """Refuse a turn that lies beyond the deadline."""
-    if wait.delay is not None and now + wait.delay >= ambient.get()[0]:
-        words = f"its turn comes in {wait.delay:.3g} s, after the deadline"
+def check_turn(gate: Gate, delay: float | None, site: Site, now: float) -> float:
+    """Return for how long to sleep until a turn; refuse one that lies beyond the deadline."""
+    if delay is None:
+        return 0.0
+    if now + delay >= ambient.get()[0]:
+        words = f"its turn comes in {delay:.3g} s, after the deadline"
         strategy = getattr(gate, "title", "")
-        raise site.refuse(
-            DeadlineTooShortError(words, strategy=strategy, retry_after=wait.delay), now
-        )
+        raise site.refuse(DeadlineTooShortError(words, strategy=strategy, retry_after=delay), now)
+    return delay
+
+
+def next_turn(gate: Gate, wait: Wait, site: Site, now: float) -> float | None:
+    """Return None where a turn has come, and else for how long to wait on: who wakes late may have to."""
+    ask = None if wait.delay is None else getattr(gate, "woken", None)
+    answer = None if ask is None else ask(wait.permit, now)
+    if isinstance(answer, RejectedError):
+        raise waited_too_long(answer, site, now)
+    return answer
 
 
 def in_context(fault: Exception, subject: object) -> None:

@@ -13,6 +13,7 @@ from holdfast._runtimes.limits import (
     converted,
     exceeded,
     in_context,
+    next_turn,
     patience,
     timed_out,
     too_short,
@@ -56,9 +57,12 @@ class Threads:
         ticket = wait.ticket
         try:
             if ticket is None:
-                check_turn(gate, wait, site, self.now())
-                self.sleep(wait.delay or 0.0)
-                return wait.permit
+                delay = wait.delay
+                while True:
+                    self.sleep(check_turn(gate, delay, site, self.now()))
+                    delay = next_turn(gate, wait, site, self.now())
+                    if delay is None:
+                        return wait.permit
             signal = threading.Lock()
             signal.acquire()
 

@@ -177,6 +177,12 @@ class Keyed(Identity):
         finally:
             self._give_back(probe, now)
 
+    def woken(self, held: Any, now: float, /) -> Any:
+        """Ask the key's strategy whether a call whose turn has come may start."""
+        entry, permit, _ = waited(held)
+        ask = getattr(entry.child, "woken", None)
+        return None if ask is None else ask(permit, now)
+
     def expired(self, held: Any, now: float, /) -> Any:
         """Ask the key's strategy what to do about a wait that was too long."""
         entry, permit, probe = waited(held)
