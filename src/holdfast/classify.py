@@ -125,6 +125,14 @@ def on_result(predicate: ResultPredicate) -> Condition:
     return Condition(on_results=(predicate,), name=f"on_result({spell(predicate)})")
 
 
+def some(option: str, value: On) -> Condition:
+    """Return the `Condition` that ``option=value`` means; refuse one that nothing ever meets."""
+    meant = condition(option, value)
+    if not (meant.types or meant.tests):
+        raise _validate.refuse(option, value, "nothing would ever match; " + ALLOWED)
+    return meant
+
+
 def condition(option: str, value: On) -> Condition:
     """Return the `Condition` that ``option=value`` means; raise `ConfigurationError` otherwise."""
     if isinstance(value, Condition):

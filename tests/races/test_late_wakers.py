@@ -40,7 +40,7 @@ def within_the_promise(starts, burst=1):
         lambda: RateLimiter(RATE, burst=1, max_wait=None),
         lambda: RateLimiter(Rate(RATE, burst=1), Rate(1000), max_wait=None),
         lambda: RateLimiter(2 * RATE, burst=2, cost=lambda: 2, max_wait=None),
-        lambda: Keyed(lambda: "one", lambda: RateLimiter(RATE, burst=1, max_wait=None)),
+        lambda: Keyed(lambda: "one", lambda _: RateLimiter(RATE, burst=1, max_wait=None)),
     ],
     ids=["one rate", "two rates", "costs", "keyed"],
 )

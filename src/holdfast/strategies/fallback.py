@@ -17,7 +17,7 @@ from holdfast import _validate
 from holdfast._value import Value
 from holdfast._world import now as current_instant
 from holdfast._world import world
-from holdfast.classify import Condition, On, condition
+from holdfast.classify import Condition, On, some
 from holdfast.shapes import History, Instead, Verdict
 from holdfast.strategies.identity import Identity
 
@@ -47,7 +47,7 @@ class Fallback(Value):
     _on: Condition
 
     def __init__(self, instead: Any, *, on: On = Exception) -> None:
-        meant = condition("on", on)
+        meant = some("on", on)
         self._set(instead=instead, on=on, _on=meant, judges=bool(meant.on_results))
 
     def after_error(self, error: Exception, history: History, /) -> Verdict:
@@ -122,7 +122,7 @@ class StaleFallback(Identity):
                 _validate.plain_callable(option, function)
         self._key = key or _same_arguments
         self._mark = mark
-        self._on = condition("on", on)
+        self._on = some("on", on)
         self._max_keys = _validate.count("max_keys", max_keys)
         self._kept: dict[Hashable, tuple[float, Any]] = {}
         self._after_fork()

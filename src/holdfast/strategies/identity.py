@@ -13,6 +13,9 @@ from holdfast.shapes import Site
 
 _joining = threading.RLock()
 
+MOST = 10
+"""So many pipelines are named in an event, then come dots: a program may make one for each request."""
+
 
 PLAIN = (int, float, str, bool, type(None))
 _spellings: dict[Any, Any] = {}
@@ -55,10 +58,11 @@ class Identity:
         renew_after_fork(self)
 
     def joined(self, pipeline: str) -> None:
-        """Note that a pipeline uses this strategy."""
+        """Note that a pipeline uses this strategy; of very many, only the first ones."""
         with _joining:
-            if pipeline not in self._pipelines:
-                self._pipelines = (*self._pipelines, pipeline)
+            if len(self._pipelines) < MOST and pipeline not in self._pipelines:
+                last = len(self._pipelines) == MOST - 1
+                self._pipelines = (*self._pipelines, "..." if last else pipeline)
             if self.name is None:
                 self.name = pipeline
                 self.title = f"{self.kind} {pipeline!r}"

@@ -39,7 +39,7 @@ class Crowd(Guard):
         "_contended", "_inside", "_judges", "_limit", "_lock", "_open", "_partitions", "_rest_until",
         "_slow", "_waiting", "max_wait", "queue", "reserve",
     )  # fmt: skip
-    queue: int
+    queue: float
     max_wait: float | None
     reserve: float
     detected: int

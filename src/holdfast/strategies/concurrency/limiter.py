@@ -40,6 +40,7 @@ from holdfast.strategies.concurrency.crowd import Crowd
 from holdfast.strategies.concurrency.partitions import Partitions, Permit
 from holdfast.strategies.concurrency.protocol import Algorithm
 from holdfast.strategies.concurrency.spread import spread
+from holdfast.strategies.queues import room_to_wait, shown
 from holdfast.transient import transient
 
 TOLD = 0.1
@@ -74,7 +75,8 @@ class ConcurrencyLimiter(Crowd):
             of anybody else has no guaranteed share.
         shares: for each partition, its guaranteed share of the limit; together at most 1.
         queue: how many calls above the limit may wait for their turn: the more important first,
-            then in the order of arrival; 0 refuses them at once.
+            then in the order of arrival; 0 refuses them at once.  None: any number with a
+            ``max_wait``, and else 0.
         max_wait: the longest wait, in seconds; None for as long as the deadline allows, which a
             ``min`` below 1 rules out.
         shadow: count and tell what would be refused or made to wait, but let it pass.
@@ -104,7 +106,7 @@ class ConcurrencyLimiter(Crowd):
         priority: Callable[..., str] | None = None,
         partition: Callable[..., Hashable] | None = None,
         shares: Mapping[Any, float] | None = None,
-        queue: int = 0,
+        queue: int | None = None,
         max_wait: float | None = None,
         shadow: bool = False,
         name: str | None = None,
@@ -117,9 +119,13 @@ class ConcurrencyLimiter(Crowd):
         if self.min > self.max:
             raise _validate.refuse("min", min, f"it must be at most max={max!r}")
         self.initial: int | None = None if initial is None else _validate.count("initial", initial)
+        if initial is not None and not min <= initial <= max:
+            raise _validate.refuse(
+                "initial", initial, f"it must be from min={min!r} to max={max!r}"
+            )
         self.reserve: float = _validate.number("reserve", reserve, low=0, high=0.99)
-        self.queue: int = _validate.count("queue", queue, low=0)
         self.max_wait: float | None = _validate.optional_seconds("max_wait", max_wait)
+        self.queue: float = room_to_wait(queue, self.max_wait)
         if queue and max_wait is None and min < 1:
             raise _validate.refuse("max_wait", max_wait, "with min < 1 who waits may not be woken")
         if priority is not None:
@@ -254,7 +260,7 @@ class ConcurrencyLimiter(Crowd):
         parties = self._partitions.parties if self._partitions is not None else {}
         return {
             "strategy": self.kind, "name": self.name, "limit": self._limit,
-            "in_flight": self.in_flight, "waiting": self.waiting, "queue": self.queue,
+            "in_flight": self.in_flight, "waiting": self.waiting, "queue": shown(self.queue),
             "max_wait": self.max_wait, "min": self.min, "max": self.max,
             "algorithm": repr(self._algorithm), "reserve": self.reserve,
             "partitions": {key: party.in_flight for key, party in parties.items()},

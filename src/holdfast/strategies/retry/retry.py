@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from holdfast import _validate
+from holdfast._rounding import INSTANT, reached
 from holdfast._value import Value
 from holdfast._world import world
 from holdfast.classify import Condition, On, add_note, condition
@@ -121,8 +122,7 @@ class Retry(Value):
         if isinstance(error, RejectedError) and not self._on.names_rejection(error):
             return self._rejected(error, history)
         if not self._on.matches(error):
-            if history.attempt > 1:
-                self._give_up(error, history, f"{type(error).__name__} is not retried")
+            self._give_up(error, history, f"{type(error).__name__} is not retried")
             return None
         if isinstance(error, AttemptTimeout):
             history.attempt_took(error.seconds)
@@ -186,7 +186,9 @@ class Retry(Value):
         except Exception as fault:  # noqa: BLE001 - the user's backoff may raise anything
             history.reason = f"the backoff raised {fault!r}"
             return None
-        if self.max_elapsed is not None and history.elapsed + delay > self.max_elapsed:
+        if self.max_elapsed is not None and not reached(
+            self.max_elapsed, history.elapsed + delay, INSTANT
+        ):
             history.reason = f"max_elapsed={self.max_elapsed:g} s would pass"
             return None
         needed = delay + (history.shortest if history.shortest < math.inf else 0.0)
@@ -224,7 +226,7 @@ class Retry(Value):
 
     def _give_up(self, error: Exception | None, history: History, reason: str) -> None:
         history.reason = reason
-        if error is not None:
+        if error is not None and history.errors:
             add_note(error, _note(history))
             if history.attempt > 1:
                 _mark(error, history)
@@ -274,6 +276,8 @@ def _warn_of_multiplying(error: Exception, history: History, inner: str, attempt
         ))  # fmt: skip
     if (history.pipeline, inner) in _warned:
         return
+    if len(_warned) > 1_000:  # noqa: PLR2004 - of pipelines that are made for each request
+        _warned.clear()
     _warned.add((history.pipeline, inner))
     text = (
         f"the retry of pipeline {history.pipeline!r} repeats what the retry of {inner!r} has tried "
