@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from holdfast import _validate
-from holdfast.errors import RejectedError
+from holdfast.errors import AttemptTimeout, DeadlineExceeded, RejectedError
 
 ErrorPredicate = Callable[[Exception], bool]
 ResultPredicate = Callable[[Any], bool]
@@ -79,6 +79,17 @@ class Condition:
         return any(
             issubclass(kind, RejectedError) and isinstance(error, kind) for kind in self.types
         )
+
+    def says_nothing(self, error: Exception) -> bool:
+        """Return whether ``error`` tells nothing about the dependency, whatever else is meant.
+
+        It was not asked, or it had no time to answer; unless such a class was asked for by name.
+        """
+        if isinstance(error, RejectedError):
+            return not self.names_rejection(error)
+        if not (isinstance(error, AttemptTimeout) and error.rushed):
+            return False
+        return not any(issubclass(kind, DeadlineExceeded) for kind in self.types)
 
     def __or__(self, other: On) -> Condition:
         more = condition("on", other)

@@ -22,6 +22,7 @@ def findings(strategies: tuple[Any, ...]) -> list[str]:
         *_fallback_inside(strategies),
         *_inner_timeout_longer(strategies),
         *_wrong_sides(strategies),
+        *_timeout_outside_only(strategies),
         *_chaos_outside(strategies),
     ]
 
@@ -104,6 +105,25 @@ def _wrong_sides(strategies: tuple[Any, ...]) -> list[str]:
         f"{_a(outer)} stands outside the {inner}: {reason}; put the {outer} inside the {inner}"
         for outer, inner, reason in WRONG_SIDES
         if outer in kinds and inner in kinds[kinds.index(outer) + 1 :]
+    ]
+
+
+LEARNERS = ("circuit breaker", "concurrency limiter", "throttle")
+"""What goes by how calls end."""
+
+
+def _timeout_outside_only(strategies: tuple[Any, ...]) -> list[str]:
+    kinds = [_kind(one) for one in strategies]
+    limits = [place for place, kind in enumerate(kinds) if kind in ("timeout", "adaptive timeout")]
+    if not limits:
+        return []
+    blind = [kind for kind in kinds[limits[0] :] if kind in LEARNERS]
+    if not blind or max(place for place, kind in enumerate(kinds) if kind == blind[-1]) < limits[-1]:
+        return []
+    return [
+        f"the only timeout stands outside the {blind[-1]}, which hears of a call that hangs when all of "
+        "that time is over, and in a blocking call that nothing interrupts not before it ends: put a "
+        f"timeout for each attempt inside the {blind[-1]}"
     ]
 
 

@@ -221,9 +221,12 @@ class AttemptTimeout(HoldfastError, TimeoutError):
 
     Attributes:
         seconds: the limit that ran out.
+        rushed: whether the attempt had less time than an attempt usually gets, so that it says
+            nothing about the dependency: its caller's deadline was near, or it was still in a queue.
     """
 
     seconds: float = 0.0
+    rushed: bool = False
 
     def describe(self) -> str:
         """Return which limit ran out."""

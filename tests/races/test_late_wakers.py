@@ -55,7 +55,7 @@ def test_a_loop_that_stood_still_lets_nobody_start_together(limiter):
     async def main():
         tasks = [asyncio.create_task(call()) for _ in range(40)]
         await asyncio.sleep(0.1)
-        time.sleep(0.5)  # noqa: ASYNC251 - that is what is tried here
+        time.sleep(0.5)
         await asyncio.gather(*tasks)
 
     asyncio.run(main())

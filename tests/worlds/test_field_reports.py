@@ -38,7 +38,7 @@ def test_a_longest_wait_alone_lets_all_wait(world, gate):
 @pytest.mark.parametrize("gate", ONE_AT_A_TIME, ids=["bulkhead", "concurrency limiter"])
 def test_a_longest_wait_for_nobody_is_refused(gate):
     """And without either nobody waits, as ever."""
-    with pytest.raises(ConfigurationError, match="queue=0 lets nobody wait, so max_wait=5.0"):
+    with pytest.raises(ConfigurationError, match=r"queue=0 lets nobody wait, so max_wait=5\.0"):
         gate(1, queue=0, max_wait=5.0)
     assert gate(1).snapshot()["queue"] == 0
 

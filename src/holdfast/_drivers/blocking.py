@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from holdfast._cut import cut_by
 from holdfast._drivers.watching import tell_completed
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
@@ -54,8 +55,12 @@ def gated(gate: Gate, inner: Step, runtime: Runtime, site: Site) -> Step:
         except Exception as error:
             failed(permit, now(), error)
             raise
-        except BaseException:
-            abandoned(permit, now())
+        except BaseException as interruption:
+            cut = cut_by(interruption)
+            if cut is None:
+                abandoned(permit, now())
+            else:
+                failed(permit, now(), cut)
             raise
         if permit is not gate.resting:
             succeeded(permit, now() if timed else 0.0, result)

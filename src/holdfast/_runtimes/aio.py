@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from holdfast import _validate
+from holdfast._cut import NEARLY, Cut, hurried
 from holdfast._runtimes.limits import (
     check_turn,
     converted,
+    deadline_error,
     exceeded,
     in_context,
     next_turn,
     patience,
     timed_out,
     too_short,
+    usual,
     waited_too_long,
 )
 from holdfast._runtimes.pool import in_worker
@@ -51,6 +54,10 @@ class Asyncio:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.now = now
+
+    def overseen(self, gate: Gate, _site: Site) -> Gate:
+        """Return a gate as a driver shall see it: a cancelled call tells it by itself."""
+        return gate
 
     async def sleep(self, delay: float) -> None:
         """Wait for ``delay`` seconds."""
@@ -109,7 +116,12 @@ class Asyncio:
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in time, and cancels it exactly once."""
         now, seconds, pipeline = self.now, timeout.seconds, site.pipeline
+        expected = usual(site, seconds)
         wheels: Wheels = {}
+
+        def cut() -> Cut:
+            return Cut(converted(pipeline, seconds))
+
         get_loop, current_task = asyncio.get_running_loop, asyncio.current_task
 
         latest: Callable[[], Wheel | None] = lambda: None  # noqa: E731 - a reference to none yet
@@ -122,13 +134,14 @@ class Asyncio:
             task = current_task(loop)
             wheel = latest()
             if wheel is None or wheel.loop is not loop:
-                wheel = wheel_of(wheels, loop, now)
+                wheel = wheel_of(wheels, loop, now, cut)
                 latest = ref(wheel)
             due = wheel.due
             if outer[0] <= at or task is None or task in due:
                 task = None  # it keeps its exception, whose traceback keeps this frame
                 limit = outer if outer[0] <= at else Ambient(at, seconds, outer[2])
-                return await alone(inner, args, kwargs, site, now, limit, ours=limit is not outer)
+                ours = limit is not outer
+                return await alone(inner, args, kwargs, site, now, limit, expected, ours=ours)
             before = task.cancelling()
             due[task] = at
             if wheel.handle is None:
@@ -144,6 +157,7 @@ class Asyncio:
                     raise timed_out(pipeline, seconds, now()) from error
                 if isinstance(error, DeadlineExceeded) and error.at == at:
                     raise converted(pipeline, seconds) from error
+                hurried(error, now() - start, expected)
                 raise
             ambient.reset(token)
             if due.pop(task, None) is None:
@@ -222,6 +236,7 @@ async def alone(
     site: Site,
     now: Callable[[], float],
     limit: Ambient,
+    expected: float,
     *,
     ours: bool,
 ) -> Any:
@@ -236,10 +251,12 @@ async def alone(
     if task is None:
         raise RuntimeError("a Timeout needs a task to cancel: run the call in a task")
     before, fired = task.cancelling(), []
+    rushed = not ours and limit[0] - start < NEARLY * expected
 
     def fire(task: asyncio.Task[Any] = task) -> None:
         fired.append(True)
-        task.cancel()
+        told = deadline_error(site.pipeline, limit, rushed=rushed)
+        task.cancel(Cut(converted(site.pipeline, limit[1]) if ours else told))
 
     timer = asyncio.get_running_loop().call_later(limit[0] - start, fire)
     token = ambient.set(limit)
@@ -253,9 +270,10 @@ async def alone(
         if alone and isinstance(error, asyncio.CancelledError):
             if ours:
                 raise timed_out(site.pipeline, limit[1], now()) from error
-            raise exceeded(site.pipeline, limit, now()) from error
+            raise exceeded(site.pipeline, limit, now(), rushed=rushed) from error
         if ours and isinstance(error, DeadlineExceeded) and error.at == limit[0]:
             raise converted(site.pipeline, limit[1]) from error
+        hurried(error, now() - start, expected)
         raise
     restore(token)
     timer.cancel()

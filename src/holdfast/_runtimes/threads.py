@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from holdfast._cut import NEARLY, hurried
 from holdfast._runtimes.holders import holders_of
 from holdfast._runtimes.limits import (
     check_turn,
@@ -17,8 +18,10 @@ from holdfast._runtimes.limits import (
     patience,
     timed_out,
     too_short,
+    usual,
     waited_too_long,
 )
+from holdfast._runtimes.overseen import Board, overseen, oversees, running, told
 from holdfast._runtimes.pool import Job, WorkerPool, in_worker, pool
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
@@ -52,6 +55,10 @@ class Threads:
         self.sleep = sleep
         self.workers = workers
 
+    def overseen(self, gate: Gate, site: Site) -> Gate:
+        """Return a gate as a driver shall see it: in a worker it hears when its caller leaves."""
+        return overseen(gate, site)
+
     def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
         ticket = wait.ticket
@@ -83,7 +90,7 @@ class Threads:
                 raise waited_too_long(error, site, self.now())
         if ambient.get()[0] <= self.now():  # granted in the instant in which nobody waits any more
             gate.abandoned(wait.permit, self.now())
-            raise exceeded(site.pipeline, ambient.get(), self.now())
+            raise exceeded(site.pipeline, ambient.get(), self.now(), rushed=True)
         return wait.permit
 
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
@@ -102,7 +109,7 @@ class Threads:
 
     def cooperative(self, seconds: float, inner: Step, site: Site) -> Step:
         """Return a step that sets a deadline around ``inner``, and trusts that it is obeyed."""
-        now, pipeline = self.now, site.pipeline
+        now, pipeline, expected = self.now, site.pipeline, usual(site, seconds)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             outer, start = ambient.get(), now()
@@ -114,6 +121,7 @@ class Threads:
                 return inner(args, kwargs)
             except DeadlineExceeded as error:
                 if error.at != at:
+                    hurried(error, now() - start, expected)
                     raise
                 raise converted(pipeline, seconds) from error
             finally:
@@ -124,7 +132,7 @@ class Threads:
     def in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
         """Return a step that runs ``inner`` in a worker, and leaves it alone in time."""
         now, workers, pipeline = self.now, self.workers, site.pipeline
-        around = holders_of(site)
+        around, watches, expected = holders_of(site), oversees(site), usual(site, seconds)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             outer, start = ambient.get(), now()
@@ -137,8 +145,10 @@ class Threads:
                 bulkhead.check_room(site)
             due = outer[0] if limited else at
             token = ambient.set(outer if limited else Ambient(at, seconds, outer[2]))
+            board = Board() if watches else None
+            run = running(board, inner)
             try:
-                job = Job(inner, args, kwargs, lambda: _ended_late(holders, pipeline, now, due))
+                job = Job(run, args, kwargs, lambda: _ended_late(holders, pipeline, now, due))
             finally:
                 restore(token)
             try:
@@ -153,8 +163,13 @@ class Threads:
                 raise
             if _abandon(job, workers, holders):
                 if limited:
-                    raise exceeded(pipeline, outer, now(), abandoned=True)
-                raise timed_out(pipeline, seconds, now(), abandoned=True)
+                    rushed = due - start < NEARLY * expected
+                    end = now()
+                    raise told(
+                        board, exceeded(pipeline, outer, end, abandoned=True, rushed=rushed), end
+                    )
+                raise told(board, timed_out(pipeline, seconds, now(), abandoned=True), now())
+            hurried(job.error, now() - start, expected)
             return _outcome(job, at, lambda: converted(pipeline, seconds))
 
         return step

@@ -1069,7 +1069,8 @@ def test_listeners_are_told_after_the_lock(clock, heard):
 
 def test_the_snapshot_is_plain_data(clock):
     """All that an operator asks about, in one dict."""
-    breaker = made(name="payments", failures=2, failure_rate=0.9, window_calls=100, min_calls=50, slow=1.0,
+    breaker = made(name="payments", failures=2, failure_rate=0.9, window_calls=100, min_calls=50,
+                   slow=1.0,
                    slow_rate=0.9)  # fmt: skip
     succeed(breaker, took=2.0)
     fail(breaker)

@@ -70,7 +70,8 @@ class BreakerModel:
 
     def __init__(
         self, *, failures, open_for, open_cap, probes, failure_rate=None, window=10.0,
-        window_calls=None, min_calls=20, slow=None, slow_rate=None, open_growth=2.0, probe_timeout=None, ramp=None, checked=False,
+        window_calls=None, min_calls=20, slow=None, slow_rate=None, open_growth=2.0,
+        probe_timeout=None, ramp=None, checked=False,
     ):  # fmt: skip
         self.ramp, self.checked, self.random = ramp, checked, Random(0)
         self.failures, self.failure_rate, self.slow_rate = failures, failure_rate, slow_rate

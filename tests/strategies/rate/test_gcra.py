@@ -252,7 +252,7 @@ def test_who_wakes_late_keeps_the_promise(late, pairs):
 
 
 def test_those_who_wake_in_another_order_start_in_theirs():
-    """A process that stood still wakes its threads in any order: first come, first served all the same."""
+    """A process that stood still wakes its threads in any order: first come, first served anyhow."""
     one = limits((10.0, 1.0))
     turns = [reserve(one, NOW, 1) for _ in range(6)][1:]
 

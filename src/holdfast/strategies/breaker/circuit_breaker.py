@@ -245,10 +245,13 @@ class CircuitBreaker(Guard):
         """Count a call that raised: a failure, a success, or neither.
 
         A rejection by a strategy further in is no outcome, unless `on` names its class: the
-        function never ran.
+        function never ran.  Nor is the end of a deadline that left it too little time, unless it
+        was slow by then.
         """
-        rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
-        if rejected or self._ignore.matches(error):
+        silent = self._on.says_nothing(error)
+        if silent and not isinstance(error, RejectedError):
+            silent = not self._machine.is_slow(permit, now)
+        if silent or self._ignore.matches(error):
             self.abandoned(permit, now)
         else:
             failed = self._on.matches(error, broken=True)

@@ -150,6 +150,11 @@ class Machine:
         self._failed_trials += self.state is RAMPING
         return self._open(now, reason, error, refused)
 
+    def is_slow(self, permit: Any, now: float) -> bool:
+        """Return whether a call has taken longer by now than a quick one does."""
+        limit = self.slow_after
+        return limit is not None and type(permit) is not int and now - permit[1] > limit
+
     def abandon(self, probe: Probe) -> None:
         """Give a probe's place back."""
         self._outstanding.pop(probe, None)

@@ -238,7 +238,7 @@ class Keyed(Identity):
 
     def attach(self, driver: ModuleType, inner: Step, runtime: Any, site: Site) -> Step:
         """Return the step of this layer: a gate's, or a step for each key (see `Lanes`)."""
-        gated: Step = driver.gated(self, inner, runtime, site)
+        gated: Step = driver.gated(runtime.overseen(self, site), inner, runtime, site)
         make = self._make
         if make.attaches is False:
             return gated

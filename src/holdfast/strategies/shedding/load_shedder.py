@@ -145,7 +145,11 @@ class LoadShedder(Guard):
 
     def failed(self, permit: Place, now: float, error: Exception, /) -> None:
         """Give the place to the next; a quick failure tells nothing of the service time."""
-        self._left(permit, now, dropped=isinstance(error, TimeoutError))
+        self._left(
+            permit,
+            now,
+            dropped=isinstance(error, TimeoutError) and not getattr(error, "rushed", False),
+        )
 
     def abandoned(self, permit: Place, now: float, /) -> None:
         """Give the place to the next, or leave the queue."""
