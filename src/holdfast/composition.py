@@ -118,7 +118,10 @@ def _timeout_outside_only(strategies: tuple[Any, ...]) -> list[str]:
     if not limits:
         return []
     blind = [kind for kind in kinds[limits[0] :] if kind in LEARNERS]
-    if not blind or max(place for place, kind in enumerate(kinds) if kind == blind[-1]) < limits[-1]:
+    if (
+        not blind
+        or max(place for place, kind in enumerate(kinds) if kind == blind[-1]) < limits[-1]
+    ):
         return []
     return [
         f"the only timeout stands outside the {blind[-1]}, which hears of a call that hangs when all of "

@@ -6,6 +6,7 @@ what an algorithm of your own must have.
 """
 
 from holdfast.strategies.concurrency.aimd import aimd
+from holdfast.strategies.concurrency.aside import Aside, aside_for
 from holdfast.strategies.concurrency.demand import demand
 from holdfast.strategies.concurrency.gradient import gradient
 from holdfast.strategies.concurrency.limiter import ConcurrencyLimiter
@@ -15,9 +16,11 @@ from holdfast.strategies.concurrency.vegas import vegas
 
 __all__ = [
     "Algorithm",
+    "Aside",
     "ConcurrencyLimiter",
     "Search",
     "aimd",
+    "aside_for",
     "demand",
     "gradient",
     "spread",

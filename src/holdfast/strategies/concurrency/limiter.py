@@ -35,6 +35,7 @@ from holdfast._world import world
 from holdfast.classify import On
 from holdfast.criticality import current_priority, rank_of
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
+from holdfast.strategies.concurrency.aside import Aside, aside_for
 from holdfast.strategies.concurrency.crowd import Crowd
 from holdfast.strategies.concurrency.partitions import Partitions, Permit
 from holdfast.strategies.concurrency.protocol import Algorithm
@@ -87,8 +88,8 @@ class ConcurrencyLimiter(Crowd):
     """
 
     __slots__ = (
-        "_afresh", "_algorithm", "_on", "_priority", "_sample", "_taken", "_told", "initial", "max",
-        "min",
+        "_afresh", "_algorithm", "_aside", "_on", "_priority", "_sample", "_search", "_taken", "_told",
+        "initial", "max", "min",
     )  # fmt: skip
     kind = "concurrency limiter"
     timed = True
@@ -141,8 +142,10 @@ class ConcurrencyLimiter(Crowd):
         """Start afresh: the calls under way, and what they will teach, are the parent's."""
         self._afresh = 0.0
         self._taken = 0
-        search = self._algorithm.search(self.min, self.max, self.initial)
+        search: Any = self._algorithm.search(self.min, self.max, self.initial)
+        self._search = search
         self._sample = search.sample
+        self._aside = aside_for(search)
         self._told = search.limit
         self._empty(search.limit)
 
@@ -166,19 +169,28 @@ class ConcurrencyLimiter(Crowd):
         inside = self._inside
         if self._taken >= SAMPLES and now < self._afresh:
             del inside[-1:]  # no pop(): a child forked inside a call gives back what it hasn't got
+            if self._aside is not None and permit <= self._aside.mark:
+                with self._lock:
+                    self._aside.old -= 1
             if self._contended:
                 self._settle(now)
             return
         with self._lock:
             in_flight = len(inside)
             del inside[-1:]
+            aside = self._aside
+            if aside is not None and (permit <= aside.mark or now >= aside.due):
+                self._set_aside_locked(aside, permit, now)
             self._taken += 1
             if now >= self._afresh:
                 self._afresh, self._taken = now + SPAN, 1
             limit = self._limit
             if in_flight > limit:  # others are in beyond the limit; that's not this one's doing
                 in_flight = int(limit)
-            found = self._sample(now, now - permit, in_flight, False)  # noqa: FBT003 - a position is quicker
+            if aside is None:
+                found = self._sample(now, now - permit, in_flight, False)  # noqa: FBT003 - a position is quicker
+            else:
+                found = self._found_locked(aside, now, now - permit, in_flight, lost=False)
             if found != limit:
                 self._learnt_locked(found)
                 self._rest_locked(now, now - permit)
@@ -228,12 +240,31 @@ class ConcurrencyLimiter(Crowd):
         with self._lock:
             in_flight, limit = len(self._inside), self._limit
             self._count_out_locked(permit.party if special else None)
+            aside = self._aside
+            if aside is not None:
+                self._set_aside_locked(aside, now - took, now)
             found = limit
             if lost is not None and (lost or not special or permit.sample):
-                found = self._sample(now, took, min(in_flight, int(limit) or 1), lost)
+                in_flight = min(in_flight, int(limit) or 1)
+                found = self._found_locked(aside, now, took, in_flight, lost=lost)
                 self._learnt_locked(found)
             self._rest_locked(now, took)
         self._changed(now, limit, found)
+
+    def _set_aside_locked(self, aside: Aside, began: float, now: float) -> None:
+        """Count the end of a call that began so, and look how many others go on and on."""
+        aside.old -= began <= aside.mark
+        if now >= aside.due:
+            aside.look(now, len(self._inside), self._search.usual)
+
+    def _found_locked(
+        self, aside: Aside | None, now: float, took: float, in_flight: int, *, lost: bool
+    ) -> float:
+        """Return the limit after a sample."""
+        if aside is None:
+            return self._sample(now, took, in_flight, lost)
+        stuck = aside.stuck
+        return min(self.max, self._sample(now, took, max(1, in_flight - stuck), lost) + stuck)
 
     def _rest_locked(self, now: float, took: float) -> None:
         """Rest after a call that ``took`` so long, where the limit is below one call at a time."""

@@ -192,7 +192,7 @@ class LoadShedder(Guard):
             before = room.limit
             if room.learns and (whole or dropped):
                 room.learn(now, max(0.0, now - place.began), dropped=dropped)
-            room.in_flight -= 1
+            room.ended(place.began)
             waiting = len(self._all.queue)
         if waiting:
             self._settle(now)

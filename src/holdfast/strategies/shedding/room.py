@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._rounding import SHARE
+from holdfast.strategies.concurrency import Aside, aside_for
 
 if TYPE_CHECKING:
-    from holdfast.strategies.concurrency import Algorithm, Search
+    from holdfast.strategies.concurrency import Algorithm
 
 
 class Room:
@@ -20,7 +21,17 @@ class Room:
         reserve: the share of it that only the most important class may have; the others keep one.
     """
 
-    __slots__ = ("_algorithm", "_search", "held", "in_flight", "learns", "limit", "open", "reserve")
+    __slots__ = (
+        "_algorithm",
+        "_aside",
+        "_search",
+        "held",
+        "in_flight",
+        "learns",
+        "limit",
+        "open",
+        "reserve",
+    )
 
     def __init__(self, size: int | Algorithm, reserve: float) -> None:
         self._algorithm: Any = size if hasattr(size, "search") else None
@@ -38,7 +49,8 @@ class Room:
         self.in_flight: int = 0
         self.held: int = 0
         """How many of those inside are worker threads that nobody waits for any more."""
-        self._search: Search | None = self._algorithm.search() if self._algorithm else None
+        self._search: Any = self._algorithm.search() if self._algorithm else None
+        self._aside: Aside | None = aside_for(self._search)
         self._measure()
 
     def has(self, rank: int) -> bool:
@@ -65,11 +77,25 @@ class Room:
 
     def learn(self, now: float, seconds: float, *, dropped: bool) -> None:
         """Tell the algorithm how long a call took that is about to leave."""
-        if self._search is not None:
-            self._search.sample(now, seconds, self.in_flight, dropped)
-            self._measure()
+        search = self._search
+        if search is None:
+            return
+        aside, stuck = self._aside, 0
+        if aside is not None:
+            if now >= aside.due:
+                aside.look(now, self.in_flight - 1, search.usual)
+            stuck = aside.stuck
+        search.sample(now, seconds, max(1, self.in_flight - stuck), dropped)
+        self._measure()
+
+    def ended(self, began: float) -> None:
+        """Count the end of a call, with or without an outcome."""
+        self.in_flight -= 1
+        if self._aside is not None:
+            self._aside.old -= began <= self._aside.mark
 
     def _measure(self) -> None:
         if self._search is not None:
-            self.limit = int(self._search.limit)
+            stuck = 0 if self._aside is None else self._aside.stuck
+            self.limit = int(self._search.limit) + stuck
         self.open = max(1, self.limit - ceil(self.limit * self.reserve - SHARE))
