@@ -111,23 +111,24 @@ def _wrong_sides(strategies: tuple[Any, ...]) -> list[str]:
 LEARNERS = ("circuit breaker", "concurrency limiter", "throttle")
 """What goes by how calls end."""
 
+LIMITS = ("timeout", "adaptive timeout")
+
 
 def _timeout_outside_only(strategies: tuple[Any, ...]) -> list[str]:
+    """Find what no limit stands in; one outside a retry is that of the whole call, and not meant."""
     kinds = [_kind(one) for one in strategies]
-    limits = [place for place, kind in enumerate(kinds) if kind in ("timeout", "adaptive timeout")]
-    if not limits:
+    if "retry" in kinds:
+        kinds = kinds[kinds.index("retry") :]
+    limits = [place for place, kind in enumerate(kinds) if kind in LIMITS]
+    blind = [kind for kind in kinds[limits[-1] :] if kind in LEARNERS] if limits else []
+    if not blind:
         return []
-    blind = [kind for kind in kinds[limits[0] :] if kind in LEARNERS]
-    if (
-        not blind
-        or max(place for place, kind in enumerate(kinds) if kind == blind[-1]) < limits[-1]
-    ):
-        return []
-    return [
+    reason = (
         f"the only timeout stands outside the {blind[-1]}, which hears of a call that hangs when all of "
-        "that time is over, and in a blocking call that nothing interrupts not before it ends: put a "
-        f"timeout for each attempt inside the {blind[-1]}"
-    ]
+        "that time is over, and in blocking code that nothing interrupts not before it ends: put a "
+        f"timeout inside the {blind[-1]}"
+    )
+    return [reason]
 
 
 def _a(kind: str) -> str:

@@ -1,8 +1,9 @@
 """Gates inside of a call that a worker thread makes: they hear at once when its caller leaves.
 
-A worker can't be interrupted.  The gates between the limit and the function would hear of the call when
-it ends, if it ever does, and by then it may even have succeeded.  So each notes its permit on the
-board of the job, and whoever leaves the job alone tells the gates; what the worker says later is not heard.
+A worker can't be interrupted.  The gates between the limit and the function would hear of the call
+when it ends, if it ever does, and by then it may even have succeeded.  So each notes its permit on
+the board of the job, and whoever leaves the job alone tells the gates; what the worker says later
+is not heard.
 
 Only where a worker may be left behind is a gate overseen, so nothing else pays for it.  A gate that
 keeps a place for a call (a `Bulkhead`) is not: the place is taken until the worker has ended.

@@ -7,6 +7,8 @@ what there is to tell as ``(event, details)`` pairs, to be emitted after the loc
 The lock may be entered again by its own thread: allocating something here may start the garbage
 collector, which may close a coroutine that was forgotten inside this very gate, and so call `abandon`,
 which only takes a probe out of a dict.
+
+One file because it is one thing: the states, and what moves between them.
 """
 
 from __future__ import annotations

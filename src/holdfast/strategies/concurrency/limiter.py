@@ -178,19 +178,17 @@ class ConcurrencyLimiter(Crowd):
         with self._lock:
             in_flight = len(inside)
             del inside[-1:]
-            aside = self._aside
-            if aside is not None and (permit <= aside.mark or now >= aside.due):
-                self._set_aside_locked(aside, permit, now)
             self._taken += 1
             if now >= self._afresh:
                 self._afresh, self._taken = now + SPAN, 1
             limit = self._limit
             if in_flight > limit:  # others are in beyond the limit; that's not this one's doing
                 in_flight = int(limit)
-            if aside is None:
+            if self._aside is None:
                 found = self._sample(now, now - permit, in_flight, False)  # noqa: FBT003 - a position is quicker
             else:
-                found = self._found_locked(aside, now, now - permit, in_flight, lost=False)
+                self._set_aside_locked(self._aside, permit, now)
+                found = self._found_locked(self._aside, now, now - permit, in_flight, lost=False)
             if found != limit:
                 self._learnt_locked(found)
                 self._rest_locked(now, now - permit)
@@ -263,8 +261,8 @@ class ConcurrencyLimiter(Crowd):
         """Return the limit after a sample."""
         if aside is None:
             return self._sample(now, took, in_flight, lost)
-        stuck = aside.stuck
-        return min(self.max, self._sample(now, took, max(1, in_flight - stuck), lost) + stuck)
+        found = self._sample(now, took, max(1, in_flight - aside.stuck), lost)
+        return min(self.max, found + aside.room)
 
     def _rest_locked(self, now: float, took: float) -> None:
         """Rest after a call that ``took`` so long, where the limit is below one call at a time."""

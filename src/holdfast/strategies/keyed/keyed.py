@@ -17,6 +17,8 @@ probes are the only calls whose outcomes it hears.
 `Keys` finds, makes and drops them.  Under its lock run no factories, no strategies and no listeners; of
 the user's code only the ``__eq__`` and ``__hash__`` of keys, when one comes or goes, as in
 `functools.lru_cache`.
+
+One file because it is one thing: a gate of the parent's and the keys' strategies.
 """
 
 from __future__ import annotations

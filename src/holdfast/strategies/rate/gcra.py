@@ -12,14 +12,17 @@ one that came earlier.  Each bucket is filled at the instant of the start, not o
 each limit is kept on its own, whichever of them made the call wait.
 
 Who waits keeps the instant that it was told, and asks once more when it wakes (`begin`).  If that is
-late, because its loop, its thread or the whole process stood still, then its start is booked anew, and
-those of all behind it: who was kept from starting in time must not start together with the others.
-`base` is the state after the last who did start, `at` and `levels` are the state after the last in line;
-when one leaves, or a cost turns out to be another, the starts of the others are played again from `base`, which
-gives exactly what would be there without it.
+late, because its loop, its thread or the whole process stood still, then its start is booked anew,
+and those of all behind it: who was kept from starting in time must not start together with the
+others.  `base` is the state after the last who did start, `at` and `levels` are the state after the
+last in line; when one leaves, or a cost turns out to be another, the starts of the others are
+played again from `base`, which gives exactly what would be there without it.
 
-Who doesn't wake at all (its loop is closed, its thread hangs) holds up nobody: some time after its start
-it is taken for one that has started; should it wake after all, it finds its old place in the line.
+Who doesn't wake at all (its loop is closed, its thread hangs) holds up nobody: some time after its
+start it is taken for one that has started; should it wake after all, it finds its old place in the
+line.
+
+One file because it is one thing: the buckets, and the line before them.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ What a call took is never more than an estimate where tokens are counted.  It is
 call has succeeded (`Rate.actual`), by its permit, or by hand: more than estimated is a debt that later
 calls wait for, less comes back, up to a full burst.  A call that failed, or was cancelled after its
 start, has taken what it took; one that is cancelled while it waits gives its place back.
+
+One file because it is one thing: one gate, asked by calls and by hand.
 """
 
 from __future__ import annotations

@@ -96,6 +96,6 @@ class Room:
 
     def _measure(self) -> None:
         if self._search is not None:
-            stuck = 0 if self._aside is None else self._aside.stuck
-            self.limit = int(self._search.limit) + stuck
+            room = 0 if self._aside is None else self._aside.room
+            self.limit = int(self._search.limit) + room
         self.open = max(1, self.limit - ceil(self.limit * self.reserve - SHARE))
