@@ -7,8 +7,8 @@ them, and they would fill it.  So those that last longer than some five usual ca
 the algorithm does not see them, and its limit comes on top of them.
 
 They are found without knowing the age of each: of those in flight at an instant, the *mark*, so
-many have not ended a while later.  That has to hold three times in a row, for when everything stands
-still all calls are old for once.
+many have not ended a while later.  One look is not believed: when everything
+stands still all calls are old for once.
 
 Not locked: the owner's lock guards it.
 """
@@ -24,13 +24,13 @@ SHORTEST = 0.1
 """The shortest time between two looks, in seconds."""
 
 ROW = 3
-"""In so many looks one after the other they must be seen."""
+"""The median of so many looks counts."""
 
 
 class Aside:
     """How many calls in flight are set aside."""
 
-    __slots__ = ("_seen", "due", "mark", "old", "room", "stuck")
+    __slots__ = ("_seen", "due", "mark", "old", "room")
 
     def __init__(self) -> None:
         self.due: float = 0.0
@@ -38,17 +38,15 @@ class Aside:
         self.mark: float = 0.0
         self.old: int = 0
         """How many of those in flight at the mark have not ended; who ends such a call counts it."""
-        self.stuck: int = 0
-        """How many are set aside, ..."""
         self.room: int = 0
-        """... and how many come on top of the limit: more of them are on the way to be that old."""
+        """How many are set aside: those, and some that are on the way to be that old."""
         self._seen: tuple[int, ...] = (0,) * ROW
 
     def look(self, now: float, inside: int, usual: float) -> None:
         """Count those who are in flight since the mark, and set the next one; ``inside`` are in all."""
         self._seen = (*self._seen[1:], max(0, min(self.old, inside)) if usual else 0)
-        self.stuck = min(self._seen)
-        self.room = self.stuck + ceil(sqrt(self.stuck))
+        stuck = sorted(self._seen)[ROW // 2]
+        self.room = stuck + ceil(2 * sqrt(stuck))
         self.mark, self.old = now, inside
         self.due = now + max(SHORTEST, LONG * usual)
 

@@ -80,12 +80,12 @@ class Room:
         search = self._search
         if search is None:
             return
-        aside, stuck = self._aside, 0
+        aside, others = self._aside, 0
         if aside is not None:
             if now >= aside.due:
-                aside.look(now, self.in_flight - 1, search.usual)
-            stuck = aside.stuck
-        search.sample(now, seconds, max(1, self.in_flight - stuck), dropped)
+                aside.look(now, self.in_flight, search.usual)
+            others = aside.room
+        search.sample(now, seconds, max(1, self.in_flight - others), dropped)
         self._measure()
 
     def ended(self, began: float) -> None:
