@@ -260,8 +260,8 @@ class ConcurrencyLimiter(Crowd):
     ) -> float:
         """Return the limit after a sample."""
         if aside is None:
-            return self._sample(now, took, in_flight, lost)
-        found = self._sample(now, took, max(1, in_flight - aside.room), lost)
+            return float(self._sample(now, took, in_flight, lost))
+        found: float = self._sample(now, took, max(1, in_flight - aside.room), lost)
         return min(self.max, found + aside.room)
 
     def _rest_locked(self, now: float, took: float) -> None:
