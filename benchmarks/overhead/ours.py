@@ -67,7 +67,9 @@ def window() -> Any:
     """A breaker with a sliding window of calls that tracks slow ones, too."""
     from holdfast import CircuitBreaker
 
-    return CircuitBreaker(failure_rate=FAILURE_RATE, window=WINDOW, slow=SLOW, slow_rate=SLOW_RATE)
+    return CircuitBreaker(
+        failure_rate=FAILURE_RATE, window_calls=WINDOW, slow=SLOW, slow_rate=SLOW_RATE
+    )
 
 
 _ROWS = {

@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from holdfast._cut import cut_by
 from holdfast._world import renew_after_fork, world
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import ConfigurationError, Misuse
@@ -53,6 +54,8 @@ class Block:
                     gate.succeeded(permit, now, NO_RESULT)
                 elif isinstance(error, Exception):
                     gate.failed(permit, now, error)
+                elif (cut := cut_by(error)) is not None:
+                    gate.failed(permit, now, cut)
                 else:
                     gate.abandoned(permit, now)
             except BaseException as raised:  # noqa: BLE001 - raised when the others have got theirs

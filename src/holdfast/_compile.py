@@ -101,7 +101,7 @@ def _layer(strategy: Any, driver: ModuleType, inner: Step, runtime: Any, site: S
     elif isinstance(strategy, Timeout):
         step = runtime.within(strategy, inner, site)
     elif isinstance(strategy, Gate):
-        step = driver.gated(strategy, inner, runtime, site)
+        step = driver.gated(runtime.overseen(strategy, site), inner, runtime, site)
     else:
         step = driver.reacting(strategy, inner, runtime, site)
     return step

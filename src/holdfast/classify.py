@@ -19,7 +19,7 @@ from typing import Any
 
 from holdfast import _validate
 from holdfast._shown import quoted
-from holdfast.errors import ConfigurationError, RejectedError
+from holdfast.errors import AttemptTimeout, ConfigurationError, DeadlineExceeded, RejectedError
 from holdfast.verdict import control_flow, leaves
 
 ErrorPredicate = Callable[[Exception], bool]
@@ -95,19 +95,28 @@ class Condition:
         """All the predicates."""
         return self.on_errors + self.on_results
 
-    def passes_over(self, error: Exception) -> bool:
-        """Return whether ``error`` is no outcome: a rejection or control flow, unless it is named."""
+    def passes_over(self, error: Exception, *, slow: bool = False) -> bool:
+        """Return whether ``error`` is no outcome: a rejection, control flow, or too little time.
+
+        Unless it is named.  An attempt that had less time than usual counts all the same, if it was
+        ``slow`` by then.
+        """
         if isinstance(error, RejectedError):
             return not self.names_rejection(error)
         if control_flow[type(error)]:
             return not self._names(error)
-        return isinstance(error, ExceptionGroup) and self._passes_over_group(error)
+        if isinstance(error, AttemptTimeout):
+            return error.rushed and not slow and not self._names_deadline()
+        return isinstance(error, ExceptionGroup) and self._passes_over_group(error, slow=slow)
 
-    def _passes_over_group(self, group: ExceptionGroup[Exception]) -> bool:
-        """Return whether a group has control flow in it, or nothing but rejections."""
+    def _passes_over_group(self, group: ExceptionGroup[Exception], *, slow: bool) -> bool:
+        """Return whether a group has control flow in it, or nothing but what is passed over."""
         parts = [one for one in leaves(group) if isinstance(one, Exception)]
         ways_out = any(control_flow[type(one)] and not self._names(one) for one in parts)
-        return ways_out or (bool(parts) and all(self.passes_over(one) for one in parts))
+        return ways_out or (bool(parts) and all(self.passes_over(one, slow=slow) for one in parts))
+
+    def _names_deadline(self) -> bool:
+        return any(issubclass(kind, DeadlineExceeded) for kind in self.types)
 
     def names_rejection(self, error: Exception) -> bool:
         """Return whether a type below `RejectedError` was asked for by name, and ``error`` is one."""
@@ -158,6 +167,14 @@ def on_result(predicate: ResultPredicate) -> Condition:
     """
     _validate.plain_callable("predicate", predicate)
     return Condition(on_results=(predicate,), name=f"on_result({spell(predicate)})")
+
+
+def some(option: str, value: On) -> Condition:
+    """Return the `Condition` that ``option=value`` means; refuse one that nothing ever meets."""
+    meant = condition(option, value)
+    if not (meant.types or meant.tests):
+        raise _validate.refuse(option, value, "nothing would ever match; " + ALLOWED)
+    return meant
 
 
 def condition(option: str, value: On) -> Condition:

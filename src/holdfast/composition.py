@@ -22,6 +22,7 @@ def findings(strategies: tuple[Any, ...]) -> list[str]:
         *_fallback_inside(strategies),
         *_inner_timeout_longer(strategies),
         *_wrong_sides(strategies),
+        *_timeout_outside_only(strategies),
         *_chaos_outside(strategies),
     ]
 
@@ -105,6 +106,29 @@ def _wrong_sides(strategies: tuple[Any, ...]) -> list[str]:
         for outer, inner, reason in WRONG_SIDES
         if outer in kinds and inner in kinds[kinds.index(outer) + 1 :]
     ]
+
+
+LEARNERS = ("circuit breaker", "concurrency limiter", "throttle")
+"""What goes by how calls end."""
+
+LIMITS = ("timeout", "adaptive timeout")
+
+
+def _timeout_outside_only(strategies: tuple[Any, ...]) -> list[str]:
+    """Find what no limit stands in; one outside a retry is that of the whole call, and not meant."""
+    kinds = [_kind(one) for one in strategies]
+    if "retry" in kinds:
+        kinds = kinds[kinds.index("retry") :]
+    limits = [place for place, kind in enumerate(kinds) if kind in LIMITS]
+    blind = [kind for kind in kinds[limits[-1] :] if kind in LEARNERS] if limits else []
+    if not blind:
+        return []
+    reason = (
+        f"the only timeout stands outside the {blind[-1]}, which hears of a call that hangs when all of "
+        "that time is over, and in blocking code that nothing interrupts not before it ends: put a "
+        f"timeout inside the {blind[-1]}"
+    )
+    return [reason]
 
 
 def _a(kind: str) -> str:

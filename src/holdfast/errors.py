@@ -67,6 +67,9 @@ class HoldfastError(Exception):
         where = f"pipeline {self.pipeline!r}: " if self.pipeline else ""
         return where + self.describe()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class RejectedError(HoldfastError):
     """The call was never made: a strategy refused it.
@@ -113,6 +116,10 @@ class RejectedError(HoldfastError):
         return text
 
 
+NEXT = {"ramping": "all calls pass", "half-open": "its probes are under way; try again"}
+"""What comes after so many seconds, by the breaker's state."""
+
+
 class CircuitOpenError(RejectedError):
     """The circuit breaker is open, or half-open with all its probes in flight.
 
@@ -149,8 +156,7 @@ class CircuitOpenError(RejectedError):
             return super().describe()
         text = f"{self.strategy or 'circuit breaker'} is {self.state}{self._after()}"
         if self.retry_after is not None:
-            what = "all calls pass" if self.state == "ramping" else "next probe"
-            text += f"; {what} in {max(0.0, self.retry_after):.3g} s"
+            text += f"; {NEXT.get(self.state, 'next probe')} in {max(0.0, self.retry_after):.3g} s"
         return text
 
     def _after(self) -> str:
@@ -217,9 +223,12 @@ class AttemptTimeout(HoldfastError, TimeoutError):
 
     Attributes:
         seconds: the limit that ran out.
+        rushed: whether the attempt had less time than an attempt usually gets, so that it says
+            nothing about the dependency: its caller's deadline was near, or it was still in a queue.
     """
 
     seconds: float = 0.0
+    rushed: bool = False
 
     def describe(self) -> str:
         """Return which limit ran out."""

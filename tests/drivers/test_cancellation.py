@@ -338,6 +338,7 @@ def test_a_task_that_is_cancelled_before_its_first_step(eager):
 # -- cancelled twice, and cancellation that is not obeyed ------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::holdfast.CompositionWarning")
 def test_cancelled_twice(balanced):
     """A second cancellation, while the function cleans up after the first, changes no account."""
     pipeline = Pipeline("p", Timeout(9.0), Bulkhead(1), CircuitBreaker(failures=1))

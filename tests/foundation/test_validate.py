@@ -136,8 +136,8 @@ def test_a_right_value_is_accepted(build, option, value, others):
     build(**others, **more.get(option, {}), **{option: value})
 
 
-@pytest.mark.parametrize("value", [0, -1, 0.0, -1.0, math.nan, math.inf, True, "10", None])
-def test_a_window_is_a_duration_or_a_number_of_calls(value):
+@pytest.mark.parametrize("value", [0, -1, 0.0, -1.0, math.nan, math.inf, True, "10"])
+def test_a_window_is_a_duration(value):
     """Whether a rate needs it or not."""
     for rate in (None, 0.5):
         with pytest.raises(ConfigurationError, match="window="):
@@ -151,7 +151,15 @@ def test_a_window_is_a_duration_or_a_number_of_calls(value):
         (lambda: CircuitBreaker(open_cap=1.0), "open_cap=1.0 .* at least open_for=5.0"),
         (lambda: CircuitBreaker(failures=None), "without a condition"),
         (lambda: CircuitBreaker(slow=1.0), "need each other"),
-        (lambda: CircuitBreaker(failure_rate=0.5, window=10), "min_calls=20 .* window of 10 calls"),
+        (
+            lambda: CircuitBreaker(failure_rate=0.5, window_calls=10),
+            "min_calls=20 .* window of 10 calls",
+        ),
+        (
+            lambda: CircuitBreaker(window=60, window_calls=100),
+            "window=60 .*seconds.* window_calls=100",
+        ),
+        (lambda: CircuitBreaker(window_calls=10.0), "window_calls=10.0"),
         (lambda: CircuitBreaker(rng=7), "rng=7"),
         (lambda: CircuitBreaker(ignore=7), "ignore=7"),
         (lambda: CircuitBreaker(on=7), "on=7"),

@@ -218,6 +218,7 @@ class TestFitted:
         ]
         assert self.kinds(Retry(3), Timeout(2.0)) == ["Horizon", "Retry", "Timeout"]
 
+    @pytest.mark.filterwarnings("ignore::holdfast.CompositionWarning")
     def test_without_a_retry_the_outermost_timeout_covers_the_body(self):
         """It is the only total that there is."""
         assert self.kinds(Bulkhead(1), Timeout(2.0), CircuitBreaker()) == [

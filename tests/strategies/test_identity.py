@@ -6,7 +6,7 @@ import weakref
 import pytest
 
 from holdfast import Bulkhead, CircuitBreaker, ConfigurationError, Fallback, Pipeline
-from holdfast.events import BreakerClosed
+from holdfast.events import BreakerOverridden
 from holdfast.simulation.policies.renewed import renewed
 from holdfast.strategies.identity import Identity
 
@@ -99,16 +99,16 @@ def test_an_event_names_all_pipelines_that_share_the_strategy(heard, pipelines, 
     for pipeline in pipelines:
         breaker.joined(pipeline)
 
-    breaker.reset()
+    breaker.isolate()
 
     (event,) = heard
-    assert type(event) is BreakerClosed
+    assert type(event) is BreakerOverridden
     assert event.pipeline == told
 
 
 def test_an_event_of_an_unused_strategy_names_the_strategy(heard):
     """Its own name stands in for that of a pipeline."""
-    CircuitBreaker(name="payments").reset()
+    CircuitBreaker(name="payments").isolate()
 
     assert heard[0].pipeline == "payments"
 

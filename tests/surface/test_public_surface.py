@@ -43,7 +43,7 @@ def test_the_public_surface_is_frozen():
 def test_the_frozen_surface_names_what_matters():
     """The file is not empty, and tells signatures, members and the errors' family."""
     text = SURFACE["FROZEN"].read_text(encoding="utf-8")
-    assert "class holdfast.Bulkhead(size: int, *, queue: int = 0" in text
+    assert "class holdfast.Bulkhead(size: int, *, queue: int | None = None" in text
     assert "holdfast.Pipeline.call(fn: Callable[P, R], /, *args: P.args" in text
     assert "class holdfast.CircuitOpenError(message: str | None = None" in text
     assert "< RejectedError\n" in text

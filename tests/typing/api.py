@@ -190,7 +190,7 @@ Retry("3")  # type: ignore[arg-type]
 Retry(3, nested="never")  # type: ignore[arg-type]
 Timeout("5")  # type: ignore[arg-type]
 Bulkhead(10, queue=5, max_wait=1.0).size = 20
-CircuitBreaker(failures=None, failure_rate=0.5, window=100, ignore=KeyError)
+CircuitBreaker(failures=None, failure_rate=0.5, window_calls=100, ignore=KeyError)
 CircuitBreaker(5)  # type: ignore[call-arg]
 Fallback(read_from_cache, on=RejectedError)
 

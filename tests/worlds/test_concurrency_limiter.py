@@ -169,6 +169,7 @@ def test_with_a_queue_bursts_wait_for_their_turn(world):
     assert (limiter.in_flight, limiter.waiting, limiter.limit) == (0, 0, 1)
 
 
+@pytest.mark.filterwarnings("ignore::holdfast.CompositionWarning")
 def test_nobody_waits_past_its_deadline(world):
     """Although `max_wait` would allow it."""
     limiter = ConcurrencyLimiter(initial=1, queue=3, max_wait=5.0)

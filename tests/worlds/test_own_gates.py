@@ -98,14 +98,14 @@ def test_a_turn_after_the_deadline_is_refused_now(world):
     assert gate.log[-1] == ("abandoned", "permit")
 
 
-def test_a_call_that_is_cut_is_abandoned(world):
-    """A timeout around the gate ends the call, and the gate hears that nothing came of it."""
+def test_a_call_that_is_cut_has_failed(world):
+    """A timeout around the gate ends the call, and the gate hears that it took too long."""
     gate = Pace(10.0)
     call = world.protect(Pipeline("inner", gate), world.dependency(Hang()))
     pipeline = Pipeline("outer", Timeout(3.0))
     with pytest.raises(AttemptTimeout):
         world.call(pipeline, call)
-    assert gate.log == [("abandoned", "permit")]
+    assert gate.log == [("failed", "permit", AttemptTimeout)]
 
 
 def test_instant_takes_turns_away(world):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from holdfast._cut import cut_by
 from holdfast._drivers.dressing import dressed
 from holdfast._drivers.watching import tell_completed
 from holdfast._world import world
@@ -54,8 +55,12 @@ def gated(gate: Gate, inner: Step, runtime: Runtime, site: Site) -> Step:
         except Exception as error:
             failed(permit, now(), error)
             raise
-        except BaseException:
-            abandoned(permit, now())
+        except BaseException as interruption:
+            cut = cut_by(interruption)
+            if cut is None:
+                abandoned(permit, now())
+            else:
+                failed(permit, now(), cut)
             raise
         if permit is not gate.resting:
             succeeded(permit, now() if timed else 0.0, result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.alone_aio import alone
+from holdfast._runtimes.limits import usual
 from holdfast.deadline import Ambient, ambient
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def adapted(runtime: Runtime, timeout: AdaptiveTimeout, inner: Step, site: Site)
         ours = at < outer[0]
         until = Ambient(at, limit.seconds, outer[2]) if ours else outer
         try:
-            result = await alone(inner, args, kwargs, site, now, until, ours=ours)
+            expected = usual(site, min(limit.seconds, limit.usual))
+            result = await alone(inner, args, kwargs, site, now, until, expected, ours=ours)
         except Exception as error:
             timeout.failed(limit, now() - start, error)
             raise

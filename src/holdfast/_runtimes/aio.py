@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from holdfast import _validate
+from holdfast._cut import Cut, hurried
 from holdfast._runtimes.alone_aio import alone
 from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.limits import (
     check_turn,
     converted,
     in_context,
+    next_turn,
     patience,
     timed_out,
+    usual,
     waited_too_long,
 )
 from holdfast._runtimes.loop import running_loop
@@ -58,6 +61,10 @@ class Asyncio:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.now = now
 
+    def overseen(self, gate: Gate, _site: Site) -> Gate:
+        """Return a gate as a driver shall see it: a cancelled call tells it by itself."""
+        return gate
+
     async def sleep(self, delay: float) -> None:
         """Wait for ``delay`` seconds."""
         running_loop()
@@ -67,9 +74,7 @@ class Asyncio:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
         try:
             if wait.ticket is None:
-                check_turn(gate, wait, site, self.now())
-                await self.sleep(wait.delay or 0.0)
-                return wait.permit
+                return await self._turn(gate, wait, site)
             await self._granted(wait.ticket, patience(wait, self.now()))
         except BaseException:
             gate.abandoned(wait.permit, self.now())
@@ -79,6 +84,15 @@ class Asyncio:
             if error is not None:
                 raise waited_too_long(error, site, self.now())
         return wait.permit
+
+    async def _turn(self, gate: Gate, wait: Wait, site: Site) -> Any:
+        """Sleep until a turn that is known, or what it becomes for who wakes late; return the permit."""
+        delay = wait.delay
+        while True:
+            await self.sleep(check_turn(gate, delay, site, self.now()))
+            delay = next_turn(gate, wait, site, self.now())
+            if delay is None:
+                return wait.permit
 
     async def _granted(self, ticket: Ticket, limit: float | None) -> None:
         """Return when the ticket is granted, or after ``limit`` seconds."""
@@ -109,10 +123,12 @@ class Asyncio:
             if timer is not None:
                 timer.cancel()
 
-    def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:  # noqa: C901 - in one piece
+    def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:  # noqa: C901, PLR0915 - in one piece
         """Return a step that gives up on ``inner`` in time, and cancels it exactly once."""
         now, seconds, pipeline = self.now, timeout.seconds, site.pipeline
+        expected = usual(site, seconds)
         wheels: Wheels = {}
+        cut = lambda: Cut(converted(pipeline, seconds))  # noqa: E731 - it is brief
         get_loop, current_task = asyncio.get_running_loop, asyncio.current_task
 
         latest: Callable[[], Wheel | None] = lambda: None  # noqa: E731 - a reference to none yet
@@ -128,13 +144,14 @@ class Asyncio:
             task = current_task(loop)
             wheel = latest()
             if wheel is None or wheel.loop is not loop:
-                wheel = wheel_of(wheels, loop, now)
+                wheel = wheel_of(wheels, loop, now, cut)
                 latest = ref(wheel)
             due = wheel.due
             if outer[0] <= at or task is None or task in due:
                 task = None  # it keeps its exception, whose traceback keeps this frame
                 limit = outer if outer[0] <= at else Ambient(at, seconds, outer[2])
-                return await alone(inner, args, kwargs, site, now, limit, ours=limit is not outer)
+                ours = limit is not outer
+                return await alone(inner, args, kwargs, site, now, limit, expected, ours=ours)
             before = task.cancelling()
             token = ambient.set((at, seconds, outer[2]))  # type: ignore[arg-type] # see Ambient
             due[task] = at
@@ -154,6 +171,7 @@ class Asyncio:
                     raise timed_out(pipeline, seconds, now()) from error
                 if isinstance(error, DeadlineExceeded) and error.at == at:
                     raise converted(pipeline, seconds) from error
+                hurried(error, now() - start, expected)
                 raise
             if due.pop(task, None) is None:
                 task.uncancel()  # we did cancel it, but the function returned all the same

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from holdfast._runtimes.limits import converted, exceeded, timed_out, too_short
+from holdfast._cut import NEARLY, Cut, hurried
+from holdfast._runtimes.limits import converted, deadline_error, exceeded, timed_out, too_short
 from holdfast._runtimes.loop import running_loop
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
@@ -23,6 +24,7 @@ async def alone(
     site: Site,
     now: Callable[[], float],
     limit: Ambient,
+    expected: float,
     *,
     ours: bool,
 ) -> Any:
@@ -38,10 +40,12 @@ async def alone(
     if task is None:
         raise RuntimeError("a Timeout needs a task to cancel: run the call in a task")
     before, fired = task.cancelling(), []
+    rushed = not ours and limit[0] - start < NEARLY * expected
 
     def fire(task: asyncio.Task[Any] = task) -> None:
         fired.append(True)
-        task.cancel()
+        told = deadline_error(site.pipeline, limit, rushed=rushed)
+        task.cancel(Cut(converted(site.pipeline, limit[1]) if ours else told))
 
     timer = loop.call_later(limit[0] - start, fire)
     token = ambient.set(limit)
@@ -55,9 +59,10 @@ async def alone(
         if alone and isinstance(error, asyncio.CancelledError):
             if ours:
                 raise timed_out(site.pipeline, limit[1], now()) from error
-            raise exceeded(site.pipeline, limit, now()) from error
+            raise exceeded(site.pipeline, limit, now(), rushed=rushed) from error
         if ours and isinstance(error, DeadlineExceeded) and error.at == limit[0]:
             raise converted(site.pipeline, limit[1]) from error
+        hurried(error, now() - start, expected)
         raise
     restore(token)
     timer.cancel()

@@ -14,6 +14,7 @@ from holdfast.errors import (
     RejectedError,
 )
 from holdfast.shapes import Gate, Site, Wait
+from holdfast.strategies.timeout import Timeout
 
 CLOSE = 1e-6
 """Timers may fire this much early, in seconds."""
@@ -33,11 +34,24 @@ def converted(pipeline: str, seconds: float) -> AttemptTimeout:
 
 
 def exceeded(
-    pipeline: str, outer: Ambient, now: float, *, abandoned: bool = False
+    pipeline: str, outer: Ambient, now: float, *, abandoned: bool = False, rushed: bool = False
 ) -> DeadlineExceeded:
     """Return the error for the caller's deadline, after telling it."""
     _tell(pipeline, outer[1], now, abandoned=abandoned)
-    return DeadlineExceeded(pipeline=pipeline, strategy="timeout", seconds=outer[1], at=outer[0])
+    return deadline_error(pipeline, outer, rushed=rushed)
+
+
+def deadline_error(pipeline: str, outer: Ambient, *, rushed: bool) -> DeadlineExceeded:
+    """Return the error for the caller's deadline."""
+    error = DeadlineExceeded(pipeline=pipeline, strategy="timeout", seconds=outer[1], at=outer[0])
+    error.rushed = rushed
+    return error
+
+
+def usual(site: Site, seconds: float = math.inf) -> float:
+    """Return for how long an attempt is usually given: by its limit, and by those around it."""
+    around = (one.seconds for one in site.enclosing if isinstance(one, Timeout))
+    return min(seconds, *around, math.inf)
 
 
 def too_short(site: Site, outer: Ambient, now: float) -> RejectedError:
@@ -62,18 +76,28 @@ def waited_too_long(refusal: RejectedError, site: Site, now: float) -> HoldfastE
     """Return the error for a wait in a queue that was too long, by whose limit it was."""
     outer = ambient.get()
     if outer[0] <= now + CLOSE:
-        return exceeded(site.pipeline, outer, now)
+        return exceeded(site.pipeline, outer, now, rushed=True)
     return site.refuse(refusal, now)
 
 
-def check_turn(gate: Gate, wait: Wait, site: Site, now: float) -> None:
-    """Refuse a turn that lies beyond the deadline."""
-    if wait.delay is not None and now + wait.delay >= ambient.get()[0]:
-        words = f"its turn comes in {wait.delay:.3g} s, after the deadline"
+def check_turn(gate: Gate, delay: float | None, site: Site, now: float) -> float:
+    """Return for how long to sleep until a turn; refuse one that lies beyond the deadline."""
+    if delay is None:
+        return 0.0
+    if now + delay >= ambient.get()[0]:
+        words = f"its turn comes in {delay:.3g} s, after the deadline"
         strategy = getattr(gate, "title", "")
-        raise site.refuse(
-            DeadlineTooShortError(words, strategy=strategy, retry_after=wait.delay), now
-        )
+        raise site.refuse(DeadlineTooShortError(words, strategy=strategy, retry_after=delay), now)
+    return delay
+
+
+def next_turn(gate: Gate, wait: Wait, site: Site, now: float) -> float | None:
+    """Return None where a turn has come, else for how long to wait on: who wakes late may have to."""
+    ask = None if wait.delay is None else getattr(gate, "woken", None)
+    answer = None if ask is None else ask(wait.permit, now)
+    if isinstance(answer, RejectedError):
+        raise waited_too_long(answer, site, now)
+    return answer
 
 
 def in_context(fault: Exception, subject: object) -> None:

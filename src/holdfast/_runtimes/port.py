@@ -28,6 +28,9 @@ class AsyncRuntime(Protocol):
     def now(self) -> Callable[[], float]:
         """The clock: seconds since some fixed instant."""
 
+    def overseen(self, gate: Gate, site: Site, /) -> Gate:
+        """Return a gate as a driver shall see it at this place."""
+
     async def sleep(self, delay: float, /) -> None:
         """Wait for ``delay`` seconds."""
 
@@ -71,6 +74,9 @@ class BlockingRuntime(Protocol):
     @property
     def now(self) -> Callable[[], float]:
         """The clock: seconds since some fixed instant."""
+
+    def overseen(self, gate: Gate, site: Site, /) -> Gate:
+        """Return a gate as a driver shall see it at this place."""
 
     def sleep(self, delay: float, /) -> None:
         """Wait for ``delay`` seconds."""

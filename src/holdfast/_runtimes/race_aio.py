@@ -161,7 +161,7 @@ class Contest(Race):
                 if self.verdict is None and self.raised(1, error, self.now()) == NEXT:
                     self._start()
             elif not (ours and isinstance(error, asyncio.CancelledError)):
-                await self._settle()
+                await self._settle(*error.args[:1])
                 raise error
         finally:
             del error
@@ -176,8 +176,8 @@ class Contest(Race):
             except GeneratorExit:
                 self._cancel()
                 raise
-            except BaseException:
-                await self._settle()
+            except BaseException as interruption:
+                await self._settle(*interruption.args[:1])
                 raise
         await self._settle()
         result, error = self.verdict
@@ -188,17 +188,17 @@ class Contest(Race):
         finally:
             del error
 
-    def _cancel(self) -> None:
-        """Cancel whatever runs."""
+    def _cancel(self, *message: Any) -> None:
+        """Cancel whatever runs; with the message of our own cancellation, if it was that."""
         self.over = True
         self._set_timer()
         for loser in self.tasks or ():
             with suppress(RuntimeError):  # its loop is closed
-                loser.cancel()
+                loser.cancel(*message)
 
-    async def _settle(self) -> None:
+    async def _settle(self, *message: Any) -> None:
         """Cancel whatever runs, and return when it has ended; pass further cancellations on."""
-        self._cancel()
+        self._cancel(*message)
         self.task = self.waiter = None
         interruption = None
         while self.tasks:

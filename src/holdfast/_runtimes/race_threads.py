@@ -7,17 +7,20 @@ permit of each enclosing bulkhead until it ends.  The caller stops waiting at it
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from holdfast._cut import NEARLY
 from holdfast._runtimes.abandon import abandon, ended_late, has_room, holders_of
 from holdfast._runtimes.job import Job, Share
-from holdfast._runtimes.limits import exceeded, too_short
+from holdfast._runtimes.limits import exceeded, too_short, usual
+from holdfast._runtimes.overseen import Board, oversees, running, told
 from holdfast._runtimes.pool import WorkerPool
 from holdfast.deadline import ambient
-from holdfast.errors import BulkheadFullError
+from holdfast.errors import AttemptTimeout, BulkheadFullError
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.hedge import NEXT, Race
 
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 
 class Lanes(Protocol):
     """Where the attempts of one race run."""
+
+    board: Board | None
+    """Where their gates are noted, if they have to be told that time is up."""
 
     def room(self) -> bool:
         """Return whether another attempt may run."""
@@ -51,10 +57,10 @@ MakeLanes = Callable[[Call, tuple[Bulkhead, ...]], Lanes]
 def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
     """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
     now, workers, names = runtime.now, runtime.workers, (site.pipeline, hedge.title)
-    share = workers.share(site.pipeline)
+    share, watches = workers.share(site.pipeline), oversees(site)
 
     def lanes(call: Call, holders: tuple[Bulkhead, ...]) -> Lanes:
-        return Workers(call, holders, names, workers, now, share)
+        return Workers(call, holders, names, workers, now, share, Board() if watches else None)
 
     return racing(hedge, inner, site, now, lanes)
 
@@ -63,7 +69,7 @@ def racing(
     hedge: Hedge, inner: Step, site: Site, now: Callable[[], float], make_lanes: MakeLanes
 ) -> Step:
     """Return the step that directs the attempts, wherever they run."""
-    around, earns = holders_of(site), hedge.earns(site)
+    around, earns, expected = holders_of(site), hedge.earns(site), usual(site)
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
         outer, began = ambient.get(), now()
@@ -75,6 +81,7 @@ def racing(
         race, lanes = Race(hedge, site, began, outer[0]), make_lanes((inner, args, kwargs), holders)
         race.earns, race.room = earns, lanes.room
         error: BaseException | None = None
+        late: AttemptTimeout | None = None
         try:
             try:
                 lanes.start(1)
@@ -86,7 +93,10 @@ def racing(
                 if ended is not None:
                     follow(race, lanes, ended, at)
                 elif at >= outer[0]:
-                    raise exceeded(site.pipeline, outer, at, abandoned=lanes.leave())
+                    rushed = at - began < NEARLY * expected < math.inf
+                    abandoned = lanes.leave()
+                    late = exceeded(site.pipeline, outer, at, abandoned=abandoned, rushed=rushed)
+                    raise told(lanes.board, late, at)
                 elif at >= race.due and race.tick(at):
                     start(race, lanes, at)
             result, error = race.verdict
@@ -94,7 +104,7 @@ def racing(
                 raise error
             return result
         finally:
-            error = None  # no cycle from its traceback through this frame back to it
+            error = late = None  # no cycle from its traceback through this frame back to it
             lanes.leave()
             race.forget()
 
@@ -148,8 +158,10 @@ class Workers:
         workers: WorkerPool,
         now: Callable[[], float],
         share: Share | None = None,
+        board: Board | None = None,
     ) -> None:
-        self._call = call
+        self.board = board
+        self._call = (running(board, call[0]), *call[1:])
         self._workers = workers
         self._share = share
         self._holders = holders

@@ -14,6 +14,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from holdfast._cut import message_of
 from holdfast._runtimes.loop import running_loop
 from holdfast.deadline import ambient
 from holdfast.shapes import Arguments, Keywords, Site, Wait
@@ -78,7 +79,7 @@ def _take_off(
 
     def cancel() -> None:
         with suppress(RuntimeError):  # the loop is closed: it will never run again anyhow
-            loop.call_soon_threadsafe(task.cancel)
+            loop.call_soon_threadsafe(lambda: task.cancel(flight.why))
 
     task.add_done_callback(lambda _: coalesce.lose(flight))  # if it was cancelled before it began
     flight.task = task
@@ -127,7 +128,8 @@ async def _sit(runtime: Runtime, coalesce: Coalesce, seat: Seat, site: Site) -> 
             if not flight.alive():
                 coalesce.lose(flight)
             await runtime.wait(gate, wait, site)
-    except (Exception, asyncio.CancelledError):
+    except (Exception, asyncio.CancelledError) as error:
+        flight.why = message_of(error)
         if seat.last and here:
             await asyncio.wait([task])
         raise

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from holdfast._cut import NEARLY, hurried
 from holdfast._runtimes.abandon import abandon, ended_late, holders_of
 from holdfast._runtimes.caller import warn_if_in_loop
 from holdfast._runtimes.errands import in_worker
@@ -16,11 +17,14 @@ from holdfast._runtimes.limits import (
     converted,
     exceeded,
     in_context,
+    next_turn,
     patience,
     timed_out,
     too_short,
+    usual,
     waited_too_long,
 )
+from holdfast._runtimes.overseen import Board, overseen, oversees, running, told
 from holdfast._runtimes.pool import WorkerPool, pool
 from holdfast.deadline import Ambient, ambient
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
@@ -61,14 +65,16 @@ class Threads:
             warn_if_in_loop("a pause")
         self._sleep(delay)
 
+    def overseen(self, gate: Gate, site: Site) -> Gate:
+        """Return a gate as a driver shall see it: in a worker it hears when its caller leaves."""
+        return overseen(gate, site)
+
     def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
         ticket = wait.ticket
         try:
             if ticket is None:
-                check_turn(gate, wait, site, self.now())
-                self.sleep(wait.delay or 0.0)
-                return wait.permit
+                return self._turn(gate, wait, site)
             signal = threading.Lock()
             signal.acquire()
 
@@ -91,8 +97,17 @@ class Threads:
                 raise waited_too_long(error, site, self.now())
         if ambient.get()[0] <= self.now():  # granted in the instant in which nobody waits any more
             gate.abandoned(wait.permit, self.now())
-            raise exceeded(site.pipeline, ambient.get(), self.now())
+            raise exceeded(site.pipeline, ambient.get(), self.now(), rushed=True)
         return wait.permit
+
+    def _turn(self, gate: Gate, wait: Wait, site: Site) -> Any:
+        """Sleep until a turn that is known, or what it becomes for who wakes late; return the permit."""
+        delay = wait.delay
+        while True:
+            self.sleep(check_turn(gate, delay, site, self.now()))
+            delay = next_turn(gate, wait, site, self.now())
+            if delay is None:
+                return wait.permit
 
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in time."""
@@ -110,7 +125,7 @@ class Threads:
 
     def cooperative(self, seconds: float, inner: Step, site: Site) -> Step:
         """Return a step that sets a deadline around ``inner``, and trusts that it is obeyed."""
-        now, pipeline = self.now, site.pipeline
+        now, pipeline, expected = self.now, site.pipeline, usual(site, seconds)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             outer, start = ambient.get(), now()
@@ -122,6 +137,7 @@ class Threads:
                 return inner(args, kwargs)
             except DeadlineExceeded as error:
                 if error.at != at:
+                    hurried(error, now() - start, expected)
                     raise
                 raise converted(pipeline, seconds) from error
             finally:
@@ -133,6 +149,7 @@ class Threads:
         """Return a step that runs ``inner`` in a worker, and leaves it alone in time."""
         now, workers, pipeline = self.now, self.workers, site.pipeline
         around, names = holders_of(site), (site.pipeline, "timeout")
+        watches, expected = oversees(site), usual(site, seconds)
         share = workers.share(pipeline)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
@@ -146,9 +163,11 @@ class Threads:
                 bulkhead.check_room(site)
             due = outer[0] if limited else at
             token = ambient.set(outer if limited else Ambient(at, seconds, outer[2]))
+            board = Board() if watches else None
+            run = running(board, inner)
             try:
                 late = lambda: ended_late(holders, names, now(), due)  # noqa: E731 - it is brief
-                job = Job(inner, args, kwargs, late, share)
+                job = Job(run, args, kwargs, late, share)
             finally:
                 ambient.reset(token)
             try:
@@ -163,8 +182,13 @@ class Threads:
                 raise
             if abandon(job, workers, holders):
                 if limited:
-                    raise exceeded(pipeline, outer, now(), abandoned=True)
-                raise timed_out(pipeline, seconds, now(), abandoned=True)
+                    rushed = due - start < NEARLY * expected
+                    end = now()
+                    raise told(
+                        board, exceeded(pipeline, outer, end, abandoned=True, rushed=rushed), end
+                    )
+                raise told(board, timed_out(pipeline, seconds, now(), abandoned=True), now())
+            hurried(job.error, now() - start, expected)
             return _outcome(job, at, lambda: converted(pipeline, seconds))
 
         return step

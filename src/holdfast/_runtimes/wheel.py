@@ -15,6 +15,13 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
+Message = Callable[[], Any]
+"""Makes what a task is cancelled with."""
+
+
+def no_message() -> None:
+    """Cancel without a word."""
+
 
 class Wheel:
     """The calls of one loop and one limit, in the order in which they run out.
@@ -23,11 +30,14 @@ class Wheel:
     the tasks that will never run again.
     """
 
-    __slots__ = ("__weakref__", "_now", "due", "handle", "loop")
+    __slots__ = ("__weakref__", "_message", "_now", "due", "handle", "loop")
 
-    def __init__(self, loop: AbstractEventLoop, now: Callable[[], float]) -> None:
+    def __init__(
+        self, loop: AbstractEventLoop, now: Callable[[], float], message: Message = no_message
+    ) -> None:
         self.loop = loop
         self._now = now
+        self._message = message
         self.handle: TimerHandle | None = None
         self.due: dict[Task[Any], float] = {}
         """Whoever puts itself in looks whether `handle` is None, and if so calls `arm`."""
@@ -47,14 +57,16 @@ class Wheel:
                 self.arm(due[task])
                 return
             del due[task]
-            task.cancel()
+            task.cancel(self._message())
 
 
 Wheels = dict[int, ref[Wheel]]
 """The wheels of one limit, by the identity of their loops."""
 
 
-def wheel_of(wheels: Wheels, loop: AbstractEventLoop, now: Callable[[], float]) -> Wheel:
+def wheel_of(
+    wheels: Wheels, loop: AbstractEventLoop, now: Callable[[], float], message: Message = no_message
+) -> Wheel:
     """Return the wheel of a loop, a new one if need be, and forget those that are gone."""
     known = wheels.get(id(loop))
     there = None if known is None else known()
@@ -63,6 +75,6 @@ def wheel_of(wheels: Wheels, loop: AbstractEventLoop, now: Callable[[], float]) 
     for key, wheel in wheels.copy().items():  # a copy is made in one go, whatever other threads do
         if wheel() is None:
             wheels.pop(key, None)
-    made = Wheel(loop, now)
+    made = Wheel(loop, now, message)
     wheels[id(loop)] = ref(made)
     return made

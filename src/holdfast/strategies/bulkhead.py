@@ -28,6 +28,7 @@ from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
 from holdfast.strategies.aside import Queueing
+from holdfast.strategies.queues import room_to_wait, shown
 
 
 class Bulkhead(Queueing):
@@ -38,7 +39,8 @@ class Bulkhead(Queueing):
 
     Args:
         size: how many calls may be in flight.
-        queue: how many may wait for a permit; 0 rejects at once.
+        queue: how many may wait for a permit; 0 rejects at once.  None: any number with a
+            ``max_wait``, and else 0.
         max_wait: the longest wait, in seconds; None for as long as the deadline allows.
         shadow: count and tell what would be rejected, but let it pass (over the size, unqueued).
         name: for messages; by default the first pipeline's.
@@ -58,14 +60,14 @@ class Bulkhead(Queueing):
         self,
         size: int,
         *,
-        queue: int = 0,
+        queue: int | None = None,
         max_wait: float | None = None,
         shadow: bool = False,
         name: str | None = None,
     ) -> None:
         self._size = _validate.count("size", size)
-        self.queue: int = _validate.count("queue", queue, low=0)
         self.max_wait: float | None = _validate.optional_seconds("max_wait", max_wait)
+        self.queue: float = room_to_wait(queue, self.max_wait)
         self.resting: Any = None  # never; in a slot, where reading it is quick
         self._after_fork()
         super().__init__(name, shadow=shadow)
@@ -301,7 +303,7 @@ class Bulkhead(Queueing):
         """Return the state as plain data."""
         return {
             "strategy": self.kind, "name": self.name, "size": self._size, "in_flight": self.in_flight,
-            "waiting": self.waiting, "queue": self.queue, "max_wait": self.max_wait,
+            "waiting": self.waiting, "queue": shown(self.queue), "max_wait": self.max_wait,
             "shadow": self.shadow, "detected": self.detected, "enforced": self.enforced,
         }  # fmt: skip
 

@@ -11,6 +11,9 @@ from holdfast.classify import spell
 from holdfast.errors import RejectedError
 from holdfast.shapes import Site
 
+MOST = 10
+"""So many pipelines are named in an event, then come dots: a program may make one for each request."""
+
 PLAIN = (int, float, str, bool, type(None))
 _spellings: dict[Any, Any] = {}
 
@@ -53,10 +56,11 @@ class Identity:
         renew_after_fork(self)
 
     def joined(self, pipeline: str) -> None:
-        """Note that a pipeline uses this strategy."""
+        """Note that a pipeline uses this strategy; of very many, only the first ones."""
         with world.changing:
-            if pipeline not in self._pipelines:
-                self._pipelines = (*self._pipelines, pipeline)
+            if len(self._pipelines) < MOST and pipeline not in self._pipelines:
+                last = len(self._pipelines) == MOST - 1
+                self._pipelines = (*self._pipelines, "..." if last else pipeline)
             if self.name is None:
                 self.name = pipeline
                 self.title = f"{self.kind} {pipeline!r}"

@@ -8,11 +8,31 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from math import inf
 
+from holdfast import _validate
+from holdfast.errors import ConfigurationError
 from holdfast.shapes import Ticket
 
 Newest = Callable[[int], bool]
 """Whether the newest of a class is served first, not the oldest."""
+
+
+def room_to_wait(queue: int | None, max_wait: float | None) -> float:
+    """Return how many may wait: who gives a longest wait alone wants all of them to."""
+    if queue is None:
+        return 0 if max_wait is None else inf
+    if _validate.count("queue", queue, low=0) == 0 and max_wait is not None:
+        raise ConfigurationError(
+            f"queue=0 lets nobody wait, so max_wait={max_wait!r} would have no effect: leave out one "
+            "of them"
+        )
+    return queue
+
+
+def shown(queue: float) -> float | None:
+    """Return the room as plain data: None for no bound."""
+    return None if queue == inf else queue
 
 
 class Place(Ticket):

@@ -114,12 +114,13 @@ class Agenda:
 class Scope:
     """What a timeout has put around a call: no sleep inside gets past the instant ``due``."""
 
-    __slots__ = ("cause", "due", "runs_until")
+    __slots__ = ("cause", "due", "message", "runs_until")
 
     def __init__(self, due: float) -> None:
         self.due: float = due
         self.runs_until: float = due
         """When the sleep that was cut at ``due`` would have ended."""
+        self.message: str = "the time of this call is up"
         self.cause: Exception | None = None
         """What the function raised, too late to count."""
 
@@ -128,7 +129,7 @@ class Cut(BaseException):
     """Unwinds a function whose time is up.  No `Exception`, so that nothing retries or counts it."""
 
     def __init__(self, scope: Scope, until: float) -> None:
-        super().__init__("the time of this call is up")
+        super().__init__(scope.message)
         self.scope = scope
         self.until = until
         """When the sleep that was cut would have ended."""

@@ -19,6 +19,7 @@ from holdfast.testing._agenda import Cut, Scope, deadlock
 from holdfast.testing._members import Member
 
 if TYPE_CHECKING:
+    from holdfast._runtimes.overseen import Board
     from holdfast._runtimes.port import BlockingStep as Step
     from holdfast._runtimes.race_threads import Call, Lanes
     from holdfast.shapes import Site
@@ -55,6 +56,9 @@ class Runner(Member):
 
 class VirtualLanes:
     """Lanes that are threads of a `VirtualClock`, directed by the caller or by its `together`."""
+
+    board: Board | None = None
+    """They are unwound at once, which tells their gates that they were left."""
 
     def __init__(
         self,

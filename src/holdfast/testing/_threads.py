@@ -6,13 +6,16 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from holdfast._cut import NEARLY, Cut, hurried
 from holdfast._runtimes.abandon import ended_late, holders_of
 from holdfast._runtimes.limits import (
     converted,
+    deadline_error,
     exceeded,
     patience,
     timed_out,
     too_short,
+    usual,
     waited_too_long,
 )
 from holdfast._runtimes.threads import Threads
@@ -20,7 +23,8 @@ from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Gate, Keywords, Site, Wait
 from holdfast.strategies.bulkhead import Bulkhead
-from holdfast.testing._agenda import Cut, Scope
+from holdfast.testing._agenda import Cut as Unwound
+from holdfast.testing._agenda import Scope
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
@@ -42,6 +46,10 @@ class VirtualThreads(Threads):
     def sleep(self, delay: float) -> None:
         """Let ``delay`` seconds pass on the clock: no event loop stands still for them."""
         self.clock.sleep(delay)
+
+    def overseen(self, gate: Gate, _site: Site) -> Gate:
+        """Return a gate as a driver shall see it: a call whose time is up is unwound at once."""
+        return gate
 
     def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
@@ -110,7 +118,7 @@ class VirtualThreads(Threads):
         def cuttable(args: Arguments, kwargs: Keywords) -> Any:
             try:
                 return step(args, kwargs)
-            except Cut as cut:
+            except Unwound as cut:
                 end = cut.until
                 if end < math.inf:
                     self.clock.call_at(end, lambda: timeout.succeeded(limit, end - start, end))
@@ -120,7 +128,7 @@ class VirtualThreads(Threads):
 
     def in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
         """Return a step that unwinds ``inner`` in time, and does as if it went on in a worker."""
-        now = self.now
+        now, expected = self.now, usual(site, seconds)
         around = holders_of(site)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
@@ -134,8 +142,17 @@ class VirtualThreads(Threads):
             limit = outer if outer[0] <= own.at else own
             token = ambient.set(limit)
             scope = self.clock.entered_scope(limit.at)
+            rushed = limit is outer and limit.at - start < NEARLY * expected
+            scope.message = Cut(
+                deadline_error(site.pipeline, outer, rushed=rushed)
+                if limit is outer
+                else converted(site.pipeline, seconds)
+            )
             try:
                 result = self._until_cut(scope, inner, args, kwargs)
+            except (Exception, Unwound) as error:
+                hurried(error, now() - start, expected)
+                raise
             finally:
                 self.clock.left_scope(scope)
                 restore(token)
@@ -149,7 +166,9 @@ class VirtualThreads(Threads):
             if abandoned:
                 self._run_on(holders, site.pipeline, scope)
             if limit is outer:
-                raise exceeded(site.pipeline, outer, now(), abandoned=abandoned) from scope.cause
+                raise exceeded(
+                    site.pipeline, outer, now(), abandoned=abandoned, rushed=rushed
+                ) from scope.cause
             raise timed_out(site.pipeline, seconds, now(), abandoned=abandoned) from scope.cause
 
         return step
@@ -158,7 +177,7 @@ class VirtualThreads(Threads):
         """Return what ``inner`` returns, if that is in time, and `LATE` otherwise."""
         try:
             result = inner(args, kwargs)
-        except Cut as cut:
+        except Unwound as cut:
             if cut.scope is not scope:
                 raise
             scope.runs_until = cut.until

@@ -38,7 +38,7 @@ class _InstantBlocking(_Over):
 
     def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait for a ticket; a delay alone is over at once."""
-        return self._below.wait(gate, wait if wait.ticket else Wait(wait.permit, 0.0), site)
+        return self._below.wait(gate, wait if wait.ticket else Wait(wait.permit), site)
 
     def attempts(self, retry: Retry) -> Iterator[Attempt]:
         """Return the loop over a retry's attempts."""
@@ -54,7 +54,7 @@ class _InstantAsyncio(_Over):
 
     async def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait for a ticket; a delay alone is over at once."""
-        return await self._below.wait(gate, wait if wait.ticket else Wait(wait.permit, 0.0), site)
+        return await self._below.wait(gate, wait if wait.ticket else Wait(wait.permit), site)
 
     def attempts(self, retry: Retry) -> AsyncIterator[Attempt]:
         """Return the loop over a retry's attempts."""

@@ -94,7 +94,7 @@ def test_a_noisy_dependency_rests_between_failures(clock):
 @pytest.mark.parametrize("calls, needed", [(10, 9), (20, 16), (100, 62)])
 def test_a_rate_must_be_exceeded_for_sure(clock, calls, needed):
     """Nine of ten, but 62 of a hundred, are surely more than a half (Wilson, 99 %)."""
-    breaker = made(failures=None, failure_rate=0.5, window=calls, min_calls=calls)
+    breaker = made(failures=None, failure_rate=0.5, window_calls=calls, min_calls=calls)
     for _ in range(calls - needed + 1):
         succeed(breaker)
     for _ in range(needed - 1):
@@ -134,8 +134,8 @@ def test_confidence_is_a_share_below_one(confidence):
     "options",
     [
         {"failure_rate": 1.0},
-        {"failure_rate": 0.9, "window": 20},
-        {"slow": 1.0, "slow_rate": 0.9, "window": 20},
+        {"failure_rate": 0.9, "window_calls": 20},
+        {"slow": 1.0, "slow_rate": 0.9, "window_calls": 20},
     ],
 )
 def test_a_rate_that_can_never_be_shown_is_refused(options):

@@ -15,7 +15,7 @@ DOWN = ConnectionError("down")
 def machine(*, checked=False, open_calls=0, probes=2, ramp=None, window=None):
     """Return a machine that opens at the first failure, for 5 s."""
     rate = None if window is None else 0.5
-    trip = new_trip(1, rate, window or 10.0, 2, None, None)
+    trip = new_trip(1, rate, window, None, 2, None, slow_rate=None)
     recovery = Recovery(
         open_for=5.0, open_growth=2.0, open_cap=60.0, open_jitter=0.0, open_calls=open_calls,
         probes=probes, probe_timeout=None, ramp=ramp, rng=Random(0),
@@ -119,8 +119,8 @@ def test_each_change_of_state_is_a_new_epoch_but_for_the_end_of_a_ramp():
 
 
 def test_with_a_window_a_success_is_noted_and_counted_later():
-    """`quick` says that a success changes nothing but a count."""
+    """Until `quick_until` a success changes nothing but a count."""
     made = machine(window=10.0)
-    assert (made.quick, made.resting) == (True, None)
+    assert (made.quick_until > 1.1, made.resting) == (True, None)
     made.good += [1.0, 1.1]
     assert made.snapshot(1.2, 0)["calls"] == 2

@@ -378,7 +378,7 @@ def test_the_reason_says_what_succeeded(clock, background, heard):
     checked(background, clock, probes=1)
     background.end()
 
-    assert heard[-1].reason == "1 health checks succeeded"
+    assert heard[-1].reason == "a health check succeeded"
 
 
 def test_a_check_must_be_callable():

@@ -11,7 +11,13 @@ DOWN = ConnectionError("down")
 
 
 def made(rule, **options):
-    usual = {"failures": None, "slow_rate": 0.5, "window": 20, "min_calls": 20, "open_jitter": 0.0}
+    usual = {
+        "failures": None,
+        "slow_rate": 0.5,
+        "window_calls": 20,
+        "min_calls": 20,
+        "open_jitter": 0.0,
+    }
     return CircuitBreaker(slow=rule, **(usual | options))
 
 

@@ -64,14 +64,13 @@ def test_the_rate_is_reached_exactly(failures, reason):
     assert trip.failed(0.0) == reason
 
 
-def test_a_success_is_no_reason_to_open():
-    """Even where it brings the number of calls up to `min_calls` with a rate above the limit."""
+def test_a_success_can_complete_a_rate():
+    """It brings the number of calls up to `min_calls` (resilience4j and interlock open there, too)."""
     trip = by_rate(0.5)
     for _ in range(3):
         trip.failed(0.0)
 
-    assert trip.succeeded(0.0) is None
-    assert trip.failed(0.0) == "4 of 5 calls failed"
+    assert trip.succeeded(0.0) == "3 of 4 calls failed"
 
 
 def test_slow_calls_are_a_reason_even_when_they_succeed():
@@ -107,13 +106,13 @@ def test_slow_failures_count_as_slow():
 
 
 @pytest.mark.parametrize("outcome", ["succeeded", "failed"])
-def test_a_fast_call_is_no_reason_for_slowness(outcome):
-    """However many were slow before: a fast call never opens the breaker for slowness."""
+def test_a_fast_call_can_complete_a_rate_of_slow_ones(outcome):
+    """It brings the number of calls up to `min_calls`, whatever it is itself."""
     trip = by_slowness(0.25)
     for _ in range(3):
         trip.succeeded(0.0, slow=True)
 
-    assert getattr(trip, outcome)(0.0) is None
+    assert getattr(trip, outcome)(0.0) == "3 of 4 calls were slow"
 
 
 def test_failures_come_before_slowness():
@@ -165,8 +164,8 @@ def test_clear_forgets_the_row_and_the_window():
 
 def conditions(**options):
     usual = {
-        "failures": 5, "failure_rate": None, "window": 10.0, "min_calls": 20, "slow": None,
-        "slow_rate": None,
+        "failures": 5, "failure_rate": None, "window": None, "window_calls": None, "min_calls": 20,
+        "slow": None, "slow_rate": None,
     }  # fmt: skip
     return new_trip(**(usual | options))
 
@@ -176,15 +175,16 @@ def conditions(**options):
     [
         ({}, None),
         ({"failure_rate": 0.5}, TimeWindow),
-        ({"failure_rate": 0.5, "window": 100}, CountWindow),
+        ({"failure_rate": 0.5, "window": 60}, TimeWindow),
+        ({"failure_rate": 0.5, "window_calls": 100}, CountWindow),
         ({"slow": 1.0, "slow_rate": 0.5}, TimeWindow),
-        ({"slow": 1.0, "slow_rate": 0.5, "window": 20, "failures": None}, CountWindow),
-        ({"window": 100}, None),
-        ({"window": 3}, None),
+        ({"slow": 1.0, "slow_rate": 0.5, "window_calls": 20, "failures": None}, CountWindow),
+        ({"window_calls": 100}, None),
+        ({"window_calls": 3}, None),
     ],
 )
 def test_a_window_is_kept_only_where_a_rate_needs_it(options, kind):
-    """An int is a number of calls, a float a duration; without a rate there is no window at all."""
+    """Seconds, be they an int, or calls; without a rate there is no window at all."""
     window = conditions(**options).window
 
     assert window is None if kind is None else isinstance(window, kind)
@@ -196,7 +196,10 @@ def test_a_window_is_kept_only_where_a_rate_needs_it(options, kind):
         ({"failures": None}, "without a condition"),
         ({"slow": 1.0}, "slow=1.0 and slow_rate=None need each other"),
         ({"slow_rate": 0.5}, "slow=None and slow_rate=0.5 need each other"),
-        ({"failure_rate": 0.5, "window": 19}, "min_calls=20 is not allowed: a window of 19 calls"),
+        (
+            {"failure_rate": 0.5, "window_calls": 19},
+            "min_calls=20 is not allowed: a window of 19 calls",
+        ),
     ],
 )
 def test_conditions_that_cannot_work_together_are_refused(options, told):

@@ -5,6 +5,7 @@ and its model through the same operations and compares all that can be seen from
 """
 
 import math
+from fractions import Fraction
 from random import Random
 
 from holdfast import Bulkhead, BulkheadFullError, CircuitBreaker, CircuitOpenError, IsolatedError
@@ -68,12 +69,18 @@ class BreakerModel:
     """A breaker by its documentation.  A permit is a dict with the era in which it was given out."""
 
     def __init__(
-        self, *, failures, open_for, open_cap, probes, failure_rate=None, window=10.0, min_calls=20,
-        slow=None, slow_rate=None, open_growth=2.0, probe_timeout=None, ramp=None, checked=False,
+        self, *, failures, open_for, open_cap, probes, failure_rate=None, window=10.0,
+        window_calls=None, min_calls=20, slow=None, slow_rate=None, open_growth=2.0,
+        probe_timeout=None, ramp=None, checked=False,
     ):  # fmt: skip
         self.ramp, self.checked, self.random = ramp, checked, Random(0)
         self.failures, self.failure_rate, self.slow_rate = failures, failure_rate, slow_rate
-        self.window, self.min_calls, self.slow = window, min_calls, slow
+        self.window, self.window_calls, self.min_calls, self.slow = (
+            window,
+            window_calls,
+            min_calls,
+            slow,
+        )
         self.open_for, self.open_cap, self.open_growth = open_for, open_cap, open_growth
         self.probes = probes
         self.lease = open_cap if probe_timeout is None else probe_timeout
@@ -85,19 +92,26 @@ class BreakerModel:
     def begin(self, state):
         self.state = state
         self.era += 1
-        self.row = self.passed = 0
+        self.passed = 0
         self.trials = []
         self.unheard = False
-        self.calls = None
+        if state in {"closed", "ramping"}:  # else the counts show what has opened it
+            self.count_anew()
+
+    def count_anew(self):
+        self.row, self.calls = 0, None
         if self.failure_rate is not None or self.slow_rate is not None:
-            kind = CountWindowModel if isinstance(self.window, int) else TimeWindowModel
-            self.calls = kind(self.window)
+            by_calls = self.window_calls is not None
+            self.calls = (
+                CountWindowModel(self.window_calls) if by_calls else TimeWindowModel(self.window)
+            )
 
     def open(self, now):
         grown = self.open_for * self.open_growth ** min(self.failed_trials, 100)
         self.random.random()  # the jitter, of which there is none here
         self.begin("open")
-        self.opened, self.until = now, now + min(self.open_cap, grown)
+        self.lasted = min(self.open_cap, grown)
+        self.opened, self.until = now, now + self.lasted
 
     def enter(self, now):
         """Return a permit, or the state that refuses one."""
@@ -160,7 +174,7 @@ class BreakerModel:
         self.row = self.row + 1 if failed else 0
         if self.calls is not None:
             self.calls.add(now, failed, slow)
-        if self.manual != "disabled" and self.trips(failed, slow):
+        if self.manual != "disabled" and self.trips(failed):
             self.failed_trials += self.state == "ramping"
             self.open(now)
 
@@ -172,8 +186,8 @@ class BreakerModel:
         self.failed_trials = 0
         self.begin("closed")
 
-    def trips(self, failed, slow):
-        """Judge after an outcome that counts against the dependency; others never open it."""
+    def trips(self, failed):
+        """Judge after an outcome, whatever it was: rates know no order."""
         if failed and self.failures is not None and self.row >= self.failures:
             return True
         if self.calls is None:
@@ -181,9 +195,9 @@ class BreakerModel:
         calls, failures, slow_calls = self.calls.totals()
         if calls < self.min_calls:
             return False
-        by_failures = failed and self.failure_rate is not None
-        return (by_failures and failures >= self.failure_rate * calls) or (
-            slow and slow_calls >= self.slow_rate * calls
+        return any(
+            rate is not None and Fraction(hits, calls) >= Fraction(str(rate))
+            for hits, rate in ((failures, self.failure_rate), (slow_calls, self.slow_rate))
         )
 
     def control(self, how, now):
@@ -191,7 +205,10 @@ class BreakerModel:
             self.manual = None
             self.open(now)
             return
-        self.manual = {"isolate": "isolated", "disable": "disabled", "reset": None}[how]
+        manual = {"isolate": "isolated", "disable": "disabled", "reset": None}[how]
+        if manual is not None and manual == self.manual:
+            return  # said already
+        self.manual = manual
         self.failed_trials = 0
         self.begin("closed")
 
@@ -210,7 +227,8 @@ class BreakerModel:
         """Return what the snapshot must say."""
         totals = (None, None, None)
         if self.calls is not None:
-            self.calls.advance(now)
+            if self.state in {"closed", "ramping"}:
+                self.calls.advance(now)
             totals = self.calls.totals()
         return {
             "state": self.shown(now),
@@ -295,6 +313,8 @@ class BreakerPair:
         if verdict == "open":
             assert error.opened_at == self.model.opened
         expected = self.model.until - self.now if verdict in {"open", "ramping"} else None
+        if verdict == "half-open":
+            expected = self.model.lasted
         assert error.retry_after == expected
 
     def settle(self, place, outcome):

@@ -20,24 +20,24 @@ CONFIGURATIONS = {
     "consecutive": USUAL,
     "one failure, one probe": USUAL | {"failures": 1, "probes": 1, "open_growth": 1.0},
     "rate over a number of calls": USUAL
-    | {"failures": None, "failure_rate": 0.5, "window": 8, "min_calls": 4},
+    | {"failures": None, "failure_rate": 0.5, "window_calls": 8, "min_calls": 4},
     "rate over a time": USUAL
     | {"failures": None, "failure_rate": 0.6, "window": 20.0, "min_calls": 3},
     "slow calls": USUAL
-    | {"failures": None, "slow": 2.0, "slow_rate": 0.5, "window": 6, "min_calls": 3},
+    | {"failures": None, "slow": 2.0, "slow_rate": 0.5, "window_calls": 6, "min_calls": 3},
     "all conditions": USUAL
     | {"failures": 4, "failure_rate": 0.75, "slow": 3.0, "slow_rate": 0.75, "window": 10.0}
     | {"min_calls": 4, "probes": 3},
     "short leases": USUAL | {"failures": 1, "probes": 3, "probe_timeout": 2.0},
     "ramp": USUAL | {"failures": 2, "ramp": 8.0},
     "ramp, with a rate": USUAL
-    | {"failures": None, "failure_rate": 0.5, "window": 8, "min_calls": 4, "ramp": 8.0},
+    | {"failures": None, "failure_rate": 0.5, "window_calls": 8, "min_calls": 4, "ramp": 8.0},
     "health check": USUAL | {"checked": True, "probe_timeout": 4.0},
     "health check, and a ramp": USUAL
     | {"failures": 1, "checked": True, "ramp": 8.0, "slow": 1.0, "slow_rate": 0.5, "min_calls": 3},
     "shadow": USUAL | {"failures": 2, "shadow": True},
     "shadow, with all": USUAL
-    | {"failures": 2, "failure_rate": 0.5, "window": 8, "min_calls": 4, "shadow": True}
+    | {"failures": 2, "failure_rate": 0.5, "window_calls": 8, "min_calls": 4, "shadow": True}
     | {"ramp": 8.0, "checked": True},
 }
 BY_HAND = {"consecutive", "all conditions", "ramp", "shadow, with all"}

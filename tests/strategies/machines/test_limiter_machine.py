@@ -127,7 +127,7 @@ class LimiterMachine(RuleBasedStateMachine):
         super().__init__()
         self.algorithm = Algorithm()
         parties = {"partition": lambda tenant: tenant, "shares": self.shares} if self.shares else {}
-        waiting = {"queue": self.queue, "max_wait": 1.0}
+        waiting = {"queue": self.queue, "max_wait": 1.0 if self.queue else None}
         self.gate = ConcurrencyLimiter(self.algorithm, min=0.1, **waiting, **parties)
         self.model = Model(self.shares or {}, self.queue)
         self.calls = []

@@ -14,7 +14,7 @@ STORIES = 50
 BREAKERS = [
     {"failures": 3, "open_for": 5.0, "open_cap": 20.0, "probes": 2},
     {"failures": 1, "open_for": 5.0, "open_cap": 5.0, "probes": 3, "probe_timeout": 3.0},
-    {"failures": None, "failure_rate": 0.5, "window": 20, "min_calls": 10, "open_for": 2.0,
+    {"failures": None, "failure_rate": 0.5, "window_calls": 20, "min_calls": 10, "open_for": 2.0,
      "open_cap": 30.0, "probes": 1},
     {"failures": 6, "failure_rate": 0.6, "window": 20.0, "min_calls": 5, "slow": 2.0,
      "slow_rate": 0.6, "open_for": 5.0, "open_cap": 40.0, "probes": 4},

@@ -207,13 +207,93 @@ def test_a_turn_of_another_meter_gives_nothing_back():
 
 
 def test_leaving_after_the_start_gives_nothing_back():
-    """The other threads have counted it already: a late word about it changes nothing."""
+    """It has taken what it took: a late word about it changes nothing."""
     one = limits((1.0, 1.0))
     reserve(one, NOW, 1)
     turn = reserve(one, NOW, 1)
-    one.settle(NOW + 1)
+    assert one.begin(turn, NOW + 1) == 0.0
     one.leave(turn)
     assert one.wait(NOW + 1, (1,)) == pytest.approx(1.0)
+
+
+# -- waking late ------------------------------------------------------------------------------
+
+
+def woken(one, turns, now):
+    """Wake all of them at ``now``, and again whenever they are told; return their starts."""
+    asleep, starts = dict.fromkeys(turns, now), []
+    while asleep:
+        turn = min(asleep, key=lambda one: (asleep[one], one.number))
+        now = asleep.pop(turn)
+        later = one.begin(turn, now)
+        if later:
+            asleep[turn] = now + later
+        else:
+            starts.append((now, turn.costs))
+    return starts
+
+
+@pytest.mark.parametrize("late", [0.0, 0.0005, 0.01, 0.5, 2.0, 4.9, 5.1, 60.0])
+@pytest.mark.parametrize("pairs", [[(10.0, 1.0)], [(10.0, 5.0)], [(10.0, 3.0), (7.0, 9.0)]])
+def test_who_wakes_late_keeps_the_promise(late, pairs):
+    """However long they stood still: in any t seconds at most burst + rate * t start, in order."""
+    one = limits(*pairs)
+    costs = (1,) * len(pairs)
+    first = [(NOW, costs) for _ in range(100) if one.passes(NOW, costs)]
+    turns = [reserve(one, NOW, *costs) for _ in range(40)]
+
+    starts = first + woken(one, turns, NOW + 0.1 + late)
+
+    for number, (begin, _) in enumerate(starts):
+        for count, (end, _) in enumerate(starts[number:], 1):
+            assert all(count <= burst + rate * (end - begin + 0.002) for rate, burst in pairs)
+    assert [turn.waits for turn in turns] == [False] * 40
+    assert starts[-1][0] <= max(turns[-1].told, NOW + late + 45 / 7 + 1)
+
+
+def test_those_who_wake_in_another_order_start_in_theirs():
+    """A process that stood still wakes its threads in any order: first come, first served anyhow."""
+    one = limits((10.0, 1.0))
+    turns = [reserve(one, NOW, 1) for _ in range(6)][1:]
+
+    told = [one.begin(turn, NOW + 3.0) for turn in reversed(turns)]
+
+    assert told == pytest.approx([0.4, 0.3, 0.2, 0.1, 0.0])
+
+
+def test_a_stop_too_short_to_matter_moves_nobody():
+    """With room in the bucket, a late start is made up for at once, and the others keep their times."""
+    one = limits((10.0, 5.0))
+    turns = [reserve(one, NOW, 1) for _ in range(20)][5:]
+    starts = [turn.start for turn in turns]
+
+    assert one.begin(turns[0], starts[0] + 0.05) == 0.0
+
+    assert [turn.start for turn in turns[1:]] == starts[1:]
+
+
+def test_who_never_wakes_holds_up_nobody_for_long():
+    """Its loop is closed, say: it counts as started, and a newcomer passes as if it were gone."""
+    one = limits((1.0, 1.0))
+    reserve(one, NOW, 1)
+    reserve(one, NOW, 1)
+
+    assert one.wait(NOW + 2.5, (1,)) == 0.0
+    assert one.passes(NOW + 6.5, (1,))
+    assert not one.turns
+
+
+def test_who_wakes_after_all_finds_its_old_place():
+    """Before those who came later, and after those who have started since."""
+    one = limits((1.0, 1.0))
+    early = [reserve(one, NOW, 1) for _ in range(2)][1]
+    assert one.passes(NOW + 60, (1,))
+    later = reserve(one, NOW + 60, 1)
+    assert later.start == NOW + 61
+
+    assert one.begin(early, NOW + 60.5) == pytest.approx(0.5)
+    assert one.begin(later, NOW + 61) == pytest.approx(1.0)
+    assert [one.begin(early, NOW + 61), one.begin(later, NOW + 62)] == [0.0, 0.0]
 
 
 # -- corrections ------------------------------------------------------------------------------

@@ -142,6 +142,7 @@ def test_who_is_cancelled_while_waiting_gives_the_place_back():
     limiter.abandoned(wait.permit, NOW + 0.5)
     again = enter(limiter, NOW + 0.5)
     assert again.delay == pytest.approx(0.5)
+    assert limiter.woken(again.permit, NOW + 1.0) is None
     limiter.abandoned(again.permit, NOW + 1.0)
     assert enter(limiter, NOW + 1.0).delay == pytest.approx(1.0)
 
@@ -290,22 +291,48 @@ def test_the_limiter_can_be_adjusted_without_a_permit(clock):
 
 
 def test_it_can_be_asked_by_hand(clock, heard):
-    """Zero and it is taken, or the seconds to wait and nothing is; nothing is told."""
+    """Whether it was taken, and apart from that for how long to wait; nothing is told."""
     clock.now = NOW
     limiter = RateLimiter(4)
-    assert [limiter.try_acquire(), limiter.try_acquire(3)] == [0.0, 0.0]
-    assert limiter.try_acquire(2) == pytest.approx(0.5)
+    assert [limiter.try_acquire(), limiter.wait_for(3), limiter.try_acquire(3)] == [True, 0.0, True]
+    assert [limiter.try_acquire(2), limiter.wait_for(2)] == [False, pytest.approx(0.5)]
     assert limiter.available == (0.0,)
-    with pytest.raises(RateLimitedError, match="can never pass"):
-        limiter.try_acquire(5)
+    for ask in (limiter.try_acquire, limiter.wait_for):
+        with pytest.raises(RateLimitedError, match="can never pass"):
+            ask(5)
     assert heard == []
+
+
+def test_restarts_send_no_burst_each(clock):
+    """With ``initial=0`` six starts in a minute keep a quota of sixty (anyio 992, trimeter 6)."""
+    sent = 0
+    for restart in range(6):
+        clock.now = NOW + 10 * restart
+        limiter = RateLimiter(60, per=60.0, burst=60, initial=0)
+        assert limiter.wait_for() == pytest.approx(1.0)
+        for _ in range(10):
+            clock.now += 1.0
+            sent += limiter.try_acquire()
+    assert sent == 60
+
+
+def test_each_rate_has_a_beginning_of_its_own(clock):
+    """Up to its burst, and on the clock of the first call, should that be another one."""
+    clock.now = NOW
+    limiter = RateLimiter(Rate(10, initial=3), Rate(100, burst=50))
+    assert limiter.available == (3.0, 50.0)
+    clock.now = 5.0  # a virtual one
+    assert limiter.wait_for() == 0.0
+    assert [limiter.try_acquire() for _ in range(4)] == [True, True, True, False]
+    with pytest.raises(ConfigurationError, match="initial=11 "):
+        Rate(10, initial=11)
 
 
 def test_a_cost_asked_for_by_hand_is_that_of_the_rate_that_varies(clock):
     """The others take their own; where none is given, it has to be."""
     clock.now = NOW
     limiter = llm()
-    assert limiter.try_acquire(200) == 0.0
+    assert limiter.try_acquire(200) is True
     assert limiter.available == (1.0, 9.0, 400.0)
     with pytest.raises(ConfigurationError, match="say a number"):
         limiter.try_acquire()
@@ -329,8 +356,8 @@ def test_it_is_busy_until_its_burst_is_full_again():
     """Forgotten before that, and made anew, it would let through what it holds back."""
     limiter = RateLimiter(10, max_wait=None)
     assert not limiter.busy(NOW)
-    for _ in range(15):
-        enter(limiter)
+    waits = [enter(limiter) for _ in range(15)][10:]
+    assert [limiter.woken(wait.permit, NOW + wait.delay) for wait in waits] == [None] * 5
     assert [limiter.busy(NOW + later) for later in (0.0, 1.4, 1.5)] == [True, True, False]
 
 

@@ -82,7 +82,8 @@ class CircuitBreaker(Guard):
     Args:
         failures: open after so many failures in a row; None to go by the rates alone.
         failure_rate: open when this share, in (0, 1], of the calls in the window failed.
-        window: over what the rates are taken: a float is seconds, an int a number of calls.
+        window: over what the rates are taken, in seconds; by default 10, ...
+        window_calls: ... or over so many of the last calls.
         min_calls: the rates say nothing before this many calls are in the window.
         confidence: a share below 1, such as 0.99, to tell an outage from background noise and from
             chance: more than ``failures`` in a row are needed where single failures are usual, and
@@ -120,7 +121,8 @@ class CircuitBreaker(Guard):
         *,
         failures: int | None = 5,
         failure_rate: float | None = None,
-        window: float = 10.0,
+        window: float | None = None,
+        window_calls: int | None = None,
         min_calls: int = 20,
         confidence: float | None = None,
         slow: float | learnt | None = None,
@@ -140,7 +142,10 @@ class CircuitBreaker(Guard):
         name: str | None = None,
         rng: Random | None = None,
     ) -> None:
-        trip = new_trip(failures, failure_rate, window, min_calls, slow, slow_rate, confidence)
+        trip = new_trip(
+            failures, failure_rate, window, window_calls, min_calls, slow,
+            slow_rate=slow_rate, confidence=confidence,
+        )  # fmt: skip
         recovery = Recovery(
             open_for=open_for, open_growth=open_growth, open_cap=open_cap, open_jitter=open_jitter,
             open_calls=open_calls, probes=probes, probe_timeout=probe_timeout, ramp=ramp, rng=rng,
@@ -212,8 +217,8 @@ class CircuitBreaker(Guard):
     def succeeded(self, permit: Any, now: float, result: Any, /) -> None:
         """Count a call that returned, unless `on` says its result is a failure."""
         machine = self._machine
-        if machine.quick:
-            # A success alone trips nothing, so it is noted, not counted; ``list.append`` is atomic.
+        if now < machine.quick_until:
+            # It trips nothing, so it is noted, not counted; ``list.append`` is atomic.
             # One that arrives in the very instant of a transition may count in the new state.
             epoch, began = permit if type(permit) is not int else (permit, now)
             limit = machine.slow_after
@@ -239,10 +244,12 @@ class CircuitBreaker(Guard):
         """Count a call that raised: a failure, a success, or neither.
 
         A rejection by a strategy further in is no outcome, unless `on` names its class: the
-        function never ran.
+        function never ran.  Nor is the end of a deadline that left it too little time, unless it
+        was slow by then.
         """
         try:
-            neutral = self._on.passes_over(error) or self._ignore.matches(error)
+            slow = self._machine.is_slow(permit, now)
+            neutral = self._on.passes_over(error, slow=slow) or self._ignore.matches(error)
             failed = not neutral and self._on.matches(error, broken=True)
         except RecursionError:  # no stack is left to ask
             self.abandoned(permit, now)
@@ -291,10 +298,14 @@ class CircuitBreaker(Guard):
             wait = machine.reopen_at - now
             error.retry_after = wait if wait > 0.0 else 0.0  # noqa: FURB136 - max() is a call
             error.state = state
+        elif manual is None:
+            error = _new(CircuitOpenError)
+            error.retry_after = machine.lasts  # so long it would be open if the probes failed now
+            error.state = HALF_OPEN  # even where it has closed just now
         else:
             error = _new(IsolatedError if manual is ISOLATED else CircuitOpenError)
             error.retry_after = None
-            error.state = manual or HALF_OPEN  # half-open too where it has closed just now
+            error.state = manual
         error.pipeline = site.pipeline
         error.strategy = self.title
         error.opened_at = machine.opened_at
@@ -341,11 +352,25 @@ class CircuitBreaker(Guard):
 
     # -- people --------------------------------------------------------------------------------
 
-    def trip(self, reason: str = "tripped by hand", *, now: float | None = None) -> None:
-        """Open now, or at the instant ``now``, for ``open_for``, as if a condition had been met."""
+    def trip(
+        self,
+        reason: str = "tripped by hand",
+        *,
+        open_for: float | None = None,
+        now: float | None = None,
+    ) -> None:
+        """Open now, or at the instant ``now``, as if a condition had been met.
+
+        For ``open_for`` seconds, or as long as it would by itself.  One that is open already is so
+        from now on; that is no news, so nothing is told.
+
+        Raises:
+            ConfigurationError: if ``open_for`` is not a finite positive number.
+        """
         now = current_instant() if now is None else now
+        lasts = _validate.optional_seconds("open_for", open_for)
         with self._lock:
-            tellings = self._machine.trip(now, reason, self._refusals())
+            tellings = self._machine.trip(now, reason, self._refusals(), lasts)
             self.resting = self._machine.resting
         self._tell_all(tellings, now)
 
@@ -359,16 +384,16 @@ class CircuitBreaker(Guard):
 
     def _override(self, state: str) -> None:
         with self._lock:
-            self._machine.override(state)
+            tellings = self._machine.override(state)
             self.resting = self._machine.resting
-        self._tell("BreakerOverridden", state=state)
+        self._tell_all(tellings, current_instant())
 
     def reset(self) -> None:
         """Close it, forget all counts and all that was learnt, and end `isolate` or `disable`."""
         with self._lock:
-            self._machine.reset()
+            tellings = self._machine.reset()
             self.resting = self._machine.resting
-        self._tell("BreakerClosed", reason="reset by hand")
+        self._tell_all(tellings, current_instant())
 
     @property
     def state(self) -> str:

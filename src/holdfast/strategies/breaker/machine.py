@@ -7,6 +7,8 @@ what there is to tell as ``(event, details)`` pairs, to be emitted after the loc
 The lock may be entered again by its own thread: allocating something here may start the garbage
 collector, which may close a coroutine that was forgotten inside this very gate, and so call `abandon`,
 which only takes a probe out of a dict.
+
+One file because it is one thing: the states, and what moves between them.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 CLOSED, OPEN, HALF_OPEN, RAMPING = "closed", "open", "half-open", "ramping"
 ISOLATED, DISABLED = "isolated", "disabled"
+
+COUNTING = (CLOSED, RAMPING)
+"""In which states outcomes are counted."""
 
 Tellings = list[tuple[str, dict[str, Any]]]
 
@@ -45,8 +50,9 @@ class Machine:
 
     __slots__ = (
         "_checked", "_failed_trials", "_heard", "_judges", "_outstanding", "_passed", "_reason",
-        "_recovery", "_refused_before", "_slow", "_trip", "cause", "counts", "epoch", "good", "manual",
-        "opened_at", "quick", "reopen_at", "resting", "slow_after", "state", "unheard", "usual",
+        "_recovery", "_refused_before", "_slow", "_trip", "cause", "counts", "epoch", "good", "lasts",
+        "manual", "opened_at", "quick_until", "reopen_at", "resting", "slow_after", "state", "unheard",
+        "usual",
     )  # fmt: skip
 
     epoch: int
@@ -86,6 +92,8 @@ class Machine:
         self._outstanding: dict[Probe, None] = {}
         self.opened_at: float = 0.0
         self.reopen_at: float = 0.0
+        self.lasts: float = 0.0
+        """For how long it opened last, in seconds."""
         self._refused_before = 0
         self.good: list[float] = NONE if self._trip.window is None else []
         """The instants of successes that wait to be counted; appended to without the lock."""
@@ -143,10 +151,15 @@ class Machine:
         count = self._trip.failed if failed else self._trip.succeeded
         reason = count(now, slow=slow)
         if reason is None or self.manual is DISABLED:
-            self._rest()
+            self._rest(now)
             return []
         self._failed_trials += self.state is RAMPING
         return self._open(now, reason, error, refused)
+
+    def is_slow(self, permit: Any, now: float) -> bool:
+        """Return whether a call has taken longer by now than a quick one does."""
+        limit = self.slow_after
+        return limit is not None and type(permit) is not int and now - permit[1] > limit
 
     def abandon(self, probe: Probe) -> None:
         """Give a probe's place back."""
@@ -163,21 +176,29 @@ class Machine:
 
     # -- levers --------------------------------------------------------------------------------
 
-    def trip(self, now: float, reason: str, refused: int) -> Tellings:
+    def trip(self, now: float, reason: str, refused: int, lasts: float | None = None) -> Tellings:
         """Open now, as if a condition had been met; what a person has ordered is over."""
+        opened = self.manual is None and self.state is OPEN and now < self.reopen_at
         self.manual = None
-        return self._open(now, reason, None, refused)
+        self.count_good(now)  # the counts are shown while it is open
+        tellings = self._open(now, reason, None, refused, lasts)
+        return [] if opened else tellings
 
-    def override(self, state: str) -> None:
+    def override(self, state: str) -> Tellings:
         """Be held isolated, or disabled, until `reset`."""
+        if self.manual == state:
+            return []
         self.manual = state
         self._failed_trials = 0
         self._become(CLOSED, "")
+        return [("BreakerOverridden", {"state": state})]
 
-    def reset(self) -> None:
+    def reset(self) -> Tellings:
         """Close, forget everything, and be held no longer."""
+        closed = self.manual is None and self.state is CLOSED
         self.manual = None
         self.forget()
+        return [] if closed else [("BreakerClosed", {"reason": "reset by hand"})]
 
     def forget(self) -> None:
         """Close and forget all counts, what was learnt too."""
@@ -186,8 +207,9 @@ class Machine:
             self.usual, self.slow_after = self._slow.usual(), inf
         else:
             self.usual, self.slow_after = None, self._slow
-        self._trip.forget()
         self._become(CLOSED, "")
+        self._trip.forget()
+        self._rest()
 
     # -- to look at ----------------------------------------------------------------------------
 
@@ -211,7 +233,7 @@ class Machine:
         """Return the state as plain data."""
         self.count_good(now)
         window, slow_after = self._trip.window, self.slow_after
-        if window is not None:
+        if window is not None and self.state in COUNTING:
             window.advance(now)
         shut = self.state is OPEN or self.state is RAMPING
         return {
@@ -241,7 +263,7 @@ class Machine:
             return ((self.epoch, now) if self._recovery.admits(left) else None), []
         self.state = CLOSED
         self._failed_trials = 0
-        self._rest()
+        self._rest(now)
         reason = f"ramped up in {self._recovery.ramp:g} s"
         return (self.epoch, now), [("BreakerClosed", {"reason": reason})]
 
@@ -262,14 +284,25 @@ class Machine:
             return [("BreakerRamping", {"ramp": ramp})]
         self._failed_trials = 0
         self._become(CLOSED, "")
-        return [("BreakerClosed", {"reason": f"{self._recovery.probes} {trial}s succeeded"})]
+        probes = self._recovery.probes
+        reason = f"{probes} {trial}s succeeded" if probes > 1 else f"a {trial} succeeded"
+        return [("BreakerClosed", {"reason": reason})]
 
-    def _open(self, now: float, reason: str, error: Exception | None, refused: int) -> Tellings:
-        lasts = self._recovery.opening(self._failed_trials)
+    def _open(
+        self,
+        now: float,
+        reason: str,
+        error: Exception | None,
+        refused: int,
+        lasts: float | None = None,
+    ) -> Tellings:
+        if lasts is None:
+            lasts = self._recovery.opening(self._failed_trials)
         self._become(OPEN, reason)
         self.cause = None  # set outside the lock, where it may be copied
         self.opened_at = now
         self._refused_before = refused
+        self.lasts = lasts
         self.reopen_at = now + lasts
         return [("BreakerOpened", {"reason": reason, "open_for": lasts, "error": error})]
 
@@ -282,18 +315,20 @@ class Machine:
         """Whether the last health check was cancelled, so that the next call is a trial itself."""
         self.cause = self.cause if state in (OPEN, HALF_OPEN) else None
         self._outstanding.clear()
-        self._trip.clear()
+        if state in COUNTING:  # while it is open they show what has opened it
+            self._trip.clear()
         if self.good:
             self.good.clear()
         self._rest()
 
-    def _rest(self) -> None:
-        """Say what a success changes: nothing (`resting`), or a count alone (`quick`)."""
+    def _rest(self, now: float = -inf) -> None:
+        """Say what a success changes: nothing (`resting`), or a count alone (`quick_until`)."""
         heard = self._heard or not self._recovery.calls  # else the first success is news
         silent = self._trip.streak == 0 and not self._judges
         calm = self.state is CLOSED and silent and heard
         plain = self._trip.window is None and self._slow is None and self.manual is None
         self.resting: int | None = self.epoch if calm and plain else None
         """The permit of all calls while nothing they do changes anything, else None."""
-        self.quick: bool = calm and self._trip.window is not None
-        """Whether a quick success changes nothing but a count."""
+        counts = calm and self._trip.window is not None
+        self.quick_until: float = self._trip.calm_until(now) if counts else -inf
+        """Before which instant a quick success changes nothing but a count."""

@@ -6,9 +6,11 @@ breaker only moves between states.  Nothing here is locked; the breaker's lock g
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from holdfast import _validate
+from holdfast._rounding import reached
 from holdfast._value import Value
 from holdfast.errors import ConfigurationError
 from holdfast.strategies.breaker.noise import Noise, deviations, lower_bound
@@ -16,6 +18,9 @@ from holdfast.strategies.breaker.window import CountWindow, TimeWindow, Window
 
 if TYPE_CHECKING:
     from holdfast.strategies.breaker.slowness import learnt
+
+SECONDS = 10.0
+"""The window where none is given."""
 
 LARGEST_WINDOW = 10_000_000
 """In calls; a byte each."""
@@ -56,7 +61,7 @@ class Trip:
         """The instant of the last failure, if there was one."""
 
     def clear(self) -> None:
-        """Forget all counts, as each change of state does, but not how noisy it always is."""
+        """Forget all counts, as closing does, but not how noisy it always is."""
         self.streak = 0
         if self.window is not None:
             self.window.clear()
@@ -74,7 +79,7 @@ class Trip:
         return max(self.failures, self.noise.needed(now))
 
     def succeeded(self, now: float, *, slow: bool = False) -> str | None:
-        """Count a success; a slow one can be the reason to open, which is then returned."""
+        """Count a success; return the reason to open, or None: it may be what completes a rate."""
         if self.streak:
             if self.noise is not None:
                 self.noise.ended(self.streak, now)
@@ -82,7 +87,7 @@ class Trip:
         if self.window is None:
             return None
         self.window.add(now, slow=slow)
-        return self._too_slow() if slow else None
+        return self._too_many() or self._too_slow()
 
     def failed(self, now: float, *, slow: bool = False) -> str | None:
         """Count a failure; return the reason to open, or None."""
@@ -90,7 +95,24 @@ class Trip:
         self.failed_at = now
         if self.window is not None:
             self.window.add(now, failed=True, slow=slow)
-        return self._too_long(now) or self._too_many() or (self._too_slow() if slow else None)
+        return self._too_long(now) or self._too_many() or self._too_slow()
+
+    def calm_until(self, now: float) -> float:
+        """Return the instant before which no quick success can complete a rate.
+
+        It can where failures, or slow calls, would be the rate of so few calls: in that it is one
+        more, up to ``min_calls``, or in that time makes earlier successes count no more.
+        """
+        window = self.window
+        if window is None or not (
+            self._may(window.failures, self.failure_rate) or self._may(window.slow, self.slow_rate)
+        ):
+            return inf
+        return window.steady_until(now) if window.calls >= self.min_calls else -inf
+
+    def _may(self, hits: int, rate: float | None) -> bool:
+        """Return whether so many hits are the rate of the fewest calls that count."""
+        return rate is not None and hits > 0 and reached(hits, rate * self.min_calls)
 
     def _too_long(self, now: float) -> str | None:
         if self.failures is None or self.streak < self.failures:
@@ -117,7 +139,7 @@ class Trip:
 
     def _reached(self, hits: int, calls: int, rate: float) -> bool:
         """Return whether so many hits are the rate; with a confidence, whether surely more."""
-        if calls < self.min_calls or hits < rate * calls:
+        if calls < self.min_calls or not reached(hits, rate * calls):
             return False
         return self._z is None or lower_bound(hits, calls, self._z) > rate
 
@@ -125,9 +147,11 @@ class Trip:
 def new_trip(
     failures: int | None,
     failure_rate: float | None,
-    window: float,
+    window: float | None,
+    window_calls: int | None,
     min_calls: int,
     slow: float | learnt | None,
+    *,
     slow_rate: float | None,
     confidence: float | None = None,
 ) -> Trip:
@@ -148,7 +172,7 @@ def new_trip(
         )
     rates = {"failure_rate": failure_rate, "slow_rate": slow_rate}
     needed = any(rate is not None for rate in rates.values())
-    kept = _window(window, min_calls, needed=needed)
+    kept = _window(window, window_calls, min_calls, needed=needed)
     for option, rate in rates.items():
         if rate is not None:
             _check_rate(option, rate, kept, confidence)
@@ -174,13 +198,19 @@ def _check_rate(option: str, rate: float, window: Window | None, confidence: flo
         )
 
 
-def _window(window: float, min_calls: int, *, needed: bool) -> Window | None:
-    if isinstance(window, int) and not isinstance(window, bool):
-        size = _validate.count("window", window, high=LARGEST_WINDOW)
+def _window(
+    window: float | None, calls: int | None, min_calls: int, *, needed: bool
+) -> Window | None:
+    if calls is not None:
+        if window is not None:
+            raise ConfigurationError(
+                f"window={window!r} is in seconds, window_calls={calls!r} in calls: give one of them"
+            )
+        size = _validate.count("window_calls", calls, high=LARGEST_WINDOW)
         if needed and size < min_calls:
             raise _validate.refuse(
                 "min_calls", min_calls, f"a window of {size} calls never holds that many"
             )
         return CountWindow(size) if needed else None
-    length = _validate.seconds("window", window)
+    length = SECONDS if window is None else _validate.seconds("window", window)
     return TimeWindow(length) if needed else None

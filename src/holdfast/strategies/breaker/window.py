@@ -6,6 +6,8 @@ locked, its owner's lock guards it.  A clock that goes backwards finds itself in
 
 from __future__ import annotations
 
+from math import inf
+
 BUCKETS = 10
 FAILED, SLOW = 1, 2
 
@@ -57,6 +59,10 @@ class CountWindow:
 
     def advance(self, _now: float) -> None:
         """Do nothing: time does not move this window."""
+
+    def steady_until(self, _now: float) -> float:
+        """Return until when nothing is forgotten but for something newer."""
+        return inf
 
 
 class TimeWindow:
@@ -116,6 +122,11 @@ class TimeWindow:
             self.slow -= bucket[2]
             bucket[:] = (0, 0, 0)
         self._head = max(self._head, index)
+
+    def steady_until(self, now: float) -> float:
+        """Return until when nothing is forgotten."""
+        self.advance(now)
+        return ((self._head or 0) + 1) * self._width
 
 
 Window = CountWindow | TimeWindow

@@ -54,6 +54,7 @@ class Flight:
 
     __slots__ = (
         "alive", "cancel", "due", "ended", "key", "lost", "mark", "outcome", "seats", "task",
+        "why",
     )  # fmt: skip
 
     def __init__(self, key: Hashable, due: float) -> None:
@@ -69,6 +70,8 @@ class Flight:
         self.task: Any = None
         """What flies it, where that is a task."""
         self.cancel: Callable[[], object] | None = None
+        self.why: object = None
+        """The message of its cancellation: whether a limit of ours has cut it."""
         self.alive: Callable[[], bool] = _surely
         """Whether it can still land; False where its event loop is closed."""
 

@@ -8,6 +8,7 @@ what an algorithm of your own must have.
 from holdfast.strategies.concurrency.aimd import aimd
 from holdfast.strategies.concurrency.demand import demand
 from holdfast.strategies.concurrency.gradient import gradient
+from holdfast.strategies.concurrency.lasting import Lasting, lasting_for
 from holdfast.strategies.concurrency.limiter import ConcurrencyLimiter
 from holdfast.strategies.concurrency.protocol import Algorithm, Search
 from holdfast.strategies.concurrency.spread import spread
@@ -16,10 +17,12 @@ from holdfast.strategies.concurrency.vegas import vegas
 __all__ = [
     "Algorithm",
     "ConcurrencyLimiter",
+    "Lasting",
     "Search",
     "aimd",
     "demand",
     "gradient",
+    "lasting_for",
     "spread",
     "vegas",
 ]

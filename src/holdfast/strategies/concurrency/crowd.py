@@ -17,10 +17,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast._rounding import SHARE
 from holdfast.criticality import CLASSES
 from holdfast.errors import ConcurrencyLimitedError
 from holdfast.shapes import Wait
 from holdfast.strategies.aside import Queueing
+from holdfast.strategies.concurrency.lasting import Lasting
 from holdfast.strategies.concurrency.partitions import Partitions, Party, Permit, admitted
 from holdfast.strategies.concurrency.waiting import Waiting
 
@@ -32,13 +34,14 @@ class Crowd(Queueing):
     """A gate with a limit that moves; what finds the limit is its subclass."""
 
     __slots__ = (
-        "_inside", "_judges", "_limit", "_open", "_partitions",
+        "_inside", "_judges", "_lasting", "_limit", "_open", "_partitions",
         "_rest_until", "_slow", "_waiting", "max_wait", "queue", "reserve",
     )  # fmt: skip
-    queue: int
+    queue: float
     max_wait: float | None
     reserve: float
     _judges: bool
+    _lasting: Lasting | None
     _partitions: Partitions | None
 
     def _empty(self, limit: float) -> None:
@@ -111,7 +114,7 @@ class Crowd(Queueing):
 
     def _ceiling(self, rank: int) -> float:
         if rank == 0:
-            return self._limit / (1 - self.reserve)
+            return self._limit / (1 - self.reserve) + SHARE
         return self._limit if rank == 1 else max(1.0, self._limit * SHEDDABLE)
 
     def _is_sample_locked(self) -> bool:
@@ -125,6 +128,8 @@ class Crowd(Queueing):
         elif not permit.over:
             permit.over = True
             self._count_out_locked(permit.party)
+            if self._lasting is not None:
+                self._lasting.ended(permit.started)
 
     def _grant_locked(self, now: float) -> Permit | None:
         """Let in the next for whom there is room, and count the latency from now on."""

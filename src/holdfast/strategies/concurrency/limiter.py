@@ -42,9 +42,11 @@ from holdfast.criticality import current_priority, rank_of
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
 from holdfast.strategies.aside import on_a_fresh_stack
 from holdfast.strategies.concurrency.crowd import Crowd
+from holdfast.strategies.concurrency.lasting import lasting_for
 from holdfast.strategies.concurrency.partitions import Partitions, Permit
 from holdfast.strategies.concurrency.protocol import Algorithm
 from holdfast.strategies.concurrency.spread import spread
+from holdfast.strategies.queues import room_to_wait, shown
 from holdfast.transient import transient
 
 TOLD = 0.1
@@ -79,7 +81,8 @@ class ConcurrencyLimiter(Crowd):
             of anybody else has no guaranteed share.
         shares: for each partition, its guaranteed share of the limit; together at most 1.
         queue: how many calls above the limit may wait for their turn: the more important first,
-            then in the order of arrival; 0 refuses them at once.
+            then in the order of arrival; 0 refuses them at once.  None: any number with a
+            ``max_wait``, and else 0.
         max_wait: the longest wait, in seconds; None for as long as the deadline allows, which a
             ``min`` below 1 rules out.
         shadow: count and tell what would be refused or made to wait, but let it pass.
@@ -91,8 +94,8 @@ class ConcurrencyLimiter(Crowd):
     """
 
     __slots__ = (
-        "_afresh", "_algorithm", "_forked_at", "_on", "_priority", "_sample", "_taken", "_told",
-        "initial", "max", "min",
+        "_afresh", "_algorithm", "_forked_at", "_on", "_priority", "_sample", "_search", "_taken",
+        "_told", "initial", "max", "min",
     )  # fmt: skip
     kind = "concurrency limiter"
     timed = True
@@ -109,7 +112,7 @@ class ConcurrencyLimiter(Crowd):
         priority: Callable[..., str] | None = None,
         partition: Callable[..., Hashable] | None = None,
         shares: Mapping[Any, float] | None = None,
-        queue: int = 0,
+        queue: int | None = None,
         max_wait: float | None = None,
         shadow: bool = False,
         name: str | None = None,
@@ -122,9 +125,13 @@ class ConcurrencyLimiter(Crowd):
         if self.min > self.max:
             raise _validate.refuse("min", min, f"it must be at most max={max!r}")
         self.initial: int | None = None if initial is None else _validate.count("initial", initial)
+        if initial is not None and not min <= initial <= max:
+            raise _validate.refuse(
+                "initial", initial, f"it must be from min={min!r} to max={max!r}"
+            )
         self.reserve: float = _validate.number("reserve", reserve, low=0, high=0.99)
-        self.queue: int = _validate.count("queue", queue, low=0)
         self.max_wait: float | None = _validate.optional_seconds("max_wait", max_wait)
+        self.queue: float = room_to_wait(queue, self.max_wait)
         if queue and max_wait is None and min < 1:
             raise _validate.refuse("max_wait", max_wait, "with min < 1 who waits may not be woken")
         if priority is not None:
@@ -144,8 +151,10 @@ class ConcurrencyLimiter(Crowd):
         """Who came in before that came into the parent's limiter, whatever process it ends in."""
         self._afresh = 0.0
         self._taken = 0
-        search = self._algorithm.search(self.min, self.max, self.initial)
+        search: Any = self._algorithm.search(self.min, self.max, self.initial)
+        self._search = search
         self._sample = search.sample
+        self._lasting = lasting_for(search)
         self._told = search.limit
         self._empty(search.limit)
 
@@ -166,7 +175,7 @@ class ConcurrencyLimiter(Crowd):
             del inside[-1:]
         return self._enter_by_class(now, args, kwargs, site)
 
-    def succeeded(self, permit: Any, now: float, result: Any, /) -> None:  # noqa: C901 - in one frame
+    def succeeded(self, permit: Any, now: float, result: Any, /) -> None:  # noqa: C901, PLR0912 - in one frame
         """Give the permit back, and learn from the call."""
         inside = self._inside
         if type(permit) is Permit:
@@ -187,6 +196,9 @@ class ConcurrencyLimiter(Crowd):
             del inside[-1:]
             if self._contended:
                 self._look(now)
+            if self._lasting is not None and permit <= self._lasting.mark:
+                with self._lock:
+                    self._lasting.ended(permit)
             return
         with self._lock:
             in_flight = len(inside)
@@ -197,7 +209,12 @@ class ConcurrencyLimiter(Crowd):
             limit = self._limit
             if in_flight > limit:  # others are in beyond the limit; that's not this one's doing
                 in_flight = int(limit)
-            found = self._sample(now, now - permit, in_flight, False)  # noqa: FBT003 - a position is quicker
+            if self._lasting is None:
+                found = self._sample(now, now - permit, in_flight, False)  # noqa: FBT003 - a position is quicker
+            else:
+                self._lasting.ended(permit)
+                self._look_for_lasting_locked(now)
+                found = self._found_locked(now, now - permit, in_flight, False)  # noqa: FBT003 - as above
             if found != limit:
                 self._learnt_locked(found)
                 self._rest_locked(now, now - permit)
@@ -238,6 +255,9 @@ class ConcurrencyLimiter(Crowd):
                 self._rest_locked(now, now - permit)
         if self._contended:
             self._look(now)
+        if self._lasting is not None and permit.__class__ is not Permit:
+            with self._lock:
+                self._lasting.ended(permit)
 
     def _enter_by_class(self, now: float, args: Arguments, kwargs: Keywords, site: Site) -> Any:
         if self._contended:  # somebody may have found no room because of us, or a rest has ended
@@ -268,17 +288,32 @@ class ConcurrencyLimiter(Crowd):
         limit = found = self._limit
         try:
             with self._lock:
+                took = now - (permit.started if special else permit)
                 if special:
                     self._take_back_locked(permit, now)
-                took = now - (permit.started if special else permit)
+                elif self._lasting is not None:
+                    self._lasting.ended(permit)
+                self._look_for_lasting_locked(now)
                 if lost is not None and (lost or not special or permit.sample):
-                    found = self._sample(now, took, min(in_flight, int(limit) or 1), lost)
+                    found = self._found_locked(now, took, min(in_flight, int(limit) or 1), lost)
                     self._learnt_locked(found)
                 self._rest_locked(now, took)
         finally:
             if self._contended:
                 self._look(now)
         self._changed(now, limit, found)
+
+    def _look_for_lasting_locked(self, now: float) -> None:
+        """Look how many calls go on and on, if it is time to."""
+        lasting = self._lasting
+        if lasting is not None and now >= lasting.due:
+            lasting.look(now, len(self._inside), self._search.usual)
+
+    def _found_locked(self, now: float, took: float, in_flight: int, lost: bool) -> float:  # noqa: FBT001 - as a sample
+        """Return the limit after a sample."""
+        room = 0 if self._lasting is None else self._lasting.room
+        found: float = self._sample(now, took, max(1, in_flight - room), lost)
+        return min(self.max, found + room) if room else found
 
     def _rest_locked(self, now: float, took: float) -> None:
         """Rest after a call that ``took`` so long, where the limit is below one call at a time."""
@@ -303,7 +338,7 @@ class ConcurrencyLimiter(Crowd):
         parties = self._partitions.parties if self._partitions is not None else {}
         return {
             "strategy": self.kind, "name": self.name, "limit": self._limit,
-            "in_flight": self.in_flight, "waiting": self.waiting, "queue": self.queue,
+            "in_flight": self.in_flight, "waiting": self.waiting, "queue": shown(self.queue),
             "max_wait": self.max_wait, "min": self.min, "max": self.max,
             "algorithm": repr(self._algorithm), "reserve": self.reserve,
             "partitions": {key: party.in_flight for key, party in parties.items()},

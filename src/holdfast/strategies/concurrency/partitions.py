@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Self
 
 from holdfast import _validate
+from holdfast._rounding import SHARE, reached
 from holdfast.shapes import Arguments, Keywords, Ticket
 
 
@@ -23,7 +24,7 @@ class Party:
 
     def guaranteed(self, limit: float) -> bool:
         """Return whether one more call is within its own share, which is at least one call."""
-        return self.in_flight + 1 <= max(1.0, self.share * limit)
+        return reached(max(1.0, self.share * limit), self.in_flight + 1)
 
 
 class Permit(Ticket):
@@ -83,7 +84,7 @@ class Partitions:
         _validate.plain_callable("partition", key)
         for one, share in shares.items():
             _validate.share(f"shares[{one!r}]", share)
-        if sum(shares.values()) > 1 + 1e-9:
+        if sum(shares.values()) > 1 + SHARE:
             raise _validate.refuse("shares", shares, "together they must be at most 1")
         return cls(key, shares)
 

@@ -30,6 +30,16 @@ FORGOTTEN = 0.001
 """An average below which the losses are long ago."""
 
 
+LONGEST = 20.0
+"""So many times as long as the median, and a call is another kind of call."""
+
+
+def usual_ones(times: list[float]) -> list[float]:
+    """Return the durations without those that are far longer than the others."""
+    longest = LONGEST * sorted(times)[len(times) // 2]
+    return times if max(times) <= longest else [one for one in times if one <= longest]
+
+
 class WindowedOptions(Value):
     """What all of them can be told about losses."""
 
@@ -47,7 +57,7 @@ class Windowed:
 
     __slots__ = (
         "_backoff", "_ceiling", "_due", "_in_flight", "_least", "_loss", "_lost", "_peak", "_times",
-        "high", "limit", "low",
+        "high", "limit", "low", "usual",
     )  # fmt: skip
     span: float = 0.5
     """The shortest window, in seconds."""
@@ -64,6 +74,8 @@ class Windowed:
         self.limit: float = start(low, high, initial)
         self._ceiling: float = self.limit
         """What the latencies allow; the limit is below it after losses only."""
+        self.usual: float = 0.0
+        """How long calls took in the last window, on average; 0 while nothing is known."""
         self._peak = 0
         self._begin()
 
@@ -87,7 +99,10 @@ class Windowed:
         if len(times) >= self._least and (now >= self._due or len(times) >= MOST):
             warm, self._due = self._due > 0, now + self.span
             if warm:
-                self._learn(times, self._in_flight / len(times), self._peak)
+                seen = len(times)
+                times = usual_ones(times)
+                self.usual = sum(times) / len(times)
+                self._learn(times, self._in_flight / seen, self._peak)
                 self._begin()
         return self.limit
 

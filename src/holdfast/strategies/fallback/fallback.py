@@ -15,7 +15,7 @@ from typing import Any
 
 from holdfast import _validate
 from holdfast._value import Value
-from holdfast.classify import Condition, On, condition
+from holdfast.classify import Condition, On, some
 from holdfast.shapes import History, Instead, Verdict
 from holdfast.strategies.fallback.copies import copied, is_mutable
 from holdfast.strategies.fallback.reach import Reach, check_fits, reach_of
@@ -55,7 +55,7 @@ class Fallback(Value):
     _reach: Reach | None
 
     def __init__(self, instead: Any, *, on: On = Exception, copy: bool = True) -> None:
-        meant = condition("on", on)
+        meant = some("on", on)
         self._set(
             instead=instead,
             on=on,

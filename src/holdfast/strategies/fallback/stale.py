@@ -18,7 +18,7 @@ from typing import Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
-from holdfast.classify import On, condition
+from holdfast.classify import On, some
 from holdfast.shapes import Arguments, History, Instead, Keywords, Verdict
 from holdfast.strategies.fallback.copies import copied
 from holdfast.strategies.fallback.owners import Owners
@@ -75,7 +75,7 @@ class StaleFallback(Identity):
         self._key = key
         self._mark = mark
         self._copy = _validate.flag("copy", copy)
-        self._on = condition("on", on)
+        self._on = some("on", on)
         self._max_keys = _validate.count("max_keys", max_keys)
         self._kept: dict[Hashable, tuple[float, Any]] = {}
         self._owners = Owners()

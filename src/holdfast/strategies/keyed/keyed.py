@@ -188,6 +188,12 @@ class Keyed(Identity):
         finally:
             self._give_back(probe, now)
 
+    def woken(self, held: Any, now: float, /) -> Any:
+        """Ask the key's strategy whether a call whose turn has come may start."""
+        entry, permit, _ = waited(held)
+        ask = getattr(entry.child, "woken", None)
+        return None if ask is None else ask(permit, now)
+
     def expired(self, held: Any, now: float, /) -> Any:
         """Ask the key's strategy what to do about a wait that was too long."""
         entry, permit, probe = waited(held)
@@ -246,7 +252,7 @@ class Keyed(Identity):
 
     def attach(self, driver: ModuleType, inner: Step, runtime: Any, site: Site) -> Step:
         """Return the step of this layer: a gate's, or a step for each key (see `Lanes`)."""
-        gated: Step = driver.gated(self, inner, runtime, site)
+        gated: Step = driver.gated(runtime.overseen(self, site), inner, runtime, site)
         make = self._make
         if make.attaches is False:
             return gated

@@ -19,6 +19,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
+from holdfast._rounding import reached
 from holdfast._weakly import Weakly
 from holdfast.strategies.keyed.census import Census
 from holdfast.strategies.keyed.child import is_busy, is_open, renew
@@ -282,7 +283,7 @@ class Keys:
             census, (least, share) = self._census, self._quorum
             census.turn(now)
             census.opened(entry)
-            if census.open < max(least, share * census.recent):
+            if not reached(census.open, max(least, share * census.recent)):
                 return None
             return f"{census.open} of {census.recent} keys are open"
 

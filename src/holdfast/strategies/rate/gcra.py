@@ -11,9 +11,18 @@ Several limits share one order of starts: a call starts when all of them have ro
 one that came earlier.  Each bucket is filled at the instant of the start, not of the arrival, so
 each limit is kept on its own, whichever of them made the call wait.
 
-Who waits keeps the instant that it was told.  `base` is the state before the first who waits, `at` and
-`levels` are the state after the last; when one leaves, or a cost turns out to be another, the starts of
-the others are played again from `base`, which gives exactly what would be there without it.
+Who waits keeps the instant that it was told, and asks once more when it wakes (`begin`).  If that is
+late, because its loop, its thread or the whole process stood still, then its start is booked anew,
+and those of all behind it: who was kept from starting in time must not start together with the
+others.  `base` is the state after the last who did start, `at` and `levels` are the state after the
+last in line; when one leaves, or a cost turns out to be another, the starts of the others are
+played again from `base`, which gives exactly what would be there without it.
+
+Who doesn't wake at all (its loop is closed, its thread hangs) holds up nobody: some time after its
+start it is taken for one that has started; should it wake after all, it finds its old place in the
+line.
+
+One file because it is one thing: the buckets, and the line before them.
 """
 
 from __future__ import annotations
@@ -26,6 +35,12 @@ from math import inf
 ROUNDING = 1e-8
 """Seconds: a call may start so much early, for instants are rounded."""
 
+LATE = 1e-3
+"""Seconds: who wakes so much late, or less, is in time."""
+
+GRACE = 5.0
+"""Seconds after its start at which nobody waits any more for a call to wake."""
+
 Costs = tuple[float, ...]
 Levels = list[float]
 State = tuple[float, Levels]
@@ -34,9 +49,15 @@ State = tuple[float, Levels]
 class Turn:
     """A call that was let in: from when, what it takes from each limit, whether it still waits."""
 
-    __slots__ = ("before", "costs", "start", "waits")
+    __slots__ = ("before", "costs", "lost", "number", "start", "told", "waits")
     before: State
     """The state to which it was added when it began to wait."""
+    lost: bool
+    """Whether it is in line no more, because it did not wake."""
+    number: int
+    """Its place in the order of arrival."""
+    told: float
+    """The instant at which it was told to wake."""
 
     def __init__(self, start: float, costs: Costs) -> None:
         self.start: float = start
@@ -48,7 +69,8 @@ class Meter:
     """The buckets of one limiter, and who waits for them."""
 
     __slots__ = (
-        "_base", "_gone", "_rooms", "_stale", "at", "bursts", "levels", "rates", "scarce", "turns",
+        "_arrivals", "_base", "_begun", "_gone", "_rooms", "_stale", "at", "bursts", "levels", "rates",
+        "scarce", "turns",
     )  # fmt: skip
 
     def __init__(self, rates: Sequence[float], bursts: Sequence[float]) -> None:
@@ -58,6 +80,9 @@ class Meter:
         """The place of the limit by which `wait` was the longest."""
         self.turns: deque[Turn] = deque()
         self._base: State = (self.at, self.levels)
+        self._arrivals = 0
+        self._begun: Levels = []
+        """How full the buckets were at the beginning, if they were not empty."""
         self._gone = 0
         """How many are in line who have left."""
         self._stale = False
@@ -69,6 +94,12 @@ class Meter:
         """Tokens that drain in a second."""
         self.bursts: Sequence[float] = bursts
         self._rooms = [burst + rate * ROUNDING for rate, burst in zip(rates, bursts, strict=True)]
+
+    def begin_with(self, left: Sequence[float], now: float) -> None:
+        """Have so much left of each burst at ``now``, the beginning."""
+        self.at = now
+        self.levels = [burst - one for burst, one in zip(self.bursts, left, strict=True)]
+        self._begun = self.levels.copy()
 
     def passes(self, now: float, costs: Sequence[float]) -> bool:
         """Fill the buckets for a call that can start at once; else do nothing and return False.
@@ -95,17 +126,14 @@ class Meter:
         """Return the seconds until a call of these costs may start, after all who wait; or inf."""
         if self.turns:
             self.settle(now)
-        first = max(self.at, now)
-        passed, longest = first - self.at, -inf
         for place, cost in enumerate(costs):
             if cost > self._rooms[place]:
                 self.scarce = place
                 return inf
-            rate = self.rates[place]
-            level = max(0.0, self.levels[place] - passed * rate)
-            delay = (level + cost - self.bursts[place]) / rate
-            if delay > longest and cost:
-                longest, self.scarce = delay, place
+        if now < self.at and self.levels == self._begun:
+            self.at = now  # it was made on another clock
+        first = max(self.at, now)
+        longest = self._longest((self.at, self.levels), first, costs)
         if longest <= 0.0 and not self.turns:
             return 0.0
         return max(0.0, longest) + first - now
@@ -114,10 +142,93 @@ class Meter:
         """Let a call start at ``turn.start``, which is `wait` seconds from now."""
         if not self.turns:
             self._base = self.at, self.levels
-        turn.waits = True
+        self._arrivals += 1
+        turn.number, turn.told = self._arrivals, turn.start
+        turn.waits, turn.lost = True, False
         turn.before = self.at, self.levels
         self.turns.append(turn)
         self.at, self.levels = self._after(turn.before, turn.start, turn.costs)
+
+    def begin(self, turn: Turn, now: float) -> float:
+        """Let a call that has woken start, or return the seconds that it has to wait on.
+
+        In time it starts as it was told; late, as far as there is room after those before it.
+        """
+        if not turn.waits:
+            return 0.0
+        self.settle(now)
+        if turn.lost:
+            self._rejoin(turn)
+        if now > turn.start + LATE:
+            self._rebook(now, turn.number)
+        if turn.start > now + ROUNDING:
+            turn.told = turn.start
+            return turn.start - now
+        self.started(turn)
+        return 0.0
+
+    def started(self, turn: Turn) -> None:
+        """Count a call that waited as started, at the instant that is its own."""
+        turn.waits = False
+        if turn in self.turns:  # not in a child that was forked while it waited; mostly the first
+            self.turns.remove(turn)
+            self._base = self._after(self._base, turn.start, turn.costs)
+            self._note_empty()
+
+    def _rejoin(self, turn: Turn) -> None:
+        """Put a call that wakes after all where it was in line."""
+        turn.lost = False
+        place = sum(1 for other in self.turns if other.number < turn.number)
+        turn.before = (
+            self.turns[place].before if place < len(self.turns) else (self.at, self.levels)
+        )
+        if not self.turns:
+            self._base = self.at, self.levels
+        self.turns.insert(place, turn)
+
+    def _rebook(self, now: float, number: int) -> None:
+        """Move the starts that have passed to what is possible now, and those behind accordingly.
+
+        All up to that number; those after it only as far as they have to move.
+        """
+        state = self._base
+        for turn in self.turns:
+            if not turn.waits:
+                continue
+            start = max(turn.start, now, state[0])
+            start += max(0.0, self._longest(state, start, turn.costs))
+            if (
+                turn.number > number
+                and start == turn.start
+                and self._no_fuller(state, turn.before, start)
+            ):
+                return  # all is as it was from here on
+            turn.before, turn.start = state, start
+            state = self._after(state, start, turn.costs)
+        self.at, self.levels = state
+
+    def _no_fuller(self, state: State, other: State, now: float) -> bool:
+        ours, theirs = (
+            self._after(state, now, repeat(0.0))[1],
+            self._after(other, now, repeat(0.0))[1],
+        )
+        return all(one <= two + ROUNDING for one, two in zip(ours, theirs, strict=True))
+
+    def _longest(self, state: State, now: float, costs: Iterable[float]) -> float:
+        """Return for how long after ``now`` a call has no room; less than 0 where it has more.
+
+        One that has become too big for a burst has room in an empty bucket.
+        """
+        longest, levels = -inf, state[1]
+        passed = max(0.0, now - state[0])
+        for place, cost in enumerate(costs):
+            if cost:
+                rate, burst = self.rates[place], self.bursts[place]
+                level = max(0.0, levels[place] - passed * rate)
+                delay = (level + min(cost, burst) - burst) / rate
+                if delay > longest:
+                    longest, self.scarce = delay, place
+        return longest
 
     def leave(self, turn: Turn) -> None:
         """Let a call that waits not start at all.
@@ -164,13 +275,14 @@ class Meter:
         return not self.turns and all(burst - one <= rate * ROUNDING for one, burst, rate in left)
 
     def settle(self, now: float) -> None:
-        """Forget who has started by now; let the places of those who left be taken again."""
-        self._start(now)
+        """Forget who should have woken long ago; let the places of those who left be taken again."""
+        self._give_up(now)
         while self._gone and not self._stale and self.turns and not self.turns[-1].waits:
             # The last in line: under overload that is nearly everybody who leaves, at once, because
             # the turn comes after the deadline.
             self._gone -= 1
             self.at, self.levels = self.turns.pop().before
+            self._note_empty()
         if self._gone or self._stale:
             self._gone, self._stale = 0, False
             self.turns = deque(turn for turn in self.turns if turn.waits)
@@ -180,19 +292,25 @@ class Meter:
                 state = self._after(state, turn.start, turn.costs)
             self.at, self.levels = state
 
-    def _start(self, now: float) -> None:
-        turns, latest = self.turns, now + ROUNDING
-        while turns and turns[0].start <= latest:
+    def _give_up(self, now: float) -> None:
+        turns, latest = self.turns, now - GRACE
+        while turns and turns[0].told < latest:
             turn = turns.popleft()
             if turn.waits:
-                turn.waits = False
+                turn.lost = True
                 self._base = self._after(self._base, turn.start, turn.costs)
             else:
                 self._gone, self._stale = max(0, self._gone - 1), True
+            self._note_empty()
+
+    def _note_empty(self) -> None:
+        if not self.turns:
+            self.at, self.levels = self._base
+            self._gone, self._stale = 0, False
 
     def _drained(self, now: float) -> State:
         """Return the state at ``now``, without those who wait."""
-        self._start(now)
+        self._give_up(now)
         state = self._base if self.turns or self._stale else (self.at, self.levels)
         return self._after(state, now, repeat(0.0))
 

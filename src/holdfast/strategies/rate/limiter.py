@@ -8,6 +8,8 @@ What a call took is never more than an estimate where tokens are counted.  It is
 call has succeeded (`Rate.actual`), by its permit, or by hand: more than estimated is a debt that later
 calls wait for, less comes back, up to a full burst.  A call that failed, or was cancelled after its
 start, has taken what it took; one that is cancelled while it waits gives its place back.
+
+One file because it is one thing: one gate, asked by calls and by hand.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ PASSED = object()
 class Permit(Turn):
     """The permit of a call whose cost may still be corrected, or that waits."""
 
-    __slots__ = ("_limiter", "meter")
+    __slots__ = ("_limiter", "arrived", "meter")
+    arrived: float
+    """The instant at which it began to wait, if it had to."""
 
     def __init__(self, limiter: RateLimiter, start: float, costs: Costs) -> None:
         super().__init__(start, costs)
@@ -66,6 +70,7 @@ class RateLimiter(Guard):
         rates: a number, which the next four options describe further, or one `Rate` or more.
         per: seconds.
         burst: how many tokens can be taken at once; see `Rate` for what None means.
+        initial: how many of them can be taken at the beginning; None for all.
         max_wait: the longest wait for its turn, in seconds; 0 refuses at once, None waits as long
             as the deadline allows.
         cost: the tokens that a call takes: a number, or a callable of the call's arguments.
@@ -89,6 +94,7 @@ class RateLimiter(Guard):
         *rates: float | Rate,
         per: float = 1.0,
         burst: float | None = None,
+        initial: float | None = None,
         max_wait: float | None = 0.0,
         cost: Cost = 1,
         actual: Actual | None = None,
@@ -96,8 +102,8 @@ class RateLimiter(Guard):
         name: str | None = None,
     ) -> None:
         if len(rates) == 1 and not isinstance(rates[0], Rate):
-            rates = (Rate(rates[0], per, burst=burst, cost=cost, actual=actual),)
-        elif (per, burst, cost, actual) != (1.0, None, 1, None):
+            rates = (Rate(rates[0], per, burst=burst, initial=initial, cost=cost, actual=actual),)
+        elif (per, burst, initial, cost, actual) != (1.0, None, None, 1, None):
             raise _validate.refuse(
                 "rates", rates, "beside a Rate, its options belong into it: Rate(300, per=60)"
             )
@@ -113,6 +119,9 @@ class RateLimiter(Guard):
         """Start afresh: who waits lives in the parent process, and so do its calls."""
         self._lock = threading.RLock()
         self._meter = meter(*speeds(self._rates))
+        if any(rate.initial is not None for rate in self._rates):
+            left = [rate.capacity if rate.initial is None else rate.initial for rate in self._rates]
+            self._meter.begin_with(left, current_instant())
         self._note()
 
     def _note(self) -> None:
@@ -138,23 +147,50 @@ class RateLimiter(Guard):
 
     def succeeded(self, permit: Any, now: float, result: Any, /) -> None:
         """Correct what the call took by what its result says, where a rate has an `actual`."""
-        if self._varies and type(permit) is Permit and result is not NO_RESULT:
+        if type(permit) is not Permit:
+            return
+        if permit.waits:
+            self._started(permit)
+        if self._varies and result is not NO_RESULT:
             for place, rate in enumerate(self._rates):
                 actual = None if rate.actual is None else rate.actual(result)
                 if actual is not None:
                     self._correct(permit, place, actual, now)
 
-    def failed(self, _permit: Any, _now: float, _error: Exception, /) -> None:
+    def failed(self, permit: Any, _now: float, _error: Exception, /) -> None:
         """Nothing comes back: the call was made."""
+        if type(permit) is Permit and permit.waits:
+            self._started(permit)
 
-    def abandoned(self, permit: Any, now: float, /) -> None:
-        """Give the place back, if the call was cancelled before its turn."""
-        if type(permit) is Permit and now < permit.start:  # it waits
+    def abandoned(self, permit: Any, _now: float, /) -> None:
+        """Give the place back, if the call was cancelled before it started."""
+        if type(permit) is Permit and permit.waits:
             with self._lock:
                 permit.meter.leave(permit)
 
+    def woken(self, permit: Permit, now: float, /) -> float | RateLimitedError | None:
+        """Return None where a call that waited may start, and else for how long it must wait on.
+
+        It must where it wakes late, because its event loop, its thread or the process stood still; where
+        that is longer than ``max_wait`` after all, the error is returned.
+        """
+        with self._lock:
+            wait = permit.meter.begin(permit, now)
+            place = permit.meter.scarce
+        waited = now + wait - permit.arrived
+        if wait <= 0.0 or self.max_wait is None or waited <= self.max_wait + ROUNDING:
+            return wait or None
+        if self.shadow:
+            return None
+        self._noted(enforced=True)
+        return self._refusal(place, permit.costs, wait)
+
     def expired(self, _permit: Any, _now: float, /) -> None:
         """Nobody queues without knowing when."""
+
+    def _started(self, permit: Permit) -> None:
+        with self._lock:
+            permit.meter.started(permit)
 
     def _costs_of(self, args: Arguments, kwargs: Keywords) -> Costs:
         costs = []
@@ -174,6 +210,7 @@ class RateLimiter(Guard):
         if wait == math.inf or (patience is not None and wait > patience + ROUNDING):
             return self._meter.scarce, wait
         permit = Permit(self, now + wait, costs)
+        permit.arrived = now
         self._meter.append(permit)
         return Wait(permit, wait)
 
@@ -201,8 +238,8 @@ class RateLimiter(Guard):
         with self._lock:
             permit.meter.correct(permit, place, actual, now)
 
-    def try_acquire(self, cost: float | None = None) -> float:
-        """Take a call's cost and return 0.0; or take nothing and return the seconds to wait.
+    def try_acquire(self, cost: float | None = None) -> bool:
+        """Take a call's cost and return True; or take nothing and return False.
 
         ``cost`` is taken from the rate whose cost varies, the others take their own; None takes
         their own from all.  Without a pipeline: it neither waits nor refuses, nor tells.
@@ -211,7 +248,26 @@ class RateLimiter(Guard):
             ConfigurationError: for a cost below 0, or where it is unclear what the cost is.
             RateLimitedError: for a cost that no burst can ever hold.
         """
-        now, costs = current_instant(), self._costs
+        now, costs = current_instant(), self._costs_by_hand(cost)
+        with self._lock:
+            if self._meter.passes(now, costs):
+                return True
+        self._wait_by_hand(costs, now)
+        return False
+
+    def wait_for(self, cost: float | None = None) -> float:
+        """Return the seconds after which a call of that cost could start; 0.0 for now.
+
+        It takes nothing, so others may come first.  ``cost`` is as in `try_acquire`.
+
+        Raises:
+            ConfigurationError: for a cost below 0, or where it is unclear what the cost is.
+            RateLimitedError: for a cost that no burst can ever hold.
+        """
+        return self._wait_by_hand(self._costs_by_hand(cost), current_instant())
+
+    def _costs_by_hand(self, cost: float | None) -> Costs:
+        costs = self._costs
         if cost is not None:
             cost, place = _validate.number("cost", cost, low=0), self._place_of(None)
             costs = tuple(
@@ -220,14 +276,15 @@ class RateLimiter(Guard):
             )
         if costs is None:
             raise _validate.refuse("cost", cost, "it depends on the call here, so say a number")
+        return costs
+
+    def _wait_by_hand(self, costs: Costs, now: float) -> float:
         with self._lock:
-            if self._meter.passes(now, costs):
-                return 0.0
             wait = self._meter.wait(now, costs)
-            if wait < math.inf:
-                return wait
             place = self._meter.scarce
-        raise self._refusal(place, costs, wait)
+        if wait == math.inf:
+            raise self._refusal(place, costs, wait)
+        return wait
 
     def _place_of(self, rate: Rate | None) -> int:
         rates = self._rates

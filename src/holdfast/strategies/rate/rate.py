@@ -29,6 +29,9 @@ class Rate(Value):
         burst: how many tokens can be taken at once; None for ``limit`` where ``per`` is at most a
             second or the cost `varies`, and else for a tenth of it, so that no
             ``per`` sees more than 1.1 times the limit; never less than a fixed ``cost``.
+        initial: how many of them can be taken when the limiter is made, from 0 to ``burst``; None for
+            all. What starts anew often, such as a process that crashes, begins with 0: else each
+            start sends a burst more than the limit.
         cost: the tokens that a call takes: a number, or a callable of the call's arguments.
         actual: a callable of the result that returns the tokens which the call has really taken;
             the difference is taken later, or given back.  None from it corrects nothing.
@@ -37,11 +40,12 @@ class Rate(Value):
         ConfigurationError: for a value outside its range.
     """
 
-    _options = ("limit", "per", "burst", "cost", "actual")
+    _options = ("limit", "per", "burst", "initial", "cost", "actual")
     __slots__ = (*_options, "_words")
     limit: float
     per: float
     burst: float | None
+    initial: float | None
     cost: Cost
     actual: Actual | None
     _words: str
@@ -52,6 +56,7 @@ class Rate(Value):
         per: float = 1.0,
         *,
         burst: float | None = None,
+        initial: float | None = None,
         cost: Cost = 1,
         actual: Actual | None = None,
     ) -> None:
@@ -66,7 +71,9 @@ class Rate(Value):
         if burst is not None:
             least = 0.0 if callable(cost) else cost
             burst = _validate.number("burst", burst, low=least, above=not least)
-        self._set(limit=limit, per=per, burst=burst, cost=cost, actual=actual)
+        self._set(limit=limit, per=per, burst=burst, cost=cost, actual=actual, initial=initial)
+        if initial is not None:
+            self._set(initial=_validate.number("initial", initial, low=0, high=self.capacity))
         self._set(_words=f"{limit:,.12g} per {per:g} s")
 
     @property

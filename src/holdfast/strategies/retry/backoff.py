@@ -69,7 +69,8 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
         factor: what each delay is multiplied by.
         cap: the longest delay, in seconds, before "proportional" jitter.
         jitter: "full" U(0, d); "equal" d/2 + U(0, d/2); "proportional" d + U(0, amplitude * d);
-            "decorrelated" U(base, min(cap, 3 * previous)); "smooth", Polly's decorrelated V2;
+            "decorrelated" U(base, min(cap, 3 * previous)); "smooth", by the formula of
+            Polly's decorrelated V2, each delay with a draw of its own;
             "steady", full up to the cap, then U(0.8 * cap, cap);
             None, which lets all clients come back together.
         amplitude: for "proportional" only.

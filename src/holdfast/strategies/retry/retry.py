@@ -13,6 +13,8 @@ outcome is one to retry, whether attempts, time, deadline and budget allow it, a
 * When it gives up, the last exception of the user's function is raised as it is, with a note.
 * Nested retries multiply (3 layers of 3 are 27 attempts).  An exception that an inner retry gave up
   on says so, which costs nothing while all is well; ``nested`` tells who is to retry.
+
+One file because it is one decision: whether there is another attempt, and when.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from holdfast import _validate
+from holdfast._rounding import INSTANT, reached
 from holdfast._shown import quoted
 from holdfast._value import Value
 from holdfast._world import world
@@ -128,8 +131,7 @@ class Retry(Value):
         if isinstance(error, RejectedError) and not self._on.names_rejection(error):
             return self._rejected(error, history)
         if not self._on.matches(error):
-            if history.attempt > 1:
-                self._give_up(error, history, f"{type(error).__name__} is not retried")
+            self._give_up(error, history, f"{type(error).__name__} is not retried")
             return None
         if isinstance(error, AttemptTimeout):
             history.attempt_took(error.seconds)
@@ -191,8 +193,9 @@ class Retry(Value):
         delay = self._delay(error if error is not None else result, history)
         if delay is None:
             return None
-        if self.max_elapsed is not None and history.elapsed + delay > self.max_elapsed:
-            history.reason = f"max_elapsed={self.max_elapsed:g} s would pass"
+        limit = self.max_elapsed
+        if limit is not None and not reached(limit, history.elapsed + delay, INSTANT):
+            history.reason = f"max_elapsed={limit:g} s would pass"
             return None
         needed = delay + (history.shortest if history.shortest < math.inf else 0.0)
         if needed >= history.remaining:
@@ -230,7 +233,7 @@ class Retry(Value):
 
     def _give_up(self, error: Exception | None, history: History, reason: str) -> None:
         history.reason = reason
-        if error is not None:
+        if error is not None and history.errors:
             add_note(error, _note(history))
             if history.attempt > 1:
                 _mark(error, history)
@@ -286,6 +289,8 @@ def _warn_of_multiplying(error: Exception, history: History, inner: str, attempt
         ))  # fmt: skip
     if (history.pipeline, inner) in _warned:
         return
+    if len(_warned) > 1_000:  # noqa: PLR2004 - of pipelines that are made for each request
+        _warned.clear()
     _warned.add((history.pipeline, inner))
     text = (
         f"the retry of pipeline {history.pipeline!r} repeats what the retry of {inner!r} has tried "

@@ -156,7 +156,11 @@ class LoadShedder(Queueing):
 
     def failed(self, permit: Place, now: float, error: Exception, /) -> None:
         """Give the place to the next; a quick failure tells nothing of the service time."""
-        self._left(permit, now, dropped=isinstance(error, TimeoutError))
+        self._left(
+            permit,
+            now,
+            dropped=isinstance(error, TimeoutError) and not getattr(error, "rushed", False),
+        )
 
     def abandoned(self, permit: Place, now: float, /) -> None:
         """Give the place to the next, or leave the queue."""
@@ -209,6 +213,8 @@ class LoadShedder(Queueing):
                         room.learn(now, max(0.0, now - place.began), dropped=dropped)
                 finally:
                     room.in_flight -= 1
+                    if room.lasting is not None:
+                        room.lasting.ended(place.began)
                 waiting = len(self._all.queue)
         finally:
             if waiting or self._aside:
@@ -220,6 +226,8 @@ class LoadShedder(Queueing):
         if place.granted:
             place.granted = False  # so it gives its place back only once
             self._room.in_flight -= 1
+            if self._room.lasting is not None:
+                self._room.lasting.ended(place.began)
             self._times.ended(place, now, whole=False)
         else:
             self._all.queue.leave(place)

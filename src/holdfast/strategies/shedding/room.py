@@ -6,9 +6,11 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
+from holdfast._rounding import SHARE
+from holdfast.strategies.concurrency import Lasting, lasting_for
 
 if TYPE_CHECKING:
-    from holdfast.strategies.concurrency import Algorithm, Search
+    from holdfast.strategies.concurrency import Algorithm
 
 
 class Room:
@@ -19,7 +21,17 @@ class Room:
         reserve: the share of it that only the most important class may have; the others keep one.
     """
 
-    __slots__ = ("_algorithm", "_search", "held", "in_flight", "learns", "limit", "open", "reserve")
+    __slots__ = (
+        "_algorithm",
+        "_search",
+        "held",
+        "in_flight",
+        "lasting",
+        "learns",
+        "limit",
+        "open",
+        "reserve",
+    )
 
     def __init__(self, size: int | Algorithm, reserve: float) -> None:
         self._algorithm: Any = size if hasattr(size, "search") else None
@@ -37,7 +49,9 @@ class Room:
         self.in_flight: int = 0
         self.held: int = 0
         """How many of those inside are worker threads that nobody waits for any more."""
-        self._search: Search | None = self._algorithm.search() if self._algorithm else None
+        self._search: Any = self._algorithm.search() if self._algorithm else None
+        self.lasting: Lasting | None = lasting_for(self._search)
+        """Who ends a call tells it, too."""
         self._measure()
 
     def has(self, rank: int) -> bool:
@@ -65,11 +79,19 @@ class Room:
 
     def learn(self, now: float, seconds: float, *, dropped: bool) -> None:
         """Tell the algorithm how long a call took that is about to leave."""
-        if self._search is not None:
-            self._search.sample(now, seconds, self.in_flight, dropped)
-            self._measure()
+        search = self._search
+        if search is None:
+            return
+        lasting, others = self.lasting, 0
+        if lasting is not None:
+            if now >= lasting.due:
+                lasting.look(now, self.in_flight, search.usual)
+            others = lasting.room
+        search.sample(now, seconds, max(1, self.in_flight - others), dropped)
+        self._measure()
 
     def _measure(self) -> None:
         if self._search is not None:
-            self.limit = int(self._search.limit)
-        self.open = max(1, self.limit - ceil(self.limit * self.reserve))
+            room = 0 if self.lasting is None else self.lasting.room
+            self.limit = int(self._search.limit) + room
+        self.open = max(1, self.limit - ceil(self.limit * self.reserve - SHARE))

@@ -147,7 +147,7 @@ class Throttle(Guard):
         """Count a refusal, an accept, or neither.
 
         A rejection by a strategy further in is neither, unless `on` names its class: the dependency
-        was not asked.
+        was not asked.  Nor is the end of a deadline that left it too little time.
         """
         settle: Settle = self._accepts.forget
         try:

@@ -1,0 +1,62 @@
+"""How a gate inside of a time limit learns that the limit has cut its call.
+
+A cancellation has no outcome: whoever cancels a call has lost interest in it, which says nothing about
+the dependency.  Where a limit of ours runs out it does: the call took too long.  So ours carries, as its
+message, the error that the caller gets, and the gates that it passes are told that error.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from holdfast.errors import AttemptTimeout
+
+NEARLY = 0.9
+"""Who had this share of the time that an attempt gets had all of it, but for what came before."""
+
+
+class Cut(str):
+    """The message of a cancellation of ours."""
+
+    __slots__ = ("error",)
+    error: AttemptTimeout
+
+    def __new__(cls, error: AttemptTimeout) -> Self:
+        """Make a message of the error that the caller gets."""
+        made = super().__new__(cls, f"holdfast: {error}")
+        made.error = error
+        return made
+
+
+def cut_by(interruption: BaseException) -> AttemptTimeout | None:
+    """Return the error of ours behind an interruption, if it is ours.
+
+    One that was caught and raised anew is told by its context.  Without a call, even of ``type()``:
+    whoever leaves may have no more stack for it.
+    """
+    own = interruption.args
+    if own and own[0].__class__ is Cut:
+        return own[0].error
+    context = interruption.__context__
+    if (
+        context.__class__ is interruption.__class__
+        and context.args
+        and context.args[0].__class__ is Cut
+    ):
+        return context.args[0].error
+    return None
+
+
+def message_of(interruption: BaseException) -> Cut | None:
+    """Return the message for what is cancelled further in, if an interruption is ours."""
+    ours = cut_by(interruption)
+    return None if ours is None else Cut(ours)
+
+
+def hurried(error: BaseException | None, had: float, usual: float) -> None:
+    """Mark a limit from further out that leaves an attempt less time than it usually gets."""
+    if error is None:
+        return
+    ours = error if isinstance(error, AttemptTimeout) else cut_by(error)
+    if ours is not None and had < NEARLY * usual:
+        ours.rushed = True
