@@ -24,6 +24,7 @@ from holdfast._describe import worst_case
 SECOND = backoff.constant(1.0)
 
 
+@pytest.mark.filterwarnings("ignore::holdfast.CompositionWarning")
 def test_the_tree():
     """Outermost first, each with the options that it was made with, the function innermost."""
     pipeline = Pipeline(

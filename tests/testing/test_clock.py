@@ -261,6 +261,7 @@ def test_nothing_starts_after_the_deadline(clock):
     assert dependency.calls == []
 
 
+@pytest.mark.filterwarnings("ignore::holdfast.CompositionWarning")
 def test_layers_inside_a_cut_see_a_timeout(clock):
     """What is inside the timeout is told that the call took too long, as in asyncio."""
     breaker = CircuitBreaker(failures=1)
