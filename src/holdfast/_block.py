@@ -8,11 +8,12 @@ dependency-injection frameworks do; one left by another thread gives back the ol
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
-from holdfast._world import world
-from holdfast.deadline import Ambient, ambient, restore
+from holdfast._world import owner, world
+from holdfast.deadline import Scope, current, inside, iterated
 from holdfast.errors import ConfigurationError, Misuse
 from holdfast.shapes import NO_RESULT, Gate, Instead, Site, Wait
 from holdfast.strategies.timeout import Timeout
@@ -21,12 +22,12 @@ from holdfast.strategies.timeout import Timeout
 class Block:
     """What one entered block holds."""
 
-    __slots__ = ("owner", "permits", "tokens")
+    __slots__ = ("limits", "owner", "permits")
 
     def __init__(self, owner: object) -> None:
         self.owner: object = owner
         self.permits: list[tuple[Gate, Any]] = []
-        self.tokens: list[Any] = []
+        self.limits: list[Scope] = []
 
     def hold(self, gate: Gate, permit: Any) -> None:
         """Keep a permit that was waited for; an answer in place of the block can only be an error."""
@@ -37,8 +38,8 @@ class Block:
 
     def leave(self, error: BaseException | None, now: float) -> None:
         """Give everything back, the innermost first."""
-        while self.tokens:
-            restore(self.tokens.pop())
+        while self.limits:
+            self.limits.pop().take_back()
         self._settle(error, now)
 
     def _settle(self, error: BaseException | None, now: float) -> None:
@@ -76,7 +77,7 @@ class Blocks:
     def enter(self) -> Block:
         """Take a permit of every gate, waiting where one says so."""
         runtime = world.runtime("blocking")
-        block = Block(_owner())
+        block = Block(owner())
         try:
             for strategy in self._asked():
                 answer = self._ask(strategy, block, runtime.now())
@@ -90,7 +91,7 @@ class Blocks:
     async def aenter(self) -> Block:
         """Take a permit of every gate, awaiting where one says so."""
         runtime = world.runtime("asyncio")
-        block = Block(_owner())
+        block = Block(owner())
         try:
             for strategy in self._asked():
                 answer = self._ask(strategy, block, runtime.now())
@@ -105,9 +106,9 @@ class Blocks:
 
     def exit(self, error: BaseException | None) -> None:
         """Give back what this thread's, or this task's, newest block holds."""
-        owner = _owner()
+        me = owner()
         with self._lock:
-            key = owner if owner in self._entered else next(iter(self._entered))
+            key = me if me in self._entered else next(iter(self._entered))
             own = self._entered[key]
             block = own.pop()
             if not own:
@@ -119,10 +120,10 @@ class Blocks:
 
     def _ask(self, strategy: Any, block: Block, now: float) -> Any:
         if isinstance(strategy, Timeout):
-            outer = ambient.get()
-            at = now + strategy.seconds
-            if at < outer[0]:
-                block.tokens.append(ambient.set(Ambient(at, strategy.seconds, outer[2])))
+            at, body = now + strategy.seconds, iterated(sys._getframe())  # noqa: SLF001 - see `deadline`
+            limit = Scope()
+            limit.set(inside(current(), at, strategy.seconds, body=body))
+            block.limits.append(limit)
             return None
         permit = strategy.enter(now, (), {}, self._site)
         if not isinstance(permit, Wait):
@@ -136,16 +137,3 @@ class Blocks:
         with self._lock:
             self._entered.setdefault(block.owner, []).append(block)
         return block
-
-
-def _owner() -> object:
-    """Return what tells this thread or task from the others."""
-    import sys
-
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None:
-        try:
-            return id(asyncio.current_task())
-        except RuntimeError:  # no running loop in this thread
-            pass
-    return threading.get_ident()

@@ -31,12 +31,28 @@ def number(
 
 def seconds(option: str, value: Any, *, positive: bool = True) -> float:
     """Return a duration in seconds as a float; zero only where ``positive`` is false."""
-    if not _fits_a_float(value):
-        raise refuse(option, value, "it must be a duration in seconds (int or float)")
+    length = _in_seconds(option, value)
     bound = "greater than 0" if positive else "of at least 0"
-    if not 0 <= value < math.inf or (positive and value == 0):
+    if not 0 <= length < math.inf or (positive and length == 0):
         raise refuse(option, value, f"it must be a finite duration in seconds, {bound}")
-    return float(value)
+    return length
+
+
+def span(option: str, value: Any) -> float:
+    """Return the seconds from one instant to another as a float: of any sign, and without end."""
+    length = _in_seconds(option, value)
+    if math.isnan(length):
+        raise refuse(option, value, "it must be a duration in seconds, and no nan")
+    return length
+
+
+def _in_seconds(option: str, value: Any) -> float:
+    total = getattr(value, "total_seconds", None)  # a timedelta's; its module isn't imported for it
+    number = total() if callable(total) else value
+    if not _fits_a_float(number):
+        allowed = "it must be a duration in seconds (int or float), or a timedelta"
+        raise refuse(option, value, allowed)
+    return float(number)
 
 
 def optional_seconds(option: str, value: Any, *, positive: bool = True) -> float | None:

@@ -9,6 +9,8 @@ call must take the slow way round.  That question costs the happy path one attri
 from __future__ import annotations
 
 import os
+import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -70,6 +72,17 @@ world = World()
 def now() -> float:
     """Return the current instant of the clock in force, in seconds."""
     return world.clock()
+
+
+def owner() -> object:
+    """Return what tells this thread or task from the others."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None:
+        try:
+            return id(asyncio.current_task())
+        except RuntimeError:  # no running loop in this thread
+            pass
+    return threading.get_ident()
 
 
 _forkable: weakref.WeakSet[Any] = weakref.WeakSet()

@@ -4,60 +4,154 @@ Both live in one `ContextVar`, so they follow the code across ``await``, into ta
 worker threads.  An inner deadline never extends an outer one.  A deadline is an instant after which
 nobody waits for the answer (gRPC's and Finagle's notion): strategies consult it before they wait,
 sleep or start something; `Timeout` enforces it.
+
+Contexts are copied: a task, a timer or a thread that is started inside a call keeps what the call has
+set, and may outlive it by years.  So what is set is an object that its call marks when it leaves, and
+all copies see the mark: they count for nothing from then on, and what was around the call holds.  That
+costs a call two list items.  What has more to it (a limit that is the outer one's, a generator) is in
+the entry's *doubt*, and is looked at by `live` alone.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from contextlib import suppress
 from contextvars import ContextVar, Token
-from types import TracebackType
-from typing import Self
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from holdfast import _validate
-from holdfast._world import now
+from holdfast._world import now, owner
+from holdfast.errors import DeadlineExceeded
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+OVER, RAN_OUT = 1, 2
+"""The doubts about an entry whose call has left: before its limit, or because of it."""
+
+GENERATOR, AWAITABLE = 0x220, 0x100
+"""Flags of code objects: generators of both colours; and those that are coroutines in disguise."""
+
+DRIVERS_OF_BLOCKS = ("contextlib", "_pytest.fixtures")
+"""Modules that run a generator up to its ``yield`` for a block's sake: it binds that block."""
 
 
-class Ambient(tuple[float, float, "str | None"]):
-    """What a call inherits from its callers: (at, seconds, retrying).
+class Ambient(list[Any]):
+    """What a call inherits from its callers: [at, seconds, retrying, doubt, outer].
 
-    A plain tuple will do where it is made for each call; read it by index there.  (No `NamedTuple`:
-    making the class takes a millisecond.)
+    A plain list will do where it is made for each call; read it by index there, and ask `live` where
+    there is a doubt.  Only the call that has made it changes it, and `live`.
     """
 
     __slots__ = ()
 
-    def __new__(cls, at: float, seconds: float, retrying: str | None) -> Self:
-        """Make one of its three parts."""
-        return super().__new__(cls, (at, seconds, retrying))
+    def __init__(
+        self,
+        at: float,
+        seconds: float,
+        retrying: str | None,
+        doubt: Any = None,
+        outer: Ambient | None = None,
+    ) -> None:
+        super().__init__((at, seconds, retrying, doubt, outer))
 
     @property
     def at(self) -> float:
         """The instant of the deadline, ``inf`` for none."""
-        return self[0]
+        return self[0]  # type: ignore[no-any-return]
 
     @property
     def seconds(self) -> float:
         """How long it was when it was set."""
-        return self[1]
+        return self[1]  # type: ignore[no-any-return]
 
     @property
     def retrying(self) -> str | None:
         """The pipeline whose retry has claimed the retrying for itself (``nested="outer"``)."""
-        return self[2]
+        return self[2]  # type: ignore[no-any-return]
 
 
 NOTHING = Ambient(math.inf, math.inf, None)
 ambient: ContextVar[Ambient] = ContextVar("holdfast_ambient", default=NOTHING)
 
 
-def remaining() -> float:
-    """Return the seconds that are left until the deadline; ``inf`` without one, never negative.
+class Doubt:
+    """What an entry has of its own, where it has more from around it; and whose body it is bound to."""
 
-    Safe in any thread or task: each sees the deadline of its own context.
+    __slots__ = ("at", "body", "owner", "retrying", "seconds")
+
+    def __init__(
+        self, at: float, seconds: float, retrying: str | None, body: FrameType | None
+    ) -> None:
+        self.at: float = at
+        self.seconds: float = seconds
+        self.retrying: str | None = retrying
+        self.body: FrameType | None = body
+        """The frame of a generator that other code iterates over, in the same context."""
+        self.owner: object = None if body is None else owner()
+
+    def counts(self) -> bool:
+        """Return whether the code that asks is not that which iterates while the body waits."""
+        return self.body is None or self.body.f_back is not None or self.owner != owner()
+
+
+def current() -> Ambient:
+    """Return what the code that asks is bound to."""
+    entry = ambient.get()
+    return live(entry) if entry[3] else entry
+
+
+def live(entry: Ambient) -> Ambient:
+    """Return what holds of an entry in doubt: itself, brought up to date, or what is around it."""
+    while True:
+        doubt = entry[3]
+        if doubt is None:
+            return entry
+        if isinstance(doubt, Doubt) and doubt.counts():
+            return _renewed(entry, doubt)
+        entry = entry[4]
+
+
+def _renewed(entry: Ambient, doubt: Doubt) -> Ambient:
+    """Take over what is around an entry now: its limit and its mark end with the outer call.
+
+    But for a limit that the outer call itself ran into: nobody waits for what is inside.
     """
-    at = ambient.get()[0]
-    return at if at == math.inf else max(0.0, at - now())
+    outer: Ambient = entry[4]
+    below = live(outer)
+    entry[2] = below[2] if doubt.retrying is None else doubt.retrying
+    if outer[3] != RAN_OUT:
+        own = doubt.at < below[0]
+        entry[0], entry[1] = (doubt.at, doubt.seconds) if own else (below[0], below[1])
+    if outer[3] == OVER:
+        entry[4] = below
+    return entry
+
+
+def inside(
+    outer: Ambient,
+    at: float,
+    seconds: float,
+    retrying: str | None = None,
+    body: FrameType | None = None,
+) -> Ambient:
+    """Return the entry of a call with a limit of its own, or a mark; ``outer`` holds around it."""
+    if at < outer[0] and outer[2] is None and retrying is None and body is None:
+        return Ambient(at, seconds, None, None, outer)
+    entry = Ambient(at, seconds, retrying, Doubt(at, seconds, retrying, body), outer)
+    near = entry if at < outer[0] else outer
+    entry[:3] = near[0], near[1], outer[2] if retrying is None else retrying
+    return entry
+
+
+def left(entry: Ambient, how: int = OVER) -> None:
+    """Say that the call that made ``entry`` is over: whoever has a copy is no longer bound by it."""
+    entry[3] = how
+    outer = entry[4]
+    if outer[3]:
+        entry[4] = live(outer)  # no chain of calls that are over
 
 
 def restore(token: Token[Ambient]) -> None:
@@ -66,32 +160,124 @@ def restore(token: Token[Ambient]) -> None:
         ambient.reset(token)
 
 
-class deadline:  # noqa: N801 - reads as a verb: with deadline(2.0)
+def iterated(frame: FrameType | None) -> FrameType | None:
+    """Return the generator whose body ``frame`` runs in, if its consumer shares the context.
+
+    Not where the generator is a block's (``@contextmanager``, a fixture): then it is that block that
+    counts, which may itself stand in a generator.
+    """
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module in DRIVERS_OF_BLOCKS or module.startswith("holdfast."):
+            frame = frame.f_back
+            continue
+        flags = frame.f_code.co_flags
+        if not flags & GENERATOR or flags & AWAITABLE:
+            return None
+        driver = frame.f_back
+        if driver is None or driver.f_globals.get("__name__") not in DRIVERS_OF_BLOCKS:
+            return frame
+        frame = driver
+    return None
+
+
+def remaining() -> float:
+    """Return the seconds that are left until the deadline; ``inf`` without one, never negative.
+
+    Safe in any thread or task: each sees the deadline of its own context.  For the ``timeout=`` of a
+    client take `allowance`, which fits there whatever is left.
+    """
+    at = current()[0]
+    return at if at == math.inf else max(0.0, at - now())  # type: ignore[no-any-return]
+
+
+def allowance(limit: float | timedelta | None = None) -> float | None:
+    """Return what may be spent on one step: for the ``timeout=`` of any client.
+
+    The smaller of ``limit`` and what is left until the deadline, in seconds, and never 0; None where
+    there is neither.  ``client.get(url, timeout=allowance(5.0))`` is right with and without a deadline,
+    outside of a pipeline, and in tests that switch the protection off.
+
+    Args:
+        limit: in seconds, or a `timedelta`; greater than 0.  None for no limit but the deadline.
+
+    Raises:
+        DeadlineExceeded: when nothing is left.
+        ConfigurationError: if ``limit`` is no duration.
+    """
+    most = math.inf if limit is None else _validate.seconds("limit", limit)
+    entry = current()
+    left = entry[0] - now()
+    if left <= 0:
+        raise DeadlineExceeded(strategy="deadline", seconds=entry[1], at=entry[0])
+    nearest = min(most, left)
+    return None if nearest == math.inf else nearest
+
+
+class Scope:
+    """A block that sets something ambient, and takes it back."""
+
+    __slots__ = ("_entry", "_token")
+
+    def __init__(self) -> None:
+        self._entry: Ambient | None = None
+        self._token: Token[Ambient] | None = None
+
+    def set(self, entry: Ambient) -> None:
+        self._entry, self._token = entry, ambient.set(entry)
+
+    def take_back(self) -> bool:
+        """End what was set; return whether it was set in this context."""
+        entry, token = self._entry, self._token
+        if entry is None or token is None:
+            return True
+        self._entry = self._token = None
+        left(entry)
+        there = ambient.get()
+        try:
+            ambient.reset(token)
+        except ValueError:
+            return False
+        if there is not entry:  # set inside, and not left yet: blocks of generators interleave
+            ambient.set(there)
+        return True
+
+
+class deadline(Scope):  # noqa: N801 - reads as a verb: with deadline(2.0)
     """Set a deadline for all that runs inside: ``with deadline(2.0): ...``.
 
     It is passive: it interrupts nothing by itself.  Pipelines inside obey it (a `Timeout` cuts at
     the shorter of the two, a `Retry` does not sleep past it, a `Bulkhead` does not queue past it),
-    and integrations turn `remaining` into their clients' own timeouts.  It cannot be extended from
-    inside.  Works across ``await``; use one object for one block.
+    and `allowance` turns it into the ``timeout=`` of any client.  It cannot be extended from inside.
+    Works across ``await``; use one object for one block.
+
+    It ends with the block, also for tasks and threads that were started inside and live on.  In a
+    generator it binds the generator's body, not the code that iterates over it; where the generator is
+    made a block (``@contextmanager``), it binds that block.
 
     Args:
-        seconds: how long, from now, in seconds; greater than 0.
+        seconds: how long, from now, in seconds, or a `timedelta`.  0 and less is a deadline that has
+            passed already: a `Timeout` inside starts nothing.  ``inf`` is none.  So whatever comes in
+            a header, or out of ``due - now`` or `remaining`, will do.
 
     Raises:
-        ConfigurationError: if ``seconds`` is not a finite positive number.
+        ConfigurationError: if ``seconds`` is no number, or nan.
+
+    Warns:
+        RuntimeWarning: where the block is left in another context than it was entered in: then what
+            ran in between has not seen the deadline (a plain ``def`` dependency of FastAPI, say).
     """
 
-    __slots__ = ("_token", "seconds")
+    __slots__ = ("seconds",)
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds: float = _validate.seconds("seconds", seconds)
-        self._token: Token[Ambient] | None = None
+    def __init__(self, seconds: float | timedelta) -> None:
+        super().__init__()
+        self.seconds: float = _validate.span("seconds", seconds)
 
     def __enter__(self) -> Self:
-        outer = ambient.get()
         at = now() + self.seconds
-        inner = outer if outer[0] <= at else Ambient(at, self.seconds, outer[2])
-        self._token = ambient.set(inner)
+        body = iterated(sys._getframe(1))  # noqa: SLF001 - whose block this is stands nowhere else
+        self.set(inside(current(), at, self.seconds, body=body))
         return self
 
     def __exit__(
@@ -100,6 +286,37 @@ class deadline:  # noqa: N801 - reads as a verb: with deadline(2.0)
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._token is not None:
-            restore(self._token)
-            self._token = None
+        here = self.take_back()
+        if not here and (kind is None or issubclass(kind, Exception)):
+            import warnings
+
+            warnings.warn(
+                f"deadline({self.seconds:g}) was entered in one context and left in another, so the code "
+                "in between has not seen it: use it where that code is called, in an 'async def' "
+                "dependency or a middleware of your web framework for instance",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+
+class detached(Scope):  # noqa: N801 - reads as an adjective: with detached()
+    """Run what is inside as if no call were under way: ``with detached(): ...``.
+
+    Neither a deadline nor the mark of an enclosing ``Retry(nested="outer")`` holds inside, nor in the
+    tasks and threads that are started there.  For work that the call starts and does not wait for.
+    Works across ``await``, in sync and async code alike; use one object for one block.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        self.set(Ambient(math.inf, math.inf, None, None, NOTHING))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.take_back()

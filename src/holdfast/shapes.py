@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
 from holdfast._world import world
-from holdfast.deadline import ambient
+from holdfast.deadline import current
 from holdfast.errors import RejectedError
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class History:
         """The shortest attempt whose duration is known, in seconds."""
         self.reason: str = ""
         self.verdict: Any = None
-        outer = ambient.get()
+        outer = current()
         self.deadline: float = outer[0]
         self.enclosing_retry: str | None = outer[2]
         self.rng: random.Random = world.rng

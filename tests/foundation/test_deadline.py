@@ -55,9 +55,9 @@ def test_an_inner_deadline_never_extends_an_outer_one(inner, left):
 def test_the_length_of_the_one_that_holds_is_remembered():
     """For messages: "the caller's deadline of 2 s"."""
     with deadline(2.0), deadline(5.0):
-        assert ambient.get() == Ambient(102.0, 2.0, None)
+        assert ambient.get()[:2] == [102.0, 2.0]
     with deadline(5.0), deadline(2.0):
-        assert ambient.get() == Ambient(102.0, 2.0, None)
+        assert ambient.get()[:2] == [102.0, 2.0]
 
 
 def test_it_is_taken_back_when_the_block_raises():

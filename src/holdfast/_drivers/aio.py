@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from holdfast._drivers.watching import tell_completed
 from holdfast._world import world
-from holdfast.deadline import Ambient, ambient, restore
+from holdfast.deadline import OVER, ambient, current, inside
 from holdfast.errors import Misuse
 from holdfast.shapes import (
     Again,
@@ -133,12 +134,16 @@ def claimed(inner: Step, site: Site) -> Step:
     pipeline = site.pipeline
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
-        at, seconds, _ = ambient.get()
-        token = ambient.set(Ambient(at, seconds, pipeline))
+        own = inside(current(), inf, inf, pipeline)
+        token = ambient.set(own)
         try:
             return await inner(args, kwargs)
         finally:
-            restore(token)
+            own[3] = OVER  # in place, not in a function: there may be no stack left for a call
+            try:
+                ambient.reset(token)
+            except ValueError:  # a coroutine that is closed in another context
+                pass
 
     return step
 

@@ -11,6 +11,7 @@ from weakref import ref
 
 from holdfast import _validate
 from holdfast._runtimes.alone_aio import alone
+from holdfast._runtimes.cancelling import cut_short
 from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.limits import (
     check_turn,
@@ -21,7 +22,7 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
-from holdfast.deadline import Ambient, ambient, restore
+from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, inside, live, restore
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Ticket, Wait
 from holdfast.strategies.timeout import Timeout
@@ -112,6 +113,8 @@ class Asyncio:
             nonlocal latest
             loop = get_loop()
             outer, start = ambient.get(), now()
+            if outer is not NOTHING and outer[3]:
+                outer = live(outer)
             at = start + seconds
             task = current_task(loop)
             wheel = latest()
@@ -121,27 +124,36 @@ class Asyncio:
             due = wheel.due
             if outer[0] <= at or task is None or task in due:
                 task = None  # it keeps its exception, whose traceback keeps this frame
-                limit = outer if outer[0] <= at else Ambient(at, seconds, outer[2])
-                return await alone(inner, args, kwargs, site, now, limit, ours=limit is not outer)
+                return await alone(inner, args, kwargs, site, now, seconds, outer)
             before = task.cancelling()
             due[task] = at
             if wheel.handle is None:
                 wheel.arm(at)
-            token = ambient.set((at, seconds, outer[2]))  # type: ignore[arg-type] # see Ambient
+            own: Any = [at, seconds, None, None, outer]  # an `Ambient`; making one takes longer
+            if outer is not NOTHING and outer[2] is not None:
+                own = inside(outer, at, seconds)
+            token = ambient.set(own)
             try:
                 result = await inner(args, kwargs)
             except BaseException as error:
-                restore(token)
-                fired = due.pop(task, None) is None and task.uncancel() <= before
+                own[3] = OVER
+                ours = due.pop(task, None) is None and wheel.ended(task, before, error)
                 task = None  # as above
-                if fired and isinstance(error, asyncio.CancelledError):
-                    raise timed_out(pipeline, seconds, now()) from error
-                if isinstance(error, DeadlineExceeded) and error.at == at:
+                restore(token)
+                if ours:
+                    own[3] = RAN_OUT
+                    if isinstance(error, asyncio.CancelledError):
+                        raise timed_out(pipeline, seconds, now()) from error
+                    cut_short(error, timed_out(pipeline, seconds, now()))
+                elif isinstance(error, DeadlineExceeded) and error.at == at:
                     raise converted(pipeline, seconds) from error
                 raise
+            own[3] = OVER
+            if outer is not NOTHING and outer[3]:
+                own[4] = live(outer)  # no chain of calls that are over
             ambient.reset(token)
             if due.pop(task, None) is None:
-                task.uncancel()  # we did cancel it, but the function returned all the same
+                wheel.ended(task, before, None)  # it was cancelled, but returned all the same
             return result
 
         return step

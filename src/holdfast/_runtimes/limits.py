@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from holdfast._world import world
-from holdfast.deadline import Ambient, ambient
+from holdfast.deadline import Ambient, current
 from holdfast.errors import (
     AttemptTimeout,
     DeadlineExceeded,
@@ -51,7 +51,7 @@ def too_short(site: Site, outer: Ambient, now: float) -> RejectedError:
 
 def patience(wait: Wait, now: float) -> float | None:
     """Return how long a queueing caller may wait: its gate's limit, and never past its deadline."""
-    at = ambient.get()[0]
+    at = current()[0]
     if at == math.inf:
         return wait.delay
     left = max(0.0, at - now)
@@ -60,7 +60,7 @@ def patience(wait: Wait, now: float) -> float | None:
 
 def waited_too_long(refusal: RejectedError, site: Site, now: float) -> HoldfastError:
     """Return the error for a wait in a queue that was too long, by whose limit it was."""
-    outer = ambient.get()
+    outer = current()
     if outer[0] <= now + CLOSE:
         return exceeded(site.pipeline, outer, now)
     return site.refuse(refusal, now)
@@ -68,7 +68,7 @@ def waited_too_long(refusal: RejectedError, site: Site, now: float) -> HoldfastE
 
 def check_turn(gate: Gate, wait: Wait, site: Site, now: float) -> None:
     """Refuse a turn that lies beyond the deadline."""
-    if wait.delay is not None and now + wait.delay >= ambient.get()[0]:
+    if wait.delay is not None and now + wait.delay >= current()[0]:
         words = f"its turn comes in {wait.delay:.3g} s, after the deadline"
         strategy = getattr(gate, "title", "")
         raise site.refuse(

@@ -21,8 +21,10 @@ from typing import Any
 
 from holdfast import _validate
 from holdfast._world import renew_after_fork
+from holdfast.deadline import OVER, RAN_OUT, Ambient, ambient, left, live
 from holdfast.errors import BulkheadFullError
 
+LONGEST = threading.TIMEOUT_MAX
 IDLE = 30.0
 """Seconds after which an idle worker ends."""
 
@@ -33,16 +35,26 @@ class Job:
     """One call on its way through a worker."""
 
     __slots__ = (
-        "args", "claim", "context", "done", "error", "function", "given", "kwargs", "late", "result",
+        "args", "claim", "context", "done", "error", "function", "given", "kwargs", "late", "limit",
+        "result",
     )  # fmt: skip
 
     def __init__(
-        self, function: Function, args: Any, kwargs: Any, late: Callable[[], None]
+        self,
+        function: Function,
+        args: Any,
+        kwargs: Any,
+        late: Callable[[], None],
+        limit: Ambient | None = None,
     ) -> None:
         self.function: Function = function
         self.args: Any = args
         self.kwargs: Any = kwargs
         self.context: Context = copy_context()
+        self.limit: Ambient | None = limit
+        """What the function is bound to, which ends when it does: later than the call, if abandoned."""
+        if limit is not None:
+            self.context.run(ambient.set, limit)
         self.claim: list[bool] = [True]
         self.done: threading.Lock = threading.Lock()
         self.done.acquire()
@@ -59,7 +71,10 @@ class Job:
             self.result = self.context.run(self.function, self.args, self.kwargs)
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller
             self.error = error
-        return self.take()
+        wanted = self.take()
+        if self.limit is not None:
+            left(self.limit, OVER if wanted else RAN_OUT)
+        return wanted
 
     def take(self) -> bool:
         """Claim the job; True for exactly one of worker and caller."""
@@ -68,6 +83,21 @@ class Job:
         except IndexError:
             return False
         return True
+
+
+    def wait(self, limit: Ambient, now: Callable[[], float]) -> None:
+        """Return when it has ended, or at its limit, however that may change meanwhile."""
+        while not self.done.acquire(timeout=min(max(0.0, limit[0] - now()), LONGEST)):
+            at = limit[0]
+            live(limit)
+            if limit[0] <= at:
+                return
+
+    def bring_back_context(self) -> None:
+        """Set the caller's context variables to what the function has left in its own."""
+        for variable, value in self.context.items():
+            if variable is not ambient and variable.get(self) is not value:
+                variable.set(value)
 
 
 class Worker(threading.Thread):

@@ -17,8 +17,9 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from holdfast._runtimes.cancelling import alone, cancel
 from holdfast._runtimes.limits import too_short
-from holdfast.deadline import ambient
+from holdfast.deadline import current
 from holdfast.strategies.hedge import NEXT, OVER, Race
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
         loop = get_loop()
-        outer, began = ambient.get(), now()
+        outer, began = current(), now()
         if outer[0] <= began:
             raise too_short(site, outer, began)
         race = Contest(hedge, site, began, outer[0])
@@ -86,6 +87,8 @@ class Contest(Race):
     """The further attempts that run."""
     fired: bool = False
     """Whether the first attempt has been cancelled, because another one has won."""
+    over_before: int = 0
+    """What `cancel` returned then."""
     waiter: asyncio.Future[None] | None = None
     """What the caller waits for, once its own attempt has failed."""
     over: bool = False
@@ -131,8 +134,7 @@ class Contest(Race):
             self._start()
         elif what == OVER and 1 in self.running:
             if self.task is not None:
-                self.fired = True
-                self.task.cancel()
+                self.fired, self.over_before = True, cancel(self.task)
         elif what == OVER and self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 
@@ -141,14 +143,18 @@ class Contest(Race):
     async def first_returned(self, result: Any) -> Any:
         """Go on after the first attempt has returned: it wins, unless it is too late for that."""
         if self.fired and self.task is not None:
-            self.task.uncancel()  # we did cancel it, but it returned all the same
+            alone(self.task, 0, self.over_before, None)  # it was cancelled, but returned all the same
         if self.verdict is None and self.returned(1, result, self.now()) == NEXT:
             self._start()
         return await self._outcome()
 
     async def first_raised(self, error: BaseException, before: int) -> Any:
         """Go on after the first attempt has raised, perhaps because we have cancelled it."""
-        ours = self.fired and self.task is not None and self.task.uncancel() <= before
+        ours = (
+            self.fired
+            and self.task is not None
+            and alone(self.task, before, self.over_before, error)
+        )
         try:
             if isinstance(error, GeneratorExit):
                 self._cancel()  # closed from outside: nothing can be awaited any more

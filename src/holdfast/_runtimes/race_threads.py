@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from holdfast._runtimes.abandon import abandon, ended_late, has_room, holders_of
 from holdfast._runtimes.limits import exceeded, too_short
 from holdfast._runtimes.pool import Job, WorkerPool
-from holdfast.deadline import ambient
+from holdfast.deadline import Ambient, current
 from holdfast.errors import BulkheadFullError
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.hedge import NEXT, Race
@@ -64,7 +64,7 @@ def racing(
     around, earns = holders_of(site), hedge.earns(site)
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
-        outer, began = ambient.get(), now()
+        outer, began = current(), now()
         if outer[0] <= began:
             raise too_short(site, outer, began)
         holders = around(args, kwargs)
@@ -164,7 +164,9 @@ class Workers:
 
     def start(self, number: int) -> None:
         """Give the attempt to a worker."""
-        job = Job(*self._call, self._ended_late)
+        outer = current()  # a loser goes on to its own end, and is bound until then
+        limit = Ambient(outer[0], outer[1], outer[2], None, outer)
+        job = Job(*self._call, self._ended_late, limit)
         job.done = Bell(self._answers, number)  # type: ignore[assignment] # all that a worker does is release it
         self._running[number] = job
         try:

@@ -14,6 +14,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from holdfast.deadline import ambient
 from holdfast.shapes import Arguments, Keywords, Site, Wait
 from holdfast.strategies.coalesce import Coalesce, Flight, Seat, inside
 
@@ -76,6 +77,7 @@ async def _fly(
 ) -> None:
     """Make the attempt, and tell those who wait how it ended."""
     inside.set((*inside.get(), flight.mark))
+    ambient.set(flight.bound)
     try:
         result = await inner(args, kwargs)
     except (KeyboardInterrupt, SystemExit, GeneratorExit):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from holdfast.deadline import ambient
 from holdfast.shapes import Arguments, Keywords, Site, Wait
 from holdfast.strategies.coalesce import GONE, Coalesce, Seat, inside
 
@@ -49,7 +50,7 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
 def _fly(coalesce: Coalesce, seat: Seat, inner: Step, args: Arguments, kwargs: Keywords) -> Any:
     """Make the attempt, and tell those who wait how it ended."""
     flight, seat.flight = seat.flight, GONE
-    token = inside.set((*inside.get(), flight.mark))
+    token, around = inside.set((*inside.get(), flight.mark)), ambient.set(flight.bound)
     try:
         result = inner(args, kwargs)
     except Exception as error:
@@ -63,4 +64,5 @@ def _fly(coalesce: Coalesce, seat: Seat, inner: Step, args: Arguments, kwargs: K
         return result
     finally:
         inside.reset(token)
+        ambient.reset(around)
         del flight  # no cycle from an exception's traceback through this frame

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from holdfast._runtimes.limits import exceeded, timed_out
 from holdfast._world import now
-from holdfast.deadline import ambient
+from holdfast.deadline import current
 from holdfast.errors import DeadlineTooShortError
 from holdfast.integrations import http
 from holdfast.integrations._hosts import Host
@@ -40,7 +40,7 @@ class Exchange:
         self.request = request
         replayable = isinstance(request.stream, kit.module.ByteStream)
         self.repeat = http.may_repeat(request.method, request.headers, replayable=replayable)
-        self.horizon = self._caller = self._end = ambient.get()
+        self.horizon = self._caller = self._end = current()
         self.response: Any = None
         """The response of the last attempt, ..."""
         self.answer: Any = None
@@ -83,7 +83,7 @@ class Exchange:
     def begin(self) -> Any:
         """Cut the timeouts for one attempt, and return the request."""
         self._reading = False
-        self._end = ambient.get()
+        self._end = current()
         if self._end[0] <= now():
             raise DeadlineTooShortError("nothing was sent: the deadline has passed")
         self._limits = Limits(self._asked, self._end[0])

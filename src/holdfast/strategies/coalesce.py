@@ -5,7 +5,8 @@ seat, and all get its outcome.  Nothing is kept after that: this is no cache.
 
 Each caller has its own limits.  One that is cancelled, timed out or past its deadline leaves, and the
 others stay; the last to leave cancels the flight.  The attempt runs in the context of the first caller,
-so what is inside obeys the *first* caller's deadline.  Where that deadline cuts it, those who have more
+so what is inside obeys the *first* caller's deadline.  (A retry around it that has claimed the retrying
+for itself, ``nested="outer"``, is obeyed as long as all who sit there are inside of such a one.)  Where that deadline cuts it, those who have more
 time do not take the outcome: one of them starts the next flight.  So it is when the attempt is
 interrupted for a reason of the first caller's own (its event loop ends, its thread is interrupted).
 
@@ -18,12 +19,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from contextvars import ContextVar
-from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
-from holdfast.deadline import ambient
+from holdfast.deadline import NOTHING, Ambient, current, left
 from holdfast.errors import DeadlineExceeded, DeadlineTooShortError
 from holdfast.shapes import Arguments, Keywords, Site, Ticket
 from holdfast.strategies.identity import Identity
@@ -44,13 +44,15 @@ class Flight:
     """One attempt, and those who wait for its outcome.  Guarded by the lock of its `Coalesce`."""
 
     __slots__ = (
-        "alive", "cancel", "due", "ended", "key", "lost", "mark", "outcome", "seats", "task",
+        "alive", "bound", "cancel", "due", "ended", "key", "lost", "mark", "outcome", "seats", "task",
     )  # fmt: skip
 
-    def __init__(self, key: Hashable, due: float) -> None:
+    def __init__(self, key: Hashable, first: Ambient) -> None:
         self.key: Hashable = key
-        self.due: float = due
+        self.due: float = first[0]
         """The first caller's deadline, which what is inside obeys."""
+        self.bound: Ambient = Ambient(first[0], first[1], first[2], None, NOTHING)
+        """That, as the attempt sees it; and the first caller's retry, as long as all obey such a one."""
         self.seats: dict[Seat, None] = {}
         self.mark: object = object()
         self.ended: bool = False
@@ -68,7 +70,7 @@ def _surely() -> bool:
     return True
 
 
-GONE = Flight(None, inf)
+GONE = Flight(None, NOTHING)
 """Stands for the flight of a seat that its caller has left."""
 
 
@@ -150,8 +152,8 @@ class Coalesce(Identity):
 
         No seat for a call that is part of that flight itself: it would wait for its own end.
         """
-        due = ambient.get()[0]
-        seat, made = Seat(due), Flight(key, due)
+        own = current()
+        seat, made = Seat(own[0]), Flight(key, own)
         marks = inside.get()
         with self._lock:
             flight = self._flights.setdefault(key, made)
@@ -160,6 +162,8 @@ class Coalesce(Identity):
             seat.flight = flight
             flight.seats[seat] = None
             leads = flight is made
+            if own[2] is None:
+                flight.bound[2] = None
             self.led += leads
             self.shared += not leads
         return seat, leads
@@ -183,6 +187,7 @@ class Coalesce(Identity):
             if flight.ended:
                 return
             flight.ended = True
+            left(flight.bound)
             seats = list(flight.seats)
             flight.seats.clear()
             self._close_locked(flight)

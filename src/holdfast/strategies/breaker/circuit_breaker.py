@@ -40,7 +40,7 @@ from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
-from holdfast.deadline import NOTHING, ambient, restore
+from holdfast.deadline import detached
 from holdfast.errors import CircuitOpenError, IsolatedError, RejectedError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
 from holdfast.strategies.breaker.keepsake import keepsake
@@ -302,13 +302,11 @@ class CircuitBreaker(Guard):
 
     def _ask(self, check: Callable[[], Any], probe: Probe, site: Site) -> None:
         """Start the health check elsewhere, without the deadline of whoever happened to call."""
-        token = ambient.set(NOTHING)
-        try:
-            site.background(check, lambda error: self._answered(check, probe, site, error))
-        except Exception as error:  # noqa: BLE001 - no thread to be had: not the caller's trouble
-            self._answered(check, probe, site, error)
-        finally:
-            restore(token)
+        with detached():
+            try:
+                site.background(check, lambda error: self._answered(check, probe, site, error))
+            except Exception as error:  # noqa: BLE001 - no thread to be had: not the caller's trouble
+                self._answered(check, probe, site, error)
 
     def _answered(
         self, check: Callable[[], Any], probe: Probe, site: Site, error: BaseException | None

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.criticality import CLASSES, RANKS, current_priority, rank_of
-from holdfast.deadline import ambient
+from holdfast.deadline import current
 from holdfast.errors import DeadlineTooShortError, RejectedError, ThrottledError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Wait
 from holdfast.strategies.identity import Guard
@@ -108,7 +108,7 @@ class LoadShedder(Guard):
 
     def enter(self, now: float, args: Arguments, kwargs: Keywords, site: Site = NOWHERE, /) -> Any:
         """Return a place inside, or one in the queue, or raise."""
-        place = Place(self._rank(args, kwargs), now, ambient.get()[0])
+        place = Place(self._rank(args, kwargs), now, current()[0])
         error: RejectedError | None = None
         with self._lock:
             verdict, victim = self._all.arrive(place, now, waits=not self.shadow)
