@@ -10,7 +10,7 @@ import typing as _typing
 
 from holdfast._later import later as _later
 from holdfast.classify import on_result
-from holdfast.deadline import deadline, remaining
+from holdfast.deadline import allowance, deadline, detached, remaining
 from holdfast.errors import (
     AttemptTimeout,
     BulkheadFullError,
@@ -91,9 +91,11 @@ __all__ = [
     "ThrottledError",
     "Timeout",
     "__version__",
+    "allowance",
     "backoff",
     "concurrency",
     "deadline",
+    "detached",
     "knee",
     "learnt",
     "llm",

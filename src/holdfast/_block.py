@@ -12,6 +12,7 @@ import sys
 import threading
 from typing import Any
 
+from holdfast._runtimes.own_permits import HELD_BY_BLOCKS
 from holdfast._world import owner, world
 from holdfast.deadline import Scope, current, inside, iterated
 from holdfast.errors import ConfigurationError, Misuse
@@ -73,6 +74,13 @@ class Blocks:
         self._lock = threading.Lock()
         self._entered: dict[object, list[Block]] = {}
         """By owner, the oldest first."""
+        HELD_BY_BLOCKS.add(self)
+
+    def held_by(self, who: object, gate: Any) -> int:
+        """Return how many permits of ``gate`` the blocks of ``who`` hold."""
+        with self._lock:
+            blocks = list(self._entered.get(who, ()))
+        return sum(one[0] is gate for block in blocks for one in block.permits)
 
     def enter(self) -> Block:
         """Take a permit of every gate, waiting where one says so."""
@@ -83,8 +91,10 @@ class Blocks:
                 answer = self._ask(strategy, block, runtime.now())
                 if isinstance(answer, Wait):
                     block.hold(strategy, runtime.wait(strategy, answer, self._site))
-        except BaseException:
+        except BaseException as error:
             self._undo(block, runtime.now())
+            if isinstance(error, Misuse):
+                raise error.shown(str(error)) from None
             raise
         return self._kept(block)
 

@@ -21,6 +21,7 @@ from holdfast._runtimes.limits import (
     timed_out,
     waited_too_long,
 )
+from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
 from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, inside, live, restore
 from holdfast.errors import DeadlineExceeded
@@ -61,7 +62,12 @@ class Asyncio:
                 check_turn(gate, wait, site, self.now())
                 await self.sleep(wait.delay or 0.0)
                 return wait.permit
-            await self._granted(wait.ticket, patience(wait, self.now()))
+            limit = patience(wait, self.now())
+            if limit is not None or wait.ticket.granted:
+                await self._granted(wait.ticket, limit)
+            else:
+                with endless_wait(gate, wait.permit, site.pipeline, blocks=False):
+                    await self._granted(wait.ticket, None)
         except BaseException:
             gate.abandoned(wait.permit, self.now())
             raise

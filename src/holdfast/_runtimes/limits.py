@@ -42,11 +42,14 @@ def exceeded(
 
 def too_short(site: Site, outer: Ambient, now: float) -> RejectedError:
     """Return the rejection of a call whose deadline has passed already."""
-    error = DeadlineTooShortError(
-        f"nothing was started: the deadline of {outer[1]:.3g} s passed {now - outer[0]:.3g} s ago",
-        strategy="timeout",
-    )
-    return site.refuse(error, now)
+    if outer[1] > 0:
+        when = f"the deadline of {outer[1]:.3g} s passed {now - outer[0]:.3g} s ago"
+    elif outer[1] < 0:
+        when = f"the deadline had passed {-outer[1]:.3g} s before"
+    else:
+        when = "the deadline left no time"
+    words = f"nothing was started: {when}"
+    return site.refuse(DeadlineTooShortError(words, strategy="timeout"), now)
 
 
 def patience(wait: Wait, now: float) -> float | None:

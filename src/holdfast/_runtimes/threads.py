@@ -20,6 +20,7 @@ from holdfast._runtimes.limits import (
     too_short,
     waited_too_long,
 )
+from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.pool import LONGEST, Job, WorkerPool, pool
 from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, current, inside, live
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
@@ -73,7 +74,11 @@ class Threads:
             limit = patience(wait, self.now())
             if not (ticket.granted or ticket.over):
                 warn_if_in_loop("a wait for its turn")
-                signal.acquire(timeout=-1 if limit is None else min(limit, LONGEST))
+                if limit is None:
+                    with endless_wait(gate, wait.permit, site.pipeline, blocks=True):
+                        signal.acquire()
+                else:
+                    signal.acquire(timeout=min(limit, LONGEST))
         except BaseException:
             gate.abandoned(wait.permit, self.now())
             raise

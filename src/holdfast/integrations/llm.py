@@ -71,7 +71,7 @@ def llm(
     fallback: Any = OURS,
     budget: RetryBudget | Default | None = OURS,
     breaker: CircuitBreaker | Default | None = OURS,
-    sync: Literal["thread", "cooperative"] = "thread",
+    sync: Literal["thread", "cooperative"] = "cooperative",
 ) -> Pipeline:
     """Return the recommended pipeline for calls of one language model.
 

@@ -185,6 +185,10 @@ class Keyed(Identity):
             self._give_back(probe, now)
         return error
 
+    def behind(self, held: Any) -> Any:
+        """Return the key's strategy whose permit it is; for the runtimes."""
+        return waited(held)[0].child
+
     def _ask(self, entry: Entry, now: float, args: Arguments, kwargs: Keywords, site: Site) -> Any:
         permit = None
         try:

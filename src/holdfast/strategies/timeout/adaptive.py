@@ -96,7 +96,7 @@ class AdaptiveTimeout(Identity):
         ceiling: float = 5.0,
         min_samples: int = 100,
         window: float = 60.0,
-        sync: Sync = "thread",
+        sync: Sync = "cooperative",
         name: str | None = None,
     ) -> None:
         self.quantile: float = _validate.number("quantile", quantile, low=0.5, high=0.9999)

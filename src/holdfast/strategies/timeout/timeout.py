@@ -7,11 +7,14 @@ The shorter of it and the ambient deadline holds, and what runs inside sees what
 asyncio: the attempt is cancelled exactly once, and a cancellation from outside is told apart from our
 own, as `asyncio.timeout` does.
 
-Sync, honestly: Python cannot interrupt a blocking call.  ``sync="thread"`` runs the attempt in a
-worker of a bounded pool, in the caller's context, and stops waiting; the abandoned worker is counted,
-and keeps a permit of every enclosing bulkhead until it really ends, so a hung dependency cannot leak
-threads without bound.  ``sync="cooperative"`` only sets the deadline: for code that turns `remaining`
-into its own socket timeouts, as our HTTP integrations do; it costs no thread and leaves nothing behind.
+Sync, honestly: Python cannot interrupt a blocking call.  ``sync="cooperative"`` only sets the deadline:
+for code that gives its client what is left (``timeout=allowance()``), as our HTTP integrations do; it
+costs no thread and leaves nothing behind.  A function that pays no heed returns late, and its result
+stands.  ``sync="thread"`` runs the attempt in a worker of a bounded pool, in a copy of the caller's
+context that is brought back, and stops waiting; the abandoned worker is counted, and keeps a permit of
+every enclosing bulkhead until it really ends, so a hung dependency cannot leak threads without bound.
+It is no default: thread-locals, database transactions and connections, and locks that the caller holds
+belong to the caller's thread, and the worker has none of them.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ class Timeout(Value):
 
     Args:
         seconds: the limit, in seconds; greater than 0.
-        sync: for blocking functions, ``"thread"`` (default) or ``"cooperative"``; see the module.
+        sync: for blocking functions, ``"cooperative"`` (default) or ``"thread"``; see the module.
 
     Raises:
         ConfigurationError: for a limit that is not a finite positive number, or another ``sync``.
@@ -43,7 +46,7 @@ class Timeout(Value):
     seconds: float
     sync: Sync
 
-    def __init__(self, seconds: float, *, sync: Sync = "thread") -> None:
+    def __init__(self, seconds: float | timedelta, *, sync: Sync = "cooperative") -> None:
         self._set(seconds=_validate.seconds("seconds", seconds), sync=checked(sync))
 
     @classmethod
@@ -56,7 +59,7 @@ class Timeout(Value):
         ceiling: float = 5.0,
         min_samples: int = 100,
         window: float = 60.0,
-        sync: Sync = "thread",
+        sync: Sync = "cooperative",
         name: str | None = None,
     ) -> AdaptiveTimeout:
         """Return a timeout that learns its limit: ``margin`` times a quantile of the durations.
