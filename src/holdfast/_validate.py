@@ -60,6 +60,16 @@ def optional_seconds(option: str, value: Any, *, positive: bool = True) -> float
     return None if value is None else seconds(option, value, positive=positive)
 
 
+def seconds_of(owner: Any, option: str, *, positive: bool = True, optional: bool = False) -> None:
+    """Check the attribute of a frozen object as `seconds` does; a timedelta becomes seconds."""
+    given = getattr(owner, option)
+    if given is None and optional:
+        return
+    length = seconds(option, given, positive=positive)
+    if not isinstance(given, int | float):
+        object.__setattr__(owner, option, length)
+
+
 def count(option: str, value: Any, *, low: int = 1, high: int = sys.maxsize) -> int:
     """Return a whole number of at least ``low`` and at most ``high``."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:

@@ -224,6 +224,7 @@ class Scope:
         self._token: Token[Ambient] | None = None
 
     def set(self, entry: Ambient) -> None:
+        """Have ``entry`` hold from here on."""
         self._entry, self._token = entry, ambient.set(entry)
 
     def take_back(self) -> bool:
@@ -291,8 +292,8 @@ class deadline(Scope):  # noqa: N801 - reads as a verb: with deadline(2.0)
             import warnings
 
             warnings.warn(
-                f"deadline({self.seconds:g}) was entered in one context and left in another, so the code "
-                "in between has not seen it: use it where that code is called, in an 'async def' "
+                f"deadline({self.seconds:g}) was entered in one context and left in another, so the "
+                "code in between has not seen it: use it where that code is called, in an 'async def' "
                 "dependency or a middleware of your web framework for instance",
                 RuntimeWarning,
                 stacklevel=2,

@@ -17,6 +17,8 @@ from holdfast.strategies.timeout import Timeout
 from holdfast.transient import transient
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.strategies.concurrency import ConcurrencyLimiter
     from holdfast.strategies.keyed import Keyed
     from holdfast.strategies.rate import Rate, RateLimiter
@@ -45,8 +47,8 @@ OURS: Final = Default()
 def standard(
     name: str,
     *,
-    timeout: float | Timeout | None = 10.0,
-    attempt_timeout: float | Timeout | AdaptiveTimeout | None = 2.0,
+    timeout: float | timedelta | Timeout | None = 10.0,
+    attempt_timeout: float | timedelta | Timeout | AdaptiveTimeout | None = 2.0,
     attempts: int | Retry | None = 4,
     concurrency: int | Bulkhead | None = 100,
     rate: float | Rate | RateLimiter | None = None,
@@ -164,7 +166,8 @@ def _fallback(value: Any) -> Fallback | StaleFallback:
 
 
 def _timeout(
-    value: float | Timeout | AdaptiveTimeout | None, sync: Literal["thread", "cooperative"]
+    value: float | timedelta | Timeout | AdaptiveTimeout | None,
+    sync: Literal["thread", "cooperative"],
 ) -> Timeout | AdaptiveTimeout | None:
     if value is None or isinstance(value, Timeout | Identity):
         return value

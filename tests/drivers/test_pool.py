@@ -83,7 +83,7 @@ def test_context_variables_travel_into_the_worker(pool):
     tenant = contextvars.ContextVar("tenant", default="nobody")
     seen = []
 
-    @Pipeline("p", Timeout(LONG))
+    @Pipeline("p", Timeout(LONG, sync="thread"))
     def work():
         seen.append((threading.current_thread().name, tenant.get()))
         tenant.set("the worker")
@@ -129,7 +129,7 @@ def test_an_error_is_the_same_object_with_its_traceback(pool):
 
 def test_one_caller_needs_one_worker(pool):
     """A caller in a loop meets the same worker again: a worker is back before its caller goes on."""
-    call = Pipeline("p", Timeout(LONG))(threading.get_ident)
+    call = Pipeline("p", Timeout(LONG, sync="thread"))(threading.get_ident)
     assert len({call() for _ in range(200)}) == 1
     assert pool.snapshot() == {"threads": 1, "idle": 1, "busy": 0, "abandoned": 0, "limit": 4}
 
@@ -138,7 +138,12 @@ def test_nested_timeouts_share_one_worker(pool):
     """Total and attempt limits take one thread for each attempt, not two."""
     names = []
 
-    @Pipeline("p", Timeout(LONG), Retry(3, backoff=backoff.constant(0)), Timeout(LONG / 2))
+    @Pipeline(
+        "p",
+        Timeout(LONG, sync="thread"),
+        Retry(3, backoff=backoff.constant(0)),
+        Timeout(LONG / 2, sync="thread"),
+    )
     def work():
         names.append(threading.current_thread().name)
         if len(names) < 3:
@@ -154,7 +159,7 @@ def test_the_pool_is_bounded(pool, gate):
     abandon(gate, times=4)
     calls = []
     with pytest.raises(BulkheadFullError) as caught:
-        Pipeline("payments", Timeout(LONG))(calls.append)(1)
+        Pipeline("payments", Timeout(LONG, sync="thread"))(calls.append)(1)
     assert calls == []
     assert caught.value.pipeline == "payments"
     text = str(caught.value)
@@ -167,7 +172,7 @@ def test_a_full_pool_recovers_when_its_workers_end(pool, gate):
     abandon(gate, times=4)
     gate.set()
     until(lambda: pool.snapshot()["idle"] == 4)
-    assert Pipeline("p", Timeout(LONG))(lambda: "ok")() == "ok"
+    assert Pipeline("p", Timeout(LONG, sync="thread"))(lambda: "ok")() == "ok"
     assert pool.snapshot()["threads"] == 4
 
 
@@ -182,7 +187,7 @@ def test_resizing(pool, gate):
     """The limit can be changed while it runs; a wrong one is refused."""
     abandon(gate, times=4)
     pool.resize(5)
-    assert Pipeline("p", Timeout(LONG))(lambda: "ok")() == "ok"
+    assert Pipeline("p", Timeout(LONG, sync="thread"))(lambda: "ok")() == "ok"
     assert pool.snapshot()["limit"] == 5
     with pytest.raises(ConfigurationError, match="limit=0"):
         pool.resize(0)
@@ -194,7 +199,7 @@ def test_a_thread_that_cannot_be_started_is_not_counted(pool, monkeypatch):
     def cannot(worker):
         raise RuntimeError("can't start new thread")
 
-    call = Pipeline("p", Timeout(LONG))(lambda: "ok")
+    call = Pipeline("p", Timeout(LONG, sync="thread"))(lambda: "ok")
     with monkeypatch.context() as patch:
         patch.setattr(Worker, "start", cannot)
         for _ in range(10):
@@ -207,7 +212,7 @@ def test_a_thread_that_cannot_be_started_is_not_counted(pool, monkeypatch):
 def test_idle_workers_end(pool, monkeypatch):
     """After a while without work a worker ends, and the next call starts a new one."""
     monkeypatch.setattr(pool_module, "IDLE", 0.02)
-    call = Pipeline("p", Timeout(LONG))(threading.current_thread)
+    call = Pipeline("p", Timeout(LONG, sync="thread"))(threading.current_thread)
     worker = call()
     worker.join(5.0)
     assert not worker.is_alive()
@@ -243,7 +248,7 @@ def test_an_abandoned_worker_keeps_its_bulkhead_permit(pool, gate, balanced):
     abandon(gate, times=2, bulkhead=bulkhead)
     assert bulkhead.in_flight == 2
     with pytest.raises(BulkheadFullError):
-        Pipeline("p", bulkhead, Timeout(SHORT))(lambda: 1)()
+        Pipeline("p", bulkhead, Timeout(SHORT, sync="thread"))(lambda: 1)()
     assert pool.threads == 2
     gate.set()
     until(lambda: bulkhead.in_flight == 0)
@@ -255,7 +260,7 @@ def test_retries_cannot_pile_up_workers(pool, gate, balanced):
     bulkhead = Bulkhead(1)
     calls = []
 
-    @Pipeline("p", bulkhead, Retry(5, backoff=backoff.constant(0)), Timeout(SHORT))
+    @Pipeline("p", bulkhead, Retry(5, backoff=backoff.constant(0)), Timeout(SHORT, sync="thread"))
     def hang():
         calls.append(1)
         gate.wait(LONG)
@@ -286,7 +291,7 @@ def test_a_late_result_reaches_nobody(pool, gate):
     """What an abandoned call returns is not mistaken for the result of the next one."""
     answers = iter(["late", "next"])
 
-    @Pipeline("p", Timeout(0.05))
+    @Pipeline("p", Timeout(0.05, sync="thread"))
     def work(event):
         answer = next(answers)
         event.wait(LONG)
@@ -308,17 +313,17 @@ def test_the_functions_own_timeout_error_harms_no_worker(pool):
 
     for _ in range(20):
         with pytest.raises(TimeoutError) as caught:
-            Pipeline("p", Timeout(LONG))(fail)()
+            Pipeline("p", Timeout(LONG, sync="thread"))(fail)()
         assert caught.value is error
     assert pool.snapshot()["threads"] == 1
     assert pool.snapshot()["abandoned"] == 0
-    assert Pipeline("p", Timeout(LONG))(lambda: "healthy")() == "healthy"
+    assert Pipeline("p", Timeout(LONG, sync="thread"))(lambda: "healthy")() == "healthy"
 
 
 def test_ending_in_the_instant_of_the_limit_loses_nothing(pool, balanced):
     """Whether worker or caller claims a call that ends right at its limit, the accounts balance."""
     bulkhead = Bulkhead(2)
-    work = Pipeline("p", bulkhead, Timeout(0.001))(time.sleep)
+    work = Pipeline("p", bulkhead, Timeout(0.001, sync="thread"))(time.sleep)
     outcomes = set()
     for number in range(300):
         try:
@@ -360,7 +365,7 @@ def test_a_forked_child_has_a_pool_of_its_own():
         from holdfast.extend import worker_pool
 
         bulkhead = Bulkhead(1)
-        call = Pipeline("p", bulkhead, Timeout(10.0))(lambda f: f())
+        call = Pipeline("p", bulkhead, Timeout(10.0, sync="thread"))(lambda f: f())
         begun, release = threading.Event(), threading.Event()
 
         def busy():
@@ -393,7 +398,7 @@ def test_a_hung_worker_does_not_keep_the_interpreter():
         from holdfast import AttemptTimeout, Pipeline, Timeout
 
         try:
-            Pipeline("p", Timeout(0.01))(threading.Event().wait)()
+            Pipeline("p", Timeout(0.01, sync="thread"))(threading.Event().wait)()
         except AttemptTimeout:
             print("gave up")
     """)
@@ -402,7 +407,7 @@ def test_a_hung_worker_does_not_keep_the_interpreter():
 
 def test_the_pool_of_the_process_is_public():
     """`holdfast.extend.worker_pool` shows the pool that calls really use."""
-    Pipeline("p", Timeout(LONG))(lambda: 1)()
+    Pipeline("p", Timeout(LONG, sync="thread"))(lambda: 1)()
     snapshot = worker_pool().snapshot()
     assert snapshot["threads"] >= 1
     assert snapshot["limit"] == 512

@@ -54,7 +54,10 @@ async def alone(
             if isinstance(error, asyncio.CancelledError):
                 raise late(site.pipeline, own, now(), start + seconds, outer) from error
             cut_short(error, late(site.pipeline, own, now(), start + seconds, outer))
-        elif isinstance(error, DeadlineExceeded) and error.at == own[0] == start + seconds != outer[0]:
+        elif (
+            isinstance(error, DeadlineExceeded)
+            and error.at == own[0] == start + seconds != outer[0]
+        ):
             raise converted(site.pipeline, seconds) from error
         raise
     own[3] = OVER
@@ -66,9 +69,7 @@ async def alone(
     return result
 
 
-def late(
-    pipeline: str, limit: Ambient, now: float, own: float, outer: Ambient
-) -> AttemptTimeout:
+def late(pipeline: str, limit: Ambient, now: float, own: float, outer: Ambient) -> AttemptTimeout:
     """Return the error for a limit that ran out, by whose it was; ``own`` is the layer's instant."""
     if limit[0] == own != outer[0]:
         return timed_out(pipeline, limit[1], now)

@@ -54,7 +54,7 @@ def too_short(site: Site, outer: Ambient, now: float) -> RejectedError:
 
 def patience(wait: Wait, now: float) -> float | None:
     """Return how long a queueing caller may wait: its gate's limit, and never past its deadline."""
-    at = current()[0]
+    at: float = current()[0]
     if at == math.inf:
         return wait.delay
     left = max(0.0, at - now)

@@ -87,8 +87,8 @@ def _words(pipeline: str, gate: Any, in_flight: int, *, loop: bool) -> str:
     if loop:
         return (
             f"pipeline {pipeline!r}: this call would wait for ever: what is in flight in the {title} "
-            f"({in_flight}) are tasks of the event loop that it blocks. Protect an 'async def' function, "
-            "or call the blocking one with await asyncio.to_thread(...)"
+            f"({in_flight}) are tasks of the event loop that it blocks. Protect an 'async def' "
+            "function, or call the blocking one with await asyncio.to_thread(...)"
         )
     return (
         f"pipeline {pipeline!r}: this call would wait for ever: all that is in flight in the {title} "

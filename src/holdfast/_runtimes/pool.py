@@ -84,7 +84,6 @@ class Job:
             return False
         return True
 
-
     def wait(self, limit: Ambient, now: Callable[[], float]) -> None:
         """Return when it has ended, or at its limit, however that may change meanwhile."""
         while not self.done.acquire(timeout=min(max(0.0, limit[0] - now()), LONGEST)):

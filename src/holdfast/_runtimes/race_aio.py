@@ -143,7 +143,9 @@ class Contest(Race):
     async def first_returned(self, result: Any) -> Any:
         """Go on after the first attempt has returned: it wins, unless it is too late for that."""
         if self.fired and self.task is not None:
-            alone(self.task, 0, self.over_before, None)  # it was cancelled, but returned all the same
+            alone(
+                self.task, 0, self.over_before, None
+            )  # it was cancelled, but returned all the same
         if self.verdict is None and self.returned(1, result, self.now()) == NEXT:
             self._start()
         return await self._outcome()

@@ -120,7 +120,8 @@ class Exchange:
     @property
     def due(self) -> float:
         """The instant at which the reading must end."""
-        return self._end[0]
+        due: float = self._end[0]
+        return due
 
     @property
     def timeouts(self) -> type[Exception]:

@@ -19,7 +19,7 @@ off its own retries (``max_retries=0``), which would multiply with these.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from holdfast import _validate, presets
 from holdfast.classify import On
@@ -32,6 +32,9 @@ from holdfast.strategies.rate import Rate, RateLimiter
 from holdfast.strategies.retry import Retry, RetryBudget, backoff, register
 from holdfast.strategies.timeout import AdaptiveTimeout, Timeout
 from holdfast.transient import is_transient
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 __all__ = ["CONNECT", "client_timeout", "estimate", "llm", "usage", "worth_retrying"]
 
@@ -63,8 +66,8 @@ def llm(
     tokens_per_minute: float | None = None,
     tokens: Callable[..., float] | None = None,
     used: Callable[[Any], float | None] | None = None,
-    timeout: float | Timeout | None = 300.0,
-    attempt_timeout: float | Timeout | AdaptiveTimeout | None = 120.0,
+    timeout: float | timedelta | Timeout | None = 300.0,
+    attempt_timeout: float | timedelta | Timeout | AdaptiveTimeout | None = 120.0,
     attempts: int | Retry | None = 6,
     concurrency: int | Bulkhead | None = 100,
     on: On | None = None,
@@ -203,7 +206,7 @@ def _part(holder: Any, name: str) -> Any:
     return getattr(holder, name, None)
 
 
-def client_timeout(seconds: float = 120.0, *, connect: float = CONNECT) -> Any:
+def client_timeout(seconds: float | timedelta = 120.0, *, connect: float = CONNECT) -> Any:
     """Return an ``httpx.Timeout`` for the client: ``connect`` seconds for a connection.
 
     ``OpenAI(timeout=client_timeout(), max_retries=0)``: OpenAI's and Anthropic's clients take it, and

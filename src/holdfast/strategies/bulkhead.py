@@ -17,13 +17,16 @@ back: after the size was reduced, or when an abandoned worker thread holds on to
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
 from holdfast.strategies.identity import Guard
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 PERMIT = object()
 
@@ -59,7 +62,7 @@ class Bulkhead(Guard):
         size: int,
         *,
         queue: int = 0,
-        max_wait: float | None = None,
+        max_wait: float | timedelta | None = None,
         shadow: bool = False,
         name: str | None = None,
     ) -> None:

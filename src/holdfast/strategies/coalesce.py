@@ -6,7 +6,8 @@ seat, and all get its outcome.  Nothing is kept after that: this is no cache.
 Each caller has its own limits.  One that is cancelled, timed out or past its deadline leaves, and the
 others stay; the last to leave cancels the flight.  The attempt runs in the context of the first caller,
 so what is inside obeys the *first* caller's deadline.  (A retry around it that has claimed the retrying
-for itself, ``nested="outer"``, is obeyed as long as all who sit there are inside of such a one.)  Where that deadline cuts it, those who have more
+for itself, ``nested="outer"``, is obeyed as long as all who sit there are inside of such a one.)
+Where that deadline cuts it, those who have more
 time do not take the outcome: one of them starts the next flight.  So it is when the attempt is
 interrupted for a reason of the first caller's own (its event loop ends, its thread is interrupted).
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._value import Value
@@ -20,6 +20,9 @@ from holdfast._world import world
 from holdfast.classify import Condition, On, condition
 from holdfast.shapes import History, Instead, Verdict
 from holdfast.strategies.identity import Identity
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class Fallback(Value):
@@ -67,7 +70,7 @@ class Fallback(Value):
 
     @staticmethod
     def stale(
-        ttl: float,
+        ttl: float | timedelta,
         *,
         key: Callable[..., Hashable] | None = None,
         on: On = Exception,
@@ -108,7 +111,7 @@ class StaleFallback(Identity):
 
     def __init__(
         self,
-        ttl: float,
+        ttl: float | timedelta,
         *,
         key: Callable[..., Hashable] | None = None,
         on: On = Exception,

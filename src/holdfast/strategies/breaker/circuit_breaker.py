@@ -37,6 +37,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
+from holdfast._value import Value
 from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
@@ -60,6 +61,7 @@ from holdfast.strategies.breaker.trip import new_trip
 from holdfast.strategies.identity import Guard
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from random import Random
 
     from holdfast.strategies.breaker.slowness import learnt
@@ -125,23 +127,25 @@ class CircuitBreaker(Guard):
         window: float = 10.0,
         min_calls: int = 20,
         confidence: float | None = None,
-        slow: float | learnt | None = None,
+        slow: float | timedelta | learnt | None = None,
         slow_rate: float | None = None,
-        open_for: float = 5.0,
+        open_for: float | timedelta = 5.0,
         open_growth: float = 2.0,
-        open_cap: float = 60.0,
+        open_cap: float | timedelta = 60.0,
         open_jitter: float = 0.1,
         open_calls: int = 0,
         probes: int = 3,
-        probe_timeout: float | None = None,
+        probe_timeout: float | timedelta | None = None,
         probe: Callable[[], Any] | None = None,
-        ramp: float | None = None,
+        ramp: float | timedelta | None = None,
         on: On = Exception,
         ignore: On = (),
         shadow: bool = False,
         name: str | None = None,
         rng: Random | None = None,
     ) -> None:
+        if not isinstance(slow, Value):
+            slow = _validate.optional_seconds("slow", slow)
         trip = new_trip(failures, failure_rate, window, min_calls, slow, slow_rate, confidence)
         recovery = Recovery(
             open_for=open_for, open_growth=open_growth, open_cap=open_cap, open_jitter=open_jitter,

@@ -36,6 +36,8 @@ from holdfast.strategies.keyed.maker import Maker
 from holdfast.strategies.keyed.table import Entry
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.strategies.keyed.lanes import Step
 
 PASSING = ("closed", "ramping")
@@ -78,7 +80,7 @@ class Keyed(Identity):
         factory: Callable[[Any], Any] | type[object],
         *,
         max_keys: int = 10_000,
-        idle: float = 600.0,
+        idle: float | timedelta = 600.0,
         parent: CircuitBreaker | None = None,
         parent_share: float = 0.5,
         parent_min_keys: int = 5,

@@ -21,6 +21,7 @@ from holdfast import _validate
 from holdfast._value import Value
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from random import Random
 
 Jitter = Literal["full", "equal", "proportional", "decorrelated", "smooth", "steady"] | None
@@ -86,9 +87,9 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
 
     def __init__(
         self,
-        base: float = 1.0,
+        base: float | timedelta = 1.0,
         factor: float = 2.0,
-        cap: float = 30.0,
+        cap: float | timedelta = 30.0,
         jitter: Jitter = "full",
         amplitude: float = 0.5,
     ) -> None:
@@ -98,7 +99,7 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
             factor=_validate.number("factor", factor, low=1),
             cap=_validate.seconds("cap", cap, positive=False),
         )
-        if cap < base:
+        if self.cap < self.base:
             raise _validate.refuse("cap", cap, f"it must be at least base={base!r}")
 
     def delay(self, attempt: int, previous: float | None, rng: Random, /) -> float:
@@ -156,7 +157,9 @@ class constant(_Jittered):  # noqa: N801 - reads as a word
     _options = ("seconds", "jitter", "amplitude")
     seconds: float
 
-    def __init__(self, seconds: float = 1.0, jitter: Jitter = None, amplitude: float = 0.5) -> None:
+    def __init__(
+        self, seconds: float | timedelta = 1.0, jitter: Jitter = None, amplitude: float = 0.5
+    ) -> None:
         self._check_jitter(jitter, amplitude)
         self._set(seconds=_validate.seconds("seconds", seconds, positive=False))
 
@@ -180,9 +183,9 @@ class linear(_Jittered):  # noqa: N801 - reads as a word
 
     def __init__(
         self,
-        base: float = 1.0,
-        step: float = 1.0,
-        cap: float = 30.0,
+        base: float | timedelta = 1.0,
+        step: float | timedelta = 1.0,
+        cap: float | timedelta = 30.0,
         jitter: Jitter = "full",
         amplitude: float = 0.5,
     ) -> None:
@@ -211,7 +214,11 @@ class fibonacci(_Jittered):  # noqa: N801 - reads as a word
     cap: float
 
     def __init__(
-        self, base: float = 1.0, cap: float = 30.0, jitter: Jitter = "full", amplitude: float = 0.5
+        self,
+        base: float | timedelta = 1.0,
+        cap: float | timedelta = 30.0,
+        jitter: Jitter = "full",
+        amplitude: float = 0.5,
     ) -> None:
         self._check_jitter(jitter, amplitude)
         self._set(

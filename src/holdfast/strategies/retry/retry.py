@@ -31,6 +31,8 @@ from holdfast.strategies.retry.budget import RetryBudget
 from holdfast.strategies.retry.retry_after import hint
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.strategies.retry.backoff import Backoff
 
 RETRY_AFTER_CAP = 120.0
@@ -92,7 +94,7 @@ class Retry(Value):
         *,
         on: On = Exception,
         backoff: Backoff | Callable[[int], float] = EXPONENTIAL,
-        max_elapsed: float | None = None,
+        max_elapsed: float | timedelta | None = None,
         budget: RetryBudget | None = None,
         respect_retry_after: bool = True,
         before_sleep: Callable[[Any], object] | None = None,
@@ -201,7 +203,7 @@ class Retry(Value):
 
     def _delay(self, outcome: Any, history: History) -> float:
         delay = self._backoff.delay(history.attempt, history.previous, history.rng)
-        _validate.seconds("delay", delay, positive=False)
+        delay = _validate.seconds("delay", delay, positive=False)
         asked = hint(outcome) if self.respect_retry_after else None
         if asked is not None:
             asked = min(asked, RETRY_AFTER_CAP)

@@ -26,6 +26,8 @@ from holdfast._value import Value
 from holdfast.strategies.timeout.sync import Sync, checked
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.strategies.timeout.adaptive import AdaptiveTimeout
 
 
@@ -55,10 +57,10 @@ class Timeout(Value):
         *,
         quantile: float = 0.99,
         margin: float = 2.0,
-        floor: float = 0.05,
-        ceiling: float = 5.0,
+        floor: float | timedelta = 0.05,
+        ceiling: float | timedelta = 5.0,
         min_samples: int = 100,
-        window: float = 60.0,
+        window: float | timedelta = 60.0,
         sync: Sync = "cooperative",
         name: str | None = None,
     ) -> AdaptiveTimeout:
