@@ -244,7 +244,7 @@ class Scope:
         return True
 
 
-class deadline(Scope):  # noqa: N801 - reads as a verb: with deadline(2.0)
+class deadline:  # noqa: N801 - reads as a verb: with deadline(2.0)
     """Set a deadline for all that runs inside: ``with deadline(2.0): ...``.
 
     It is passive: it interrupts nothing by itself.  Pipelines inside obey it (a `Timeout` cuts at
@@ -269,16 +269,16 @@ class deadline(Scope):  # noqa: N801 - reads as a verb: with deadline(2.0)
             ran in between has not seen the deadline (a plain ``def`` dependency of FastAPI, say).
     """
 
-    __slots__ = ("seconds",)
+    __slots__ = ("_scope", "seconds")
 
     def __init__(self, seconds: float | timedelta) -> None:
-        super().__init__()
+        self._scope = Scope()
         self.seconds: float = _validate.span("seconds", seconds)
 
     def __enter__(self) -> Self:
         at = now() + self.seconds
         body = iterated(sys._getframe(1))  # noqa: SLF001 - whose block this is stands nowhere else
-        self.set(inside(current(), at, self.seconds, body=body))
+        self._scope.set(inside(current(), at, self.seconds, body=body))
         return self
 
     def __exit__(
@@ -287,7 +287,7 @@ class deadline(Scope):  # noqa: N801 - reads as a verb: with deadline(2.0)
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        here = self.take_back()
+        here = self._scope.take_back()
         if not here and (kind is None or issubclass(kind, Exception)):
             import warnings
 
@@ -300,7 +300,7 @@ class deadline(Scope):  # noqa: N801 - reads as a verb: with deadline(2.0)
             )
 
 
-class detached(Scope):  # noqa: N801 - reads as an adjective: with detached()
+class detached:  # noqa: N801 - reads as an adjective: with detached()
     """Run what is inside as if no call were under way: ``with detached(): ...``.
 
     Neither a deadline nor the mark of an enclosing ``Retry(nested="outer")`` holds inside, nor in the
@@ -308,10 +308,13 @@ class detached(Scope):  # noqa: N801 - reads as an adjective: with detached()
     Works across ``await``, in sync and async code alike; use one object for one block.
     """
 
-    __slots__ = ()
+    __slots__ = ("_scope",)
+
+    def __init__(self) -> None:
+        self._scope = Scope()
 
     def __enter__(self) -> Self:
-        self.set(Ambient(math.inf, math.inf, None, None, NOTHING))
+        self._scope.set(Ambient(math.inf, math.inf, None, None, NOTHING))
         return self
 
     def __exit__(
@@ -320,4 +323,4 @@ class detached(Scope):  # noqa: N801 - reads as an adjective: with detached()
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.take_back()
+        self._scope.take_back()

@@ -2,6 +2,7 @@
 
 import contextvars
 import inspect
+import math
 import subprocess
 import sys
 import textwrap
@@ -68,7 +69,8 @@ def until(condition):
 
 def abandon(gate, *, times=1, bulkhead=None):
     """Leave some workers behind with a function that hangs."""
-    strategies = [Timeout(SHORT)] if bulkhead is None else [bulkhead, Timeout(SHORT)]
+    around = [] if bulkhead is None else [bulkhead]
+    strategies = [*around, Timeout(SHORT, sync="thread")]
     hang = Pipeline("p", *strategies)(lambda: gate.wait(LONG))
     for _ in range(times):
         with pytest.raises(AttemptTimeout):
@@ -79,7 +81,7 @@ def abandon(gate, *, times=1, bulkhead=None):
 
 
 def test_context_variables_travel_into_the_worker(pool):
-    """The function sees its caller's context, and what it sets there stays there."""
+    """The function sees its caller's context, and what it sets comes back, as from a plain call."""
     tenant = contextvars.ContextVar("tenant", default="nobody")
     seen = []
 
@@ -92,12 +94,33 @@ def test_context_variables_travel_into_the_worker(pool):
     work()
     assert seen[0][0].startswith("holdfast-worker-")
     assert seen[0][1] == "acme"
+    assert tenant.get() == "the worker"
+
+
+def test_what_a_failing_function_has_set_comes_back_too(pool):
+    """And what one sets that nobody waits for any more doesn't."""
+    tenant = contextvars.ContextVar("tenant", default="nobody")
+    goes_on = threading.Event()
+
+    def work(name, *, hangs=False):
+        if hangs:
+            goes_on.wait(LONG)
+        tenant.set(name)
+        raise OSError("down")
+
+    with pytest.raises(OSError, match="down"):
+        Pipeline("p", Timeout(LONG, sync="thread")).call(work, "acme")
     assert tenant.get() == "acme"
+    with pytest.raises(AttemptTimeout):
+        Pipeline("p", Timeout(0.01, sync="thread")).call(work, "late", hangs=True)
+    goes_on.set()
+    assert tenant.get() == "acme"
+    assert remaining() == math.inf
 
 
 def test_the_deadline_travels_into_the_worker(pool):
     """Inside the worker `remaining` tells what is left, of the limit or of the caller's deadline."""
-    left = Pipeline("p", Timeout(LONG))(remaining)
+    left = Pipeline("p", Timeout(LONG, sync="thread"))(remaining)
     assert LONG - 1.0 < left() <= LONG
     with deadline(2.0):
         assert 1.0 < left() <= 2.0
@@ -106,7 +129,7 @@ def test_the_deadline_travels_into_the_worker(pool):
 def test_arguments_and_result_are_the_same_objects(pool):
     """Nothing is copied on the way to the worker and back."""
     value = object()
-    assert Pipeline("p", Timeout(LONG))(lambda one: one)(value) is value
+    assert Pipeline("p", Timeout(LONG, sync="thread"))(lambda one: one)(value) is value
 
 
 def test_an_error_is_the_same_object_with_its_traceback(pool):
@@ -117,7 +140,7 @@ def test_an_error_is_the_same_object_with_its_traceback(pool):
         raise error
 
     with pytest.raises(ValueError, match="here") as caught:
-        Pipeline("p", Timeout(LONG))(culprit)()
+        Pipeline("p", Timeout(LONG, sync="thread"))(culprit)()
     assert caught.value is error
     names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
     assert names[-1] == "culprit"
@@ -223,7 +246,7 @@ def test_idle_workers_end(pool, monkeypatch):
 def test_workers_that_are_dismissed_while_hired_lose_no_call(pool, monkeypatch):
     """Calls that come just as their worker grows tired of waiting are served all the same."""
     monkeypatch.setattr(pool_module, "IDLE", 0.0005)
-    call = Pipeline("p", Timeout(LONG))(lambda number: number)
+    call = Pipeline("p", Timeout(LONG, sync="thread"))(lambda number: number)
     for number in range(300):
         assert call(number) == number
         time.sleep(0.0005)
@@ -341,7 +364,7 @@ def test_ending_in_the_instant_of_the_limit_loses_nothing(pool, balanced):
 
 def test_limits_beyond_what_a_lock_can_wait_for(pool):
     """A limit of thousands of years is as good as none, and no overflow."""
-    assert Pipeline("p", Timeout(1e12))(lambda: "ok")() == "ok"
+    assert Pipeline("p", Timeout(1e12, sync="thread"))(lambda: "ok")() == "ok"
 
 
 # -- processes -------------------------------------------------------------------------------------

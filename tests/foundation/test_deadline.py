@@ -23,16 +23,7 @@ from holdfast import (
     remaining,
 )
 from holdfast._world import world
-from holdfast.deadline import (
-    NOTHING,
-    Ambient,
-    ambient,
-    current,
-    inside,
-    left,
-    live,
-    restore,
-)
+from holdfast.deadline import NOTHING, Ambient, ambient, current, inside, left, live, restore
 from holdfast.testing import VirtualClock, off
 
 
@@ -190,7 +181,7 @@ def test_a_deadline_that_has_passed_lets_no_attempt_begin(seconds):
 
 
 def test_whatever_is_left_can_be_handed_on(clock):
-    """ccxt 20670: a budget that is passed down is infinite, short or used up."""
+    """Ccxt 20670: a budget that is passed down is infinite, short or used up."""
     with deadline(remaining()):
         assert remaining() == math.inf
     with deadline(2.0):
@@ -306,7 +297,7 @@ def items():
 
 
 def test_in_a_generator_it_binds_the_body_only(clock):
-    """trio 264: a scope that leaks out of a generator would bind the loop over it."""
+    """Trio 264: a scope that leaks out of a generator would bind the loop over it."""
     seen = []
     with deadline(9.0):
         for left_there in items():

@@ -28,8 +28,8 @@ MODULES = (
 
 
 PLUMBING = frozenset({
-    "abandoned", "after_error", "after_result", "check_room", "claims", "credit", "enter", "expired",
-    "failed", "hold", "joined", "judges", "kind", "release", "resting", "succeeded", "timed",
+    "abandoned", "after_error", "after_result", "behind", "check_room", "claims", "credit", "enter",
+    "expired", "failed", "hold", "joined", "judges", "kind", "release", "resting", "succeeded", "timed",
 })  # fmt: skip
 """What the drivers ask of a strategy; shown once, with the shapes of `holdfast.extend`."""
 

@@ -88,7 +88,7 @@ class RateLimiter(Guard):
     def __init__(
         self,
         *rates: float | Rate,
-        per: float = 1.0,
+        per: float | timedelta = 1.0,
         burst: float | None = None,
         max_wait: float | timedelta | None = 0.0,
         cost: Cost = 1,
