@@ -199,9 +199,9 @@ class History:
         """The shortest attempt whose duration is known, in seconds."""
         self.reason: str = ""
         self.verdict: Any = None
-        outer = current()
-        self.deadline: float = outer[0]
-        self.enclosing_retry: str | None = outer[2]
+        self.deadline: float
+        self.enclosing_retry: str | None
+        self.look_around()
         self.rng: random.Random = world.rng
 
     @property
@@ -214,6 +214,12 @@ class History:
         """Seconds until the ambient deadline; may be negative."""
         return self.deadline - self.now
 
+    def look_around(self) -> None:
+        """See what this call is bound to; what is around it may end meanwhile."""
+        outer = current()
+        self.deadline = outer[0]
+        self.enclosing_retry = outer[2]
+
     def resumed(self, now: float, delay: float) -> None:
         """Remember that the next attempt begins, after a delay."""
         self.attempt += 1
@@ -223,6 +229,7 @@ class History:
     def ended(self, now: float) -> None:
         """Remember that an attempt has ended."""
         self.now = now
+        self.look_around()
         if self.attempt_began is not None:
             self.attempt_took(now - self.attempt_began)
 

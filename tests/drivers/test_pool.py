@@ -187,7 +187,7 @@ def test_the_pool_is_bounded(pool, gate):
     assert caught.value.pipeline == "payments"
     text = str(caught.value)
     assert "all 4 worker threads are busy, 4 of them with calls that nobody waits for" in text
-    assert "sync='cooperative'" in text
+    assert "timeout=allowance(), in place of sync='thread'" in text
 
 
 def test_a_full_pool_recovers_when_its_workers_end(pool, gate):

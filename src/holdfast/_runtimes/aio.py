@@ -23,7 +23,7 @@ from holdfast._runtimes.limits import (
 )
 from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
-from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, inside, live, restore
+from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, inside, live
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Ticket, Wait
 from holdfast.strategies.timeout import Timeout
@@ -132,20 +132,24 @@ class Asyncio:
                 task = None  # it keeps its exception, whose traceback keeps this frame
                 return await alone(inner, args, kwargs, site, now, seconds, outer)
             before = task.cancelling()
-            due[task] = at
-            if wheel.handle is None:
-                wheel.arm(at)
             own: Any = [at, seconds, None, None, outer]  # an `Ambient`; making one takes longer
             if outer is not NOTHING and outer[2] is not None:
                 own = inside(outer, at, seconds)
             token = ambient.set(own)
+            due[task] = at
             try:
+                if wheel.handle is None:
+                    wheel.arm(at)
                 result = await inner(args, kwargs)
             except BaseException as error:
+                # first what nobody else can undo, and in place: there may be no stack for a call
                 own[3] = OVER
                 ours = due.pop(task, None) is None and wheel.ended(task, before, error)
                 task = None  # as above
-                restore(token)
+                try:
+                    ambient.reset(token)
+                except ValueError:  # it is closed, or goes on, in another context
+                    pass
                 if ours:
                     own[3] = RAN_OUT
                     if isinstance(error, asyncio.CancelledError):
@@ -157,9 +161,12 @@ class Asyncio:
             own[3] = OVER
             if outer is not NOTHING and outer[3]:
                 own[4] = live(outer)  # no chain of calls that are over
-            ambient.reset(token)
             if due.pop(task, None) is None:
                 wheel.ended(task, before, None)  # it was cancelled, but returned all the same
+            try:
+                ambient.reset(token)
+            except ValueError:  # it went on in another context, which has kept nothing that counts
+                pass
             return result
 
         return step

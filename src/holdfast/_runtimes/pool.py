@@ -163,8 +163,8 @@ class WorkerPool:
             if self.threads >= self.limit:
                 raise BulkheadFullError(
                     f"all {self.limit} worker threads are busy, {self.abandoned} of them with calls "
-                    "that nobody waits for any more; give blocking calls timeouts of their own, or "
-                    "use Timeout(..., sync='cooperative')",
+                    "that nobody waits for any more; give blocking calls timeouts of their own, "
+                    "timeout=allowance(), in place of sync='thread'",
                     strategy="worker pool",
                 )
             self.threads += 1
