@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
+from holdfast._ambient import bound
 from holdfast._world import world
-from holdfast.deadline import current
 from holdfast.errors import RejectedError
 
 if TYPE_CHECKING:
@@ -168,6 +168,8 @@ class History:
     attempt: int
     attempt_began: float | None
     shortest: float
+    deadline: float
+    enclosing_retry: str | None
 
     def __init__(
         self,
@@ -199,9 +201,7 @@ class History:
         """The shortest attempt whose duration is known, in seconds."""
         self.reason: str = ""
         self.verdict: Any = None
-        self.deadline: float
-        self.enclosing_retry: str | None
-        self.look_around()
+        self.deadline, self.enclosing_retry = bound()
         self.rng: random.Random = world.rng
 
     @property
@@ -214,12 +214,6 @@ class History:
         """Seconds until the ambient deadline; may be negative."""
         return self.deadline - self.now
 
-    def look_around(self) -> None:
-        """See what this call is bound to; what is around it may end meanwhile."""
-        outer = current()
-        self.deadline = outer[0]
-        self.enclosing_retry = outer[2]
-
     def resumed(self, now: float, delay: float) -> None:
         """Remember that the next attempt begins, after a delay."""
         self.attempt += 1
@@ -229,7 +223,7 @@ class History:
     def ended(self, now: float) -> None:
         """Remember that an attempt has ended."""
         self.now = now
-        self.look_around()
+        self.deadline, self.enclosing_retry = bound()
         if self.attempt_began is not None:
             self.attempt_took(now - self.attempt_began)
 

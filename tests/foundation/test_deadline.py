@@ -330,9 +330,11 @@ def test_an_async_generator_binds_its_body_and_what_that_starts():
             yield await asyncio.create_task(ask())
 
     async def main():
-        return [(answer, remaining()) async for answer in answers()]
+        return [
+            (answer, remaining(), await asyncio.create_task(ask())) async for answer in answers()
+        ]
 
-    assert asyncio.run(main()) == [(1.0, math.inf)]
+    assert asyncio.run(main()) == [(1.0, math.inf, math.inf)]
 
 
 @pytest.mark.parametrize("make", [contextmanager, lambda fn: fn], ids=["block", "iterated"])

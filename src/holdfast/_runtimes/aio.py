@@ -140,16 +140,12 @@ class Asyncio:
             try:
                 if wheel.handle is None:
                     wheel.arm(at)
-                result = await inner(args, kwargs)
+                return await inner(args, kwargs)
             except BaseException as error:
                 # first what nobody else can undo, and in place: there may be no stack for a call
                 own[3] = OVER
                 ours = due.pop(task, None) is None and wheel.ended(task, before, error)
                 task = None  # as above
-                try:
-                    ambient.reset(token)
-                except ValueError:  # it is closed, or goes on, in another context
-                    pass
                 if ours:
                     own[3] = RAN_OUT
                     if isinstance(error, asyncio.CancelledError):
@@ -158,16 +154,17 @@ class Asyncio:
                 elif isinstance(error, DeadlineExceeded) and error.at == at:
                     raise converted(pipeline, seconds) from error
                 raise
-            own[3] = OVER
-            if outer is not NOTHING and outer[3]:
-                own[4] = live(outer)  # no chain of calls that are over
-            if due.pop(task, None) is None:
-                wheel.ended(task, before, None)  # it was cancelled, but returned all the same
-            try:
-                ambient.reset(token)
-            except ValueError:  # it went on in another context, which has kept nothing that counts
-                pass
-            return result
+            finally:
+                if task is not None:
+                    own[3] = OVER
+                    if due.pop(task, None) is None:
+                        wheel.ended(task, before, None)  # cancelled, but it returned all the same
+                if outer is not NOTHING and outer[3]:
+                    own[4] = live(outer)  # no chain of calls that are over
+                try:
+                    ambient.reset(token)
+                except ValueError:  # it is closed, or went on, in another context
+                    pass
 
         return step
 

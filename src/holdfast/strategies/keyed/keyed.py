@@ -29,8 +29,8 @@ from holdfast import _validate
 from holdfast.shapes import NOWHERE, Arguments, Instead, Keywords, Site, Wait
 from holdfast.strategies.breaker import CircuitBreaker, Probe
 from holdfast.strategies.identity import Identity
-from holdfast.strategies.keyed.answer import rewrapped, waited
-from holdfast.strategies.keyed.child import no_gate, report
+from holdfast.strategies.keyed.answer import behind, rewrapped, waited
+from holdfast.strategies.keyed.child import no_gate, report, tell_full
 from holdfast.strategies.keyed.keys import FULL, Keys
 from holdfast.strategies.keyed.maker import Maker
 from holdfast.strategies.keyed.table import Entry
@@ -187,10 +187,6 @@ class Keyed(Identity):
             self._give_back(probe, now)
         return error
 
-    def behind(self, held: Any) -> Any:
-        """Return the key's strategy whose permit it is; for the runtimes."""
-        return waited(held)[0].child
-
     def _ask(self, entry: Entry, now: float, args: Arguments, kwargs: Keywords, site: Site) -> Any:
         permit = None
         try:
@@ -233,6 +229,8 @@ class Keyed(Identity):
         parent.succeeded(probe, now, result)
         if parent.state in PASSING:
             self._keys.forgive()  # what the keys' breakers remember is older than this
+
+    behind = staticmethod(behind)
 
     # -- other shapes --------------------------------------------------------------------------
 
@@ -293,14 +291,3 @@ class Keyed(Identity):
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
         return f"<Keyed{name} {len(self)} keys, {len(self._keys.open)} open>"
-
-
-def tell_full(title: str, limit: int) -> None:
-    """Warn, once, that keys share a strategy that should have their own."""
-    import logging
-
-    logging.getLogger("holdfast").warning(
-        "%s is full: a call is inside of each of its %d keys, or they are open or in debt, so that "
-        "none may go; further keys share one strategy until there is room. If all of these keys are "
-        "real, raise max_keys", title, limit,
-    )  # fmt: skip
