@@ -29,6 +29,7 @@ GENERATOR, AWAITABLE = 0x220, 0x100
 AFTER_AWAIT = 3
 """The argument of the instruction RESUME where an ``await`` goes on; 1 is that of a ``yield``."""
 
+BLOCKS_OF_OURS = ("holdfast._block", "holdfast.pipeline")
 DRIVERS_OF_BLOCKS = ("contextlib", "_pytest.fixtures")
 """Modules that run a generator up to its ``yield`` for a block's sake: it binds that block."""
 
@@ -167,8 +168,8 @@ def iterated(frame: FrameType | None) -> FrameType | None:
     counts, which may itself stand in a generator.
     """
     while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if module in DRIVERS_OF_BLOCKS or module.startswith("holdfast."):
+        module = frame.f_globals.get("__name__")
+        if module in DRIVERS_OF_BLOCKS or module in BLOCKS_OF_OURS:
             frame = frame.f_back
             continue
         flags = frame.f_code.co_flags

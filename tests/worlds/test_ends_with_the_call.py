@@ -7,6 +7,7 @@ import asyncio
 import contextvars
 import math
 import threading
+from contextlib import nullcontext
 
 import pytest
 
@@ -256,3 +257,13 @@ def test_a_shared_attempt_obeys_an_outer_retry_while_all_its_callers_do(others):
 
     run(main())
     assert len(tries) == (3 if others else 1)
+
+
+@pytest.mark.parametrize("virtual", [True, pytest.param(False, marks=pytest.mark.real_time)])
+def test_what_the_winner_of_a_hedge_has_set_comes_back(virtual):
+    """A blocking attempt runs in a worker; a plain call would have left its variables, too."""
+    tenant = contextvars.ContextVar("tenant", default="nobody")
+    call = Pipeline("p", Hedge(5.0))(lambda: tenant.set("acme"))
+    with VirtualClock() if virtual else nullcontext():
+        call()
+    assert tenant.get() == "acme"

@@ -106,6 +106,8 @@ def follow(race: Race, lanes: Lanes, ended: tuple[int, Job], now: float) -> None
     what = (
         race.returned(number, job.result, now) if error is None else race.raised(number, error, now)
     )
+    if error is None and race.verdict is not None:
+        job.bring_back_context()
     del error
     if what == NEXT:
         start(race, lanes, now)
