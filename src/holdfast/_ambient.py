@@ -191,8 +191,10 @@ def _awaits(frame: FrameType) -> bool:
         return generator.ag_await is not None
     import opcode
 
-    code, after = frame.f_code.co_code, frame.f_lasti + 2
-    return code[after] == opcode.opmap["RESUME"] and code[after + 1] & 3 == AFTER_AWAIT
+    code, at = frame.f_code.co_code, frame.f_lasti
+    if code[at] != opcode.opmap["RESUME"]:  # up to 3.12 it stands at the YIELD_VALUE before
+        at += 2
+    return code[at] == opcode.opmap["RESUME"] and code[at + 1] & 3 == AFTER_AWAIT
 
 
 class Scope:
