@@ -78,6 +78,13 @@ def count(option: str, value: Any, *, low: int = 1, high: int = sys.maxsize) -> 
     return value
 
 
+def flag(option: str, value: Any) -> bool:
+    """Return a value that is True or False."""
+    if not isinstance(value, bool):
+        raise refuse(option, value, "it must be True or False")
+    return value
+
+
 def text(option: str, value: Any) -> str:
     """Return a string that is not empty."""
     if not isinstance(value, str) or not value:
@@ -107,9 +114,25 @@ def plain_callable(option: str, value: Any) -> None:
 def is_async(fn: Any) -> bool:
     """Return whether calling ``fn`` gives a coroutine; looks through partials and callable objects.
 
-    As `inspect.iscoroutinefunction`, which is not used because importing it costs 10 ms.
+    As `inspect.iscoroutinefunction`, which is not used because importing it costs 10 ms.  What has any
+    attribute that it is asked for (a `Mock`, a proxy of a remote service) is not async for that.
     """
-    return has_flag(fn, COROUTINE) or hasattr(unwrapped(fn), "_is_coroutine_mark")
+    return has_flag(fn, COROUTINE) or is_marked(unwrapped(fn))
+
+
+def is_marked(fn: Any) -> bool:
+    """Return whether ``fn`` bears `inspect.markcoroutinefunction`'s mark, or asyncio's older one."""
+    fn = getattr(fn, "__func__", fn)
+    return any(_bears(fn, name, sys.modules.get(module)) for module, name in MARKS)
+
+
+MARKS = (("inspect", "_is_coroutine_mark"), ("asyncio.coroutines", "_is_coroutine"))
+"""Whoever has set a mark has imported its module, so nothing is imported to look for it."""
+
+
+def _bears(fn: Any, name: str, module: Any) -> bool:
+    mark = getattr(module, name, None)
+    return mark is not None and getattr(fn, name, None) is mark
 
 
 def unwrapped(fn: Any) -> Any:
@@ -123,8 +146,8 @@ def has_flag(fn: Any, flags: int) -> bool:
     """Return whether the code behind ``fn``, or behind its ``()``, is of that kind."""
     fn = unwrapped(fn)
     for candidate in (fn, getattr(type(fn), CALL, None)):
-        code = getattr(candidate, "__code__", None)
-        if getattr(code, "co_flags", 0) & flags:
+        found = getattr(getattr(candidate, "__code__", None), "co_flags", 0)
+        if isinstance(found, int) and found & flags:  # a mock, or a proxy, has anything
             return True
     return False
 

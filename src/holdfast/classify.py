@@ -7,13 +7,15 @@ for results, and any of these joined with ``|``.  `asyncio.CancelledError`, `Key
 
 from __future__ import annotations
 
+import functools
+import operator
 import types
 import typing
 from collections.abc import Callable
 from typing import Any
 
 from holdfast import _validate
-from holdfast.errors import RejectedError
+from holdfast.errors import ConfigurationError, RejectedError
 
 ErrorPredicate = Callable[[Exception], bool]
 ResultPredicate = Callable[[Any], bool]
@@ -130,7 +132,7 @@ def condition(option: str, value: On) -> Condition:
     if isinstance(value, Condition):
         return value
     if typing.get_origin(value) in UNIONS:
-        value = typing.get_args(value)
+        return _joined(option, value)
     if isinstance(value, tuple):
         return _several(option, value)
     if isinstance(value, type):
@@ -140,6 +142,18 @@ def condition(option: str, value: On) -> Condition:
     if not callable(value) or _validate.is_async(value):
         raise _validate.refuse(option, value, ALLOWED)
     return Condition(on_errors=(value,))
+
+
+def _joined(option: str, union: Any) -> Condition:
+    """Return what a union means; from Python 3.14 on it takes whatever is joined to it with ``|``."""
+    parts = typing.get_args(union)
+    try:
+        found = [condition(option, part) for part in parts]
+    except ConfigurationError:
+        raise _validate.refuse(option, union, ALLOWED) from None
+    if all(isinstance(part, type) for part in parts):
+        return Condition(types=parts)
+    return functools.reduce(operator.or_, found)
 
 
 def _several(option: str, kinds: tuple[Any, ...]) -> Condition:

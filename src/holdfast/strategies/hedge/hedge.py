@@ -18,6 +18,7 @@ more load.  As in gRPC (proposal A6) a failed attempt starts the next one at onc
 from __future__ import annotations
 
 import threading
+from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,7 @@ class Hedge(Identity):
         """How many hedges have been started."""
         self.won: int = 0
         """How many of them answered first."""
-        self._prompt: int = 0
+        self._prompt = count(1)
         self._lock = threading.RLock()
         super().__init__(name)
 
@@ -125,10 +126,8 @@ class Hedge(Identity):
         self.learning.ended(seconds, now)
         if not earns or self.budget is None or self.budget.full:
             return
-        if self.learning.slow:
-            self._prompt += 1  # without a lock: about every fourth is good enough
-            if self._prompt % EVERY_FOURTH:
-                return
+        if self.learning.slow and next(self._prompt) % EVERY_FOURTH:
+            return
         self.budget.deposit()
 
     def fails(self, error: Exception) -> bool:
