@@ -121,9 +121,23 @@ def bench(args: list[str]) -> int:
     return env.run(["python", "-m", "benchmarks", *(args or ["overhead"])])
 
 
+def clients(args: list[str]) -> int:
+    """What `transient` says of the clients' real errors, in an environment that has them all."""
+    return (
+        Environment(".venv-clients", "clients")
+        .ready()
+        .run(["python", "-m", "pytest", *(args or ["tests/clients"])])
+    )
+
+
 def scenarios(args: list[str]) -> int:
     """What the protection achieves, on virtual time, beside the peers (ARGS='01 14': those only)."""
     return bench(["scenarios", *args])
+
+
+def torture(args: list[str]) -> int:
+    """Calls that end at the worst moment: at every depth, collection, interruption (1 min)."""
+    return Environment(".venv", "dev").ready().run(["python", "-m", "tests.races.torment", *args])
 
 
 def plots(args: list[str]) -> int:
@@ -150,7 +164,7 @@ def clean(args: list[str]) -> int:
 
 
 COMMANDS = (
-    demo, test, check, pytest, cover, matrix, boots, bench, scenarios, plots, docs,
+    demo, test, check, pytest, cover, matrix, boots, torture, clients, bench, scenarios, plots, docs,
     fmt, fix, lock, clean,
 )  # fmt: skip
 

@@ -4,6 +4,10 @@ Only gates fit (and cooperative timeouts, which set the deadline): a block canno
 its answer replaced.  What a block holds is kept by its thread and task, not in a context variable,
 so that a block may be entered and left in different contexts, as test fixtures and
 dependency-injection frameworks do; one left by another thread gives back the oldest.
+
+No lock is taken to keep them: the garbage collector may close a forgotten generator that is inside of a
+block, and a signal handler may use one, at any point of this module, in whichever thread.  What counts
+is who takes a block out of `Blocks._entered`, which ``dict.pop`` lets exactly one do.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import threading
 from typing import Any
 
 from holdfast._runtimes.own_permits import HELD_BY_BLOCKS
-from holdfast._world import owner, world
+from holdfast._world import owner, renew_after_fork, world
 from holdfast.deadline import Scope, current, inside, iterated
 from holdfast.errors import ConfigurationError, Misuse
 from holdfast.shapes import NO_RESULT, Gate, Instead, Site, Wait
@@ -23,10 +27,12 @@ from holdfast.strategies.timeout import Timeout
 class Block:
     """What one entered block holds."""
 
-    __slots__ = ("limits", "owner", "permits")
+    __slots__ = ("limits", "outer", "owner", "permits")
 
     def __init__(self, owner: object) -> None:
         self.owner: object = owner
+        self.outer: Block | None = None
+        """The one that the same owner had entered before."""
         self.permits: list[tuple[Gate, Any]] = []
         self.limits: list[Scope] = []
 
@@ -41,21 +47,23 @@ class Block:
         """Give everything back, the innermost first."""
         while self.limits:
             self.limits.pop().take_back()
-        self._settle(error, now)
-
-    def _settle(self, error: BaseException | None, now: float) -> None:
-        if not self.permits:
-            return
-        gate, permit = self.permits.pop()
-        try:
-            if error is None:
-                gate.succeeded(permit, now, NO_RESULT)
-            elif isinstance(error, Exception):
-                gate.failed(permit, now, error)
-            else:
-                gate.abandoned(permit, now)
-        finally:
-            self._settle(error, now)  # the others get theirs back, whatever this one raised
+        fault: BaseException | None = None
+        while self.permits:  # in one frame: leaving needs no deeper a stack than entering did
+            gate, permit = self.permits.pop()
+            try:
+                if error is None:
+                    gate.succeeded(permit, now, NO_RESULT)
+                elif isinstance(error, Exception):
+                    gate.failed(permit, now, error)
+                else:
+                    gate.abandoned(permit, now)
+            except BaseException as raised:  # noqa: BLE001 - raised when the others have got theirs
+                fault = raised
+        if fault is not None:
+            try:
+                raise fault
+            finally:
+                del fault  # no cycle from its traceback through this frame
 
 
 class Blocks:
@@ -71,16 +79,34 @@ class Blocks:
                 )
         self._site = Site(name)
         self._strategies = strategies
-        self._lock = threading.Lock()
-        self._entered: dict[object, list[Block]] = {}
-        """By owner, the oldest first."""
+        self._entered: dict[Block, None] = {}
+        """The oldest first."""
+        self._newest: dict[object, Block] = {}
+        """By owner; the others follow by `Block.outer`.  It may name one that has been left."""
+        self._forked = False
+        renew_after_fork(self)
         HELD_BY_BLOCKS.add(self)
 
     def held_by(self, who: object, gate: Any) -> int:
         """Return how many permits of ``gate`` the blocks of ``who`` hold."""
-        with self._lock:
-            blocks = list(self._entered.get(who, ()))
-        return sum(one[0] is gate for block in blocks for one in block.permits)
+        held, block = 0, self._newest.get(who)
+        while block is not None:
+            if block in self._entered:
+                held += sum(one[0] is gate for one in list(block.permits))
+            block = block.outer
+        return held
+
+    def _after_fork(self) -> None:
+        """Forget the blocks of threads that the child has not, and the permits of its own.
+
+        It leaves them without giving back what only the parent has.
+        """
+        here = threading.get_ident()
+        self._forked = True
+        for block in list(self._entered):
+            block.permits.clear()
+            if block.owner != here:
+                self._taken(block)
 
     def enter(self) -> Block:
         """Take a permit of every gate, waiting where one says so."""
@@ -116,14 +142,43 @@ class Blocks:
 
     def exit(self, error: BaseException | None) -> None:
         """Give back what this thread's, or this task's, newest block holds."""
-        me = owner()
-        with self._lock:
-            key = me if me in self._entered else next(iter(self._entered))
-            own = self._entered[key]
-            block = own.pop()
-            if not own:
-                del self._entered[key]
-        block.leave(error, world.clock())
+        block = self._newest.get(owner())
+        while block is not None and not self._taken(block):  # it has been left in another way
+            block = block.outer
+        if block is None:
+            block = self._oldest()
+        if block is not None:
+            block.leave(error, world.clock())
+
+    def _taken(self, block: Block) -> bool:
+        """Take a block out; True for exactly one of all who try."""
+        if self._entered.pop(block, self) is self:
+            return False
+        if self._newest.get(block.owner) is block:
+            outer = block.outer
+            while outer is not None and outer not in self._entered:
+                outer = outer.outer
+            if outer is None:
+                self._newest.pop(block.owner, None)
+            else:
+                self._newest[block.owner] = outer
+        return True
+
+    def _oldest(self) -> Block | None:
+        """Take out the oldest, for an owner who has none.  None in a child whose parent has it."""
+        while self._entered:
+            try:
+                block = next(iter(self._entered))
+            except (RuntimeError, StopIteration):  # others come and go
+                continue
+            if self._taken(block):
+                return block
+        if self._forked:
+            return None
+        raise RuntimeError(
+            f"pipeline {self._site.pipeline!r}: a block was left that nobody has entered: "
+            "leave each 'with' block exactly once"
+        )
 
     def _asked(self) -> tuple[Any, ...]:
         return () if world.bypass else self._strategies
@@ -144,6 +199,7 @@ class Blocks:
         block.leave(GeneratorExit(), now)  # nothing ran, so it is no outcome for any gate
 
     def _kept(self, block: Block) -> Block:
-        with self._lock:
-            self._entered.setdefault(block.owner, []).append(block)
+        block.outer = self._newest.get(block.owner)
+        self._entered[block] = None
+        self._newest[block.owner] = block
         return block

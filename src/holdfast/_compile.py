@@ -11,7 +11,7 @@ from holdfast._drivers import aio, blocking
 from holdfast._runtimes import DEFAULTS
 from holdfast._world import world
 from holdfast.errors import ConfigurationError, Misuse
-from holdfast.shapes import Arguments, Gate, Keywords, Reaction, Site
+from holdfast.shapes import Arguments, Background, Gate, Keywords, Reaction, Site
 from holdfast.strategies.timeout import Timeout
 
 Step = Callable[[Arguments, Keywords], Any]
@@ -81,10 +81,16 @@ def compiled(
             function=function,
             enclosing=strategies[:place],
             inside=strategies[place + 1 :],
-            background=runtime.background,
+            background=_elsewhere(name, runtime),
         )
+        site.scope = terminal
         step = _layer(strategies[place], DRIVERS[colour], step, runtime, site)
     return step
+
+
+def _elsewhere(name: str, runtime: Any) -> Background:
+    """Return what runs a function in the background, for the pipeline of that name."""
+    return lambda fn, done: runtime.background(fn, done, name)
 
 
 def _layer(strategy: Any, driver: ModuleType, inner: Step, runtime: Any, site: Site) -> Step:

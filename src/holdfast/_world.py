@@ -12,9 +12,11 @@ import os
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
+
+from holdfast._weakly import Weakly
 
 if TYPE_CHECKING:
     from random import Random
@@ -32,29 +34,45 @@ class Forkable(Protocol):
 class World:
     """The process-wide seams.  Mutated only by `holdfast.events` and `holdfast.testing`."""
 
-    __slots__ = ("_rng", "bypass", "clock", "detour", "listeners", "overrides", "runtimes")
+    __slots__ = (
+        "_given", "_own", "bypass", "changing", "clock", "detour", "listeners", "overrides",
+        "runtimes",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.clock: Clock = time.monotonic
-        self._rng: Random | None = None
+        self._own: Random | None = None
+        self._given: Random | None = None
+        self._after_fork()
         self.listeners: tuple[Callable[[Any], object], ...] = ()
         self.overrides: dict[str, Any] = {}
         self.runtimes: dict[str, Callable[[], Any]] = {}
         self.bypass = False
         self.detour = False
 
+    def _after_fork(self) -> None:
+        self.changing = threading.RLock()
+        """Held by whoever changes what all share, which is rare: nobody takes it during a call."""
+
     @property
     def rng(self) -> Random:
         """The source of all jitter; made when first needed, for `random` is slow to import."""
-        if self._rng is None:
+        if self._given is not None:
+            return self._given
+        if self._own is None:
             from random import Random
 
-            self._rng = Random()
-        return self._rng
+            self._own = Random()
+        return self._own
 
     @rng.setter
     def rng(self, rng: Random) -> None:
-        self._rng = rng
+        self._given = None if rng is self._own else rng
+
+    @property
+    def seeded(self) -> bool:
+        """Whether a test holds the randomness."""
+        return self._given is not None
 
     def refresh(self) -> None:
         """Recompute whether calls must take the slow way round."""
@@ -79,13 +97,16 @@ def owner() -> object:
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None:
         try:
-            return id(asyncio.current_task())
+            task = asyncio.current_task()
         except RuntimeError:  # no running loop in this thread
-            pass
+            task = None
+        if task is not None:
+            return id(task)
     return threading.get_ident()
 
 
-_forkable: weakref.WeakSet[Any] = weakref.WeakSet()
+_forkable: Weakly[Any] = Weakly()
+_sources: Weakly[Any] = Weakly()
 
 
 def renew_after_fork(thing: Forkable) -> None:
@@ -98,9 +119,30 @@ def spare_after_fork(thing: Forkable) -> None:
     _forkable.discard(thing)
 
 
+def reseed_after_fork(rng: Random | None) -> None:
+    """Have a source of randomness that somebody has given us seeded anew in every child process."""
+    if hasattr(rng, "seed"):
+        with suppress(TypeError):  # one of another kind, of which there are no weak references
+            _sources.add(rng)
+
+
 def _renew_all() -> None:
-    for thing in list(_forkable):
+    world._after_fork()  # noqa: SLF001 - ours
+    for thing in _forkable:
         thing._after_fork()  # noqa: SLF001 - the protocol above
+    if not world.seeded:
+        _reseed_all()
+
+
+def _reseed_all() -> None:
+    """Seed every source from the system's, as Python does with that of the module `random`.
+
+    In place: a call that is under way may hold it.
+    """
+    own = world._own  # noqa: SLF001 - ours
+    for source in (*_sources, *(() if own is None else (own,))):
+        with suppress(Exception):  # somebody else's code, of which nobody is here to be told
+            source.seed()
 
 
 if hasattr(os, "register_at_fork"):

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from holdfast.errors import Misuse
 from holdfast.shapes import Again, Earlier, History
 
 if TYPE_CHECKING:
@@ -119,5 +120,9 @@ class AsyncAttempts(_Attempts, AsyncIterator[Attempt]):
         if delay is None:
             raise StopAsyncIteration
         if self._number:
-            await self._runtime.sleep(delay)
+            try:
+                await self._runtime.sleep(delay)
+            except Misuse as misuse:
+                last = None if self._history is None else self._history.last
+                raise misuse.shown(str(misuse)) from last
         return self._next(delay)

@@ -9,9 +9,8 @@ All durations are in seconds, and `at` is the instant on the clock in force.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,6 +25,22 @@ class Event:
     pipeline: str
     strategy: str
     at: float
+
+    def __init_subclass__(cls) -> None:
+        if "__repr__" not in cls.__dict__:
+            type.__setattr__(cls, "__repr__", _spelt)  # in place of the one of `dataclass`
+
+
+def _spelt(event: Event) -> str:
+    """Return an event with its exceptions as messages show them: a listener may well print it."""
+    from holdfast._shown import quoted
+
+    held = ((one.name, getattr(event, one.name)) for one in fields(event))
+    spelt = (
+        f"{name}={quoted(value)}" if isinstance(value, BaseException) else f"{name}={value!r}"
+        for name, value in held
+    )
+    return f"{type(event).__name__}({', '.join(spelt)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +220,6 @@ class KeyDropped(Event):
 
 
 Listener = Callable[[Event], object]
-_changing = threading.RLock()
 
 
 class Subscription:
@@ -217,7 +231,7 @@ class Subscription:
         self.listener: Listener = listener
         self.pipeline: str | None = pipeline
         self._deliver = self._tell  # one object, so that close() finds it
-        with _changing:
+        with world.changing:
             world.listeners = (*world.listeners, self._deliver)
             world.refresh()
 
@@ -232,7 +246,7 @@ class Subscription:
     def close(self) -> None:
         """End the subscription; a second time does nothing."""
         deliver = self._deliver
-        with _changing:
+        with world.changing:
             world.listeners = tuple(one for one in world.listeners if one is not deliver)
             world.refresh()
 

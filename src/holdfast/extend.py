@@ -25,8 +25,8 @@ from holdfast.shapes import (
     Verdict,
     Wait,
 )
-from holdfast.strategies.retry import Extractor
-from holdfast.strategies.retry import register as register_retry_after
+from holdfast.verdict import Extractor
+from holdfast.verdict import register as register_retry_after
 
 __all__ = [
     "Again",
@@ -103,5 +103,9 @@ class Reaction:
 
 
 def worker_pool() -> WorkerPool:
-    """Return the process's pool of worker threads: ``.snapshot()`` and ``.resize(limit)`` it."""
+    """Return the process's pool of worker threads: look at its ``.snapshot()``, and change it.
+
+    ``.resize(limit, share=0.25)`` says how many there may be, and the part that one pipeline may have;
+    ``.allot(pipeline, workers)`` lets one have another number.
+    """
     return pool

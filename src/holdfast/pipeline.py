@@ -6,7 +6,6 @@ async callers at once, from many threads and event loops, and they share its str
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from holdfast import _validate
 from holdfast._compile import applier, is_strategy, protect
 from holdfast._runtimes.caller import users_level
+from holdfast._world import world
 from holdfast.composition import findings
 from holdfast.errors import CompositionWarning, ConfigurationError, Misuse
 from holdfast.outcome import Outcome
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_making = threading.RLock()
 
 
 class Pipeline:
@@ -56,6 +55,9 @@ class Pipeline:
     _blocks: Blocks | None
 
     def __init__(self, name: str, /, *strategies: Any) -> None:
+        # Now, not with the first block: a child that is forked during an import waits for its end.
+        import holdfast._block  # noqa: F401
+
         _validate.text("name", name)
         for strategy in strategies:
             if not is_strategy(strategy):
@@ -175,12 +177,14 @@ class Pipeline:
     # -- blocks --------------------------------------------------------------------------------
 
     def _block(self) -> Blocks:
-        with _making:  # two threads must not make two of them
-            if self._blocks is None:
-                from holdfast._block import Blocks
+        if self._blocks is None:
+            from holdfast._block import Blocks
 
-                object.__setattr__(self, "_blocks", Blocks(self.name, self.strategies))
-            return cast("Blocks", self._blocks)
+            made = Blocks(self.name, self.strategies)
+            with world.changing:  # of two threads that make one, both use the same
+                if self._blocks is None:
+                    object.__setattr__(self, "_blocks", made)
+        return cast("Blocks", self._blocks)
 
     def __enter__(self) -> Block:
         return self._block().enter()

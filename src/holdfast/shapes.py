@@ -35,12 +35,16 @@ class Ticket:
     granter then takes the permit back and offers it to the next.
     """
 
-    __slots__ = ("granted", "over", "wake")
+    __slots__ = ("granted", "over", "permit", "wake")
+    permit: object  # what it stands for once it is granted, where its gate wants to know
 
     def __init__(self) -> None:
         self.granted: bool = False
         self.over: bool = False
-        """Whether its wait is over without a grant; set before `wake` is called, as `granted` is."""
+        """Whether its wait is over without a grant; set before `wake` is called, as `granted` is.
+
+        Also that a grant was given back, by a caller who has left.
+        """
         self.wake: Callable[[], bool] = _nobody_waits_yet
 
 
@@ -107,7 +111,9 @@ Verdict = Again | Instead | Earlier | None
 class Site:
     """Where a layer stands: its pipeline, what is around it and inside it, and whose arguments come."""
 
-    __slots__ = ("background", "enclosing", "function", "inside", "pipeline", "skip")
+    __slots__ = (
+        "background", "enclosing", "function", "inside", "pipeline", "scope", "skip",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -128,6 +134,7 @@ class Site:
         """The strategies outside this one, outermost first."""
         self.inside: tuple[Any, ...] = inside
         """The strategies inside this one, outermost first."""
+        self.scope: object = None  # the same for all calls of one protected function
         self.background: Background = background or _in_a_thread
         """``background(fn, done)`` runs ``fn()`` elsewhere, then calls ``done(error or None)``."""
 

@@ -15,7 +15,8 @@ from holdfast import (
     deadline,
 )
 from holdfast._runtimes.abandon import abandon
-from holdfast._runtimes.pool import Job, WorkerPool
+from holdfast._runtimes.job import Job
+from holdfast._runtimes.pool import WorkerPool
 from holdfast._runtimes.threads import Threads
 from holdfast.deadline import Ambient, ambient
 from holdfast.extend import Gate, Site, Ticket, Wait

@@ -105,7 +105,7 @@ def test_a_retry_predicate_that_raises_retries_nothing(colour):
         colour.protected(Pipeline("p", Retry(5, on=broken, backoff=NO_WAIT)), fail)()
     assert len(calls) == 1
     assert caught.value.__notes__ == [
-        "holdfast: the predicate broken raised Broken('my own mistake')"
+        "holdfast: the predicate broken raised Broken: my own mistake"
     ]
 
 

@@ -78,9 +78,15 @@ def test_a_condition_stays_itself():
     assert condition("on", transient) is transient
 
 
-def test_a_group_of_exceptions_is_no_member_of_itself():
-    """A condition looks at the exception that was raised, not into it."""
-    assert not condition("on", ValueError).matches(ExceptionGroup("both", [ValueError()]))
+def test_a_group_is_meant_if_all_its_leaves_are():
+    """Tasks of a group fail together; one failure of another kind makes it another failure."""
+    meant = condition("on", (ValueError, OSError))
+    nested = ExceptionGroup("all", [ValueError(), ExceptionGroup("some", [OSError()])])
+
+    assert meant.matches(ExceptionGroup("one", [ValueError()]))
+    assert meant.matches(nested)
+    assert not meant.matches(ExceptionGroup("both", [ValueError(), KeyError()]))
+    assert condition("on", ExceptionGroup).matches(nested)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,24 @@ MAY_CATCH_EVERYTHING = {
     "_block.py": "a block gives back what it holds when entering it is interrupted",
 }
 
+# Where a lock may be made, beside `_after_fork`, and why a forked child can do without renewing it.
+MAY_MAKE_LOCKS = {
+    "_counter.py:": "renewed by `_renew`, ...",
+    "_counter.py:_renew": "... for all counters at once",
+    "_runtimes/job.py:__init__": "of one call: the thread that waits for it is in one process",
+    "_runtimes/pool.py:__init__": "of one worker, as above; the child has a pool of its own",
+    "_runtimes/threads.py:wait": "of one wait, as above",
+    "simulation/engine/stage.py:": "it is asked, and never waited for",
+    "simulation/engine/watchdog.py:__init__": "of one simulation, which ends where it began",
+    "strategies/aside.py:_nobody_inside": "called by _after_fork of the gates with a queue",
+    "strategies/hedge/delay.py:after_fork": "called by Hedge._after_fork",
+    "strategies/keyed/keys.py:start": "called by Keyed._after_fork, by way of renew",
+    "testing/_members.py:__init__": "of one thread of a test, as above",
+    "testing/clock.py:_follow": "of one wait, as above",
+    "testing/clock.py:wait": "of one wait, as above",
+}
+LOCKS = ("Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore", "Barrier", "Event")
+
 # Options of a requirements file, addresses and paths: none of them is allowed.
 PINNED = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+( ; [^/:@]+?)? \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
@@ -131,6 +149,59 @@ def test_strategies_decide_and_do_nothing_else(rule):
         for path in python_files(STRATEGIES)
         for node in ast.walk(tree(path))
         if rule(node)
+    ]
+    assert found == []
+
+
+def makes_a_lock(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="threading"), attr=name)):
+            return name in LOCKS
+        case ast.ImportFrom(module="threading", names=names):
+            return any(alias.name in LOCKS for alias in names)
+    return False
+
+
+def makers(path: Path) -> Iterator[str]:
+    """Yield the names of the functions that make locks; the empty one for the module itself."""
+    made = {node for node in ast.walk(tree(path)) if makes_a_lock(node)}
+    for function in functions(path):
+        inside = made.intersection(ast.walk(function))
+        made -= inside
+        yield from (function.name for _ in inside)
+    yield from ("" for _ in made)
+
+
+def test_every_lock_is_renewed_in_a_forked_child():
+    """A lock is made by `_after_fork`, which the child calls; no others outlive one call."""
+    found = {
+        f"{path.relative_to(SRC)}:{name}"
+        for path in python_files(SRC)
+        for name in makers(path)
+        if name != "_after_fork"
+    }
+    assert found == set(MAY_MAKE_LOCKS)
+
+
+def test_whoever_makes_locks_has_the_child_renew_them():
+    """A class with `_after_fork` asks for it, itself or as an `Identity` does."""
+    for path in python_files(SRC):
+        text = path.read_text(encoding="utf-8")
+        if "def _after_fork" not in text or "strategies" in path.parts:
+            continue
+        asks = "renew_after_fork(self)" in text or "def _renew_all" in text
+        assert asks, path
+
+
+def test_nothing_is_kept_in_a_set_that_others_change_meanwhile():
+    """`_weakly.Weakly` can be gone through while things come and go; a `WeakSet` can't before 3.14."""
+    found = [
+        place(path, node)
+        for path in python_files(SRC)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ImportFrom) and node.module == "weakref"
+        for alias in node.names
+        if alias.name in ("WeakSet", "WeakKeyDictionary")
     ]
     assert found == []
 

@@ -559,7 +559,6 @@ def test_a_child_process_starts_with_all_permits():
     enter(bulkhead)
 
 
-@pytest.mark.xfail(strict=True, reason="a forked call gives its permit back in the child")
 def test_a_permit_from_before_a_fork_does_not_widen_the_compartment():
     """A child that was forked inside a call gives nothing back that it has not taken."""
     bulkhead, permit = filled()

@@ -108,7 +108,10 @@ def following(reaction: Reaction, inner: Step, runtime: Runtime) -> Follow:
                     raise verdict.error
                 if not isinstance(verdict, Again):
                     return await runtime.answer(verdict)
-                await runtime.sleep(verdict.delay)
+                try:
+                    await runtime.sleep(verdict.delay)
+                except Misuse as misuse:
+                    raise misuse from history.last
                 history.resumed(now(), verdict.delay)
                 try:
                     result = await inner(args, kwargs)
@@ -177,6 +180,6 @@ def entered(fn: Function, head: Step, detour: Step) -> Function:
                 return await detour(args, kwargs)
             return await head(args, kwargs)
         except Misuse as misuse:
-            raise misuse.shown(str(misuse)) from None
+            raise misuse.shown(str(misuse)) from misuse.__cause__
 
     return protected

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from holdfast._runtimes.pool import Job, WorkerPool
+from holdfast._runtimes.job import Job
+from holdfast._runtimes.pool import WorkerPool
 from holdfast._world import world
 from holdfast.shapes import Arguments, Keywords, Site
 from holdfast.strategies.bulkhead import Bulkhead

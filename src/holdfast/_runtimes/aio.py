@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from holdfast._runtimes.limits import (
     timed_out,
     waited_too_long,
 )
+from holdfast._runtimes.loop import running_loop
 from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
 from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, inside, live
@@ -39,6 +39,15 @@ _errands: set[asyncio.Task[None]] = set()
 """What runs in the background: a loop keeps its tasks by weak references only."""
 
 
+def _keep(task: asyncio.Task[None]) -> None:
+    """Keep a task to its end, and no longer those whose loops have been closed over them."""
+    for one in _errands.copy():  # a copy is made in one go, whatever other threads do
+        if one.get_loop().is_closed():
+            _errands.discard(one)
+    _errands.add(task)
+    task.add_done_callback(_forget)
+
+
 def _forget(task: asyncio.Task[None]) -> None:
     _errands.discard(task)
     if not task.cancelled():
@@ -53,6 +62,7 @@ class Asyncio:
 
     async def sleep(self, delay: float) -> None:
         """Wait for ``delay`` seconds."""
+        running_loop()
         await asyncio.sleep(delay)
 
     async def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
@@ -79,9 +89,8 @@ class Asyncio:
 
     async def _granted(self, ticket: Ticket, limit: float | None) -> None:
         """Return when the ticket is granted, or after ``limit`` seconds."""
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        thread = threading.get_ident()
 
         def done() -> None:
             if not future.done():
@@ -89,9 +98,9 @@ class Asyncio:
 
         def wake() -> bool:
             try:
-                if threading.get_ident() == thread:
+                if asyncio._get_running_loop() is loop:  # noqa: SLF001 - public in all but its name
                     loop.call_soon(done)
-                else:
+                else:  # not here, or not now: another thread may run it by and by
                     loop.call_soon_threadsafe(done)
             except RuntimeError:  # the loop is closed: nobody will come for this permit
                 return False
@@ -110,14 +119,16 @@ class Asyncio:
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in time, and cancels it exactly once."""
         now, seconds, pipeline = self.now, timeout.seconds, site.pipeline
-        wheels: Wheels = {}
         get_loop, current_task = asyncio.get_running_loop, asyncio.current_task
-
+        wheels: Wheels = {}
         latest: Callable[[], Wheel | None] = lambda: None  # noqa: E731 - a reference to none yet
 
         async def step(args: Arguments, kwargs: Keywords) -> Any:
             nonlocal latest
-            loop = get_loop()
+            try:
+                loop = get_loop()
+            except RuntimeError:
+                loop = running_loop()  # says why there is none
             outer, start = ambient.get(), now()
             if outer is not NOTHING and outer[3]:
                 outer = live(outer)
@@ -142,7 +153,6 @@ class Asyncio:
                     wheel.arm(at)
                 return await inner(args, kwargs)
             except BaseException as error:
-                # first what nobody else can undo, and in place: there may be no stack for a call
                 own[3] = OVER
                 ours = due.pop(task, None) is None and wheel.ended(task, before, error)
                 task = None  # as above
@@ -157,8 +167,8 @@ class Asyncio:
             finally:
                 if task is not None:
                     own[3] = OVER
-                    if due.pop(task, None) is None:
-                        wheel.ended(task, before, None)  # cancelled, but it returned all the same
+                    if due.pop(task, None) is None:  # cancelled, but it returned all the same
+                        wheel.ended(task, before, None)
                 if outer is not NOTHING and outer[3]:
                     own[4] = live(outer)  # no chain of calls that are over
                 try:
@@ -187,11 +197,14 @@ class Asyncio:
         return shared(self, coalesce, inner, site)
 
     def background(
-        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None]
+        self,
+        fn: Callable[[], Any],
+        done: Callable[[BaseException | None], None],
+        pipeline: str = "",
     ) -> None:
         """Run ``fn()`` in a task where it is async, in a worker where it may block; tell its end."""
         if not _validate.is_async(fn):
-            in_worker(fn, done)
+            in_worker(fn, done, pipeline=pipeline)
             return
 
         async def run() -> None:
@@ -202,9 +215,8 @@ class Asyncio:
                 raise
             done(None)
 
-        task = asyncio.get_running_loop().create_task(run(), name="holdfast-background")
-        _errands.add(task)
-        task.add_done_callback(_forget)
+        task = running_loop().create_task(run(), name="holdfast-background")
+        _keep(task)
 
     async def answer(self, verdict: Instead) -> Any:
         """Return what the verdict makes, awaited where that is needed."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast._runtimes.cancelling import alone as was_alone
 from holdfast._runtimes.cancelling import cancel, cut_short
 from holdfast._runtimes.limits import converted, exceeded, timed_out, too_short
+from holdfast._runtimes.loop import running_loop
 from holdfast.deadline import OVER, RAN_OUT, Ambient, ambient, inside, live
 from holdfast.errors import AttemptTimeout, DeadlineExceeded
 
@@ -33,7 +34,7 @@ async def alone(
     start = now()
     if outer[0] <= start:
         raise too_short(site, outer, start)
-    task = asyncio.current_task()
+    task = asyncio.current_task(running_loop())
     if task is None:
         raise RuntimeError("a Timeout needs a task to cancel: run the call in a task")
     own = inside(outer, start + seconds, seconds)

@@ -14,24 +14,23 @@ import sys
 from asyncio import CancelledError, Task
 from collections.abc import Iterator
 from typing import Any
-from weakref import WeakKeyDictionary
 
 COUNTS_LIE = sys.version_info < (3, 13)
 MOST_LINKS = 20
 
 
-_ours: WeakKeyDictionary[Task[Any], int] = WeakKeyDictionary()
-"""How many of our cancellations are under way, where the counts lie."""
+_ours: dict[int, int] = {}
+"""How many of our cancellations are under way, by the task's identity, where the counts lie."""
 
 
 def cancel(task: Task[Any]) -> int:
     """Cancel ``task``, and return how many earlier cancellations of it are long over."""
     over = 0
     if COUNTS_LIE:
-        ours = _ours.get(task, 0)
+        ours = _ours.get(id(task), 0)
         if ours or not _under_way(task):
             over = task.cancelling() - ours
-        _ours[task] = ours + 1
+        _ours[id(task)] = ours + 1
     task.cancel()
     return over
 
@@ -43,8 +42,10 @@ def alone(task: Task[Any], before: int, over: int, error: BaseException | None) 
     came of it.
     """
     left = task.uncancel()
-    if COUNTS_LIE and task in _ours:
-        _ours[task] = max(0, _ours[task] - 1)
+    if COUNTS_LIE:
+        ours = _ours.pop(id(task), 1) - 1
+        if ours:
+            _ours[id(task)] = ours
     if left <= before:
         return True
     return left <= over and not any(isinstance(one, CancelledError) for one in _behind(error))

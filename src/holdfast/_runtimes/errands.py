@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from holdfast._runtimes.pool import Job, WorkerPool, pool
+from holdfast._runtimes.job import Job
+from holdfast._runtimes.pool import WorkerPool, pool
 from holdfast.errors import BulkheadFullError
 
 
 def in_worker(
-    fn: Callable[[], Any], done: Callable[[BaseException | None], None], workers: WorkerPool = pool
+    fn: Callable[[], Any],
+    done: Callable[[BaseException | None], None],
+    workers: WorkerPool = pool,
+    pipeline: str = "",
 ) -> None:
     """Run ``fn()`` in a worker, then call ``done`` with its error or None; at once if none is free."""
 
@@ -23,7 +27,7 @@ def in_worker(
             done(None)
 
     try:
-        workers.start(Job(run, (), {}, lambda: None))
+        workers.start(Job(run, (), {}, lambda: None, workers.share(pipeline)))
     except BulkheadFullError as error:
         done(error)
 

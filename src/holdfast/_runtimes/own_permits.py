@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
-from weakref import WeakSet
 
+from holdfast._weakly import Weakly
 from holdfast._world import owner, renew_after_fork
 from holdfast.errors import Misuse
 from holdfast.shapes import Gate, Wait
 
 DRIVERS = ("holdfast._drivers.aio", "holdfast._drivers.blocking")
-HELD_BY_BLOCKS: WeakSet[Any] = WeakSet()
+HELD_BY_BLOCKS: Weakly[Any] = Weakly()
 """Things with a `held_by` that tells what an owner's blocks hold."""
 
 
@@ -68,7 +68,7 @@ def endless_wait(gate: Gate, permit: Any, pipeline: str, *, blocks: bool) -> Ite
     real = _behind(gate, permit)
     stack = _held(real, _stack())
     tasks = _held(real, _tasks_of_this_loop()) if blocks else 0
-    own = stack + tasks + sum(one.held_by(owner(), real) for one in list(HELD_BY_BLOCKS))
+    own = stack + tasks + sum(one.held_by(owner(), real) for one in HELD_BY_BLOCKS)
     if not own:
         yield
         return

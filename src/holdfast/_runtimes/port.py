@@ -47,9 +47,16 @@ class AsyncRuntime(Protocol):
         """Return a step in which concurrent calls of one key share one run of ``inner``."""
 
     def background(
-        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None], /
+        self,
+        fn: Callable[[], Any],
+        done: Callable[[BaseException | None], None],
+        pipeline: str = "",
+        /,
     ) -> None:
-        """Run ``fn()``, sync or async, elsewhere; then call ``done`` with its error or None."""
+        """Run ``fn()``, sync or async, elsewhere; then call ``done`` with its error or None.
+
+        Where that takes a thread, it is one of those that ``pipeline`` may have.
+        """
 
     async def answer(self, verdict: Instead, /) -> Any:
         """Return what the verdict makes, awaited where that is needed."""
@@ -86,9 +93,16 @@ class BlockingRuntime(Protocol):
         """Return a step in which concurrent calls of one key share one run of ``inner``."""
 
     def background(
-        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None], /
+        self,
+        fn: Callable[[], Any],
+        done: Callable[[BaseException | None], None],
+        pipeline: str = "",
+        /,
     ) -> None:
-        """Run ``fn()``, sync or async, elsewhere; then call ``done`` with its error or None."""
+        """Run ``fn()``, sync or async, elsewhere; then call ``done`` with its error or None.
+
+        Where that takes a thread, it is one of those that ``pipeline`` may have.
+        """
 
     def answer(self, verdict: Instead, /) -> Any:
         """Return what the verdict makes; refuse what would have to be awaited."""

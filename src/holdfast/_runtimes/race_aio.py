@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.cancelling import alone, cancel
 from holdfast._runtimes.limits import too_short
+from holdfast._runtimes.loop import running_loop
 from holdfast.deadline import current
 from holdfast.strategies.hedge import NEXT, OVER, Race
 
@@ -36,7 +37,10 @@ def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
     get_loop, current_task = asyncio.get_running_loop, asyncio.current_task
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
-        loop = get_loop()
+        try:
+            loop = get_loop()
+        except RuntimeError:
+            loop = running_loop()  # says why there is none
         outer, began = current(), now()
         if outer[0] <= began:
             raise too_short(site, outer, began)

@@ -7,14 +7,15 @@ permit of each enclosing bulkhead until it ends.  The caller stops waiting at it
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast._runtimes.abandon import abandon, ended_late, has_room, holders_of
+from holdfast._runtimes.job import Job, Share
 from holdfast._runtimes.limits import exceeded, too_short
-from holdfast._runtimes.pool import Job, WorkerPool
+from holdfast._runtimes.pool import WorkerPool
 from holdfast.deadline import Ambient, current
 from holdfast.errors import BulkheadFullError
 from holdfast.strategies.bulkhead import Bulkhead
@@ -50,9 +51,10 @@ MakeLanes = Callable[[Call, tuple[Bulkhead, ...]], Lanes]
 def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
     """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
     now, workers, names = runtime.now, runtime.workers, (site.pipeline, hedge.title)
+    share = workers.share(site.pipeline)
 
     def lanes(call: Call, holders: tuple[Bulkhead, ...]) -> Lanes:
-        return Workers(call, holders, names, workers, now)
+        return Workers(call, holders, names, workers, now, share)
 
     return racing(hedge, inner, site, now, lanes)
 
@@ -117,10 +119,7 @@ def start(race: Race, lanes: Lanes, now: float) -> None:
     """Begin the newest attempt; without a worker it counts as rejected."""
     try:
         lanes.start(race.attempts)
-    except (
-        BulkheadFullError,
-        RuntimeError,
-    ) as error:  # the pool, or the system, has no more threads
+    except BulkheadFullError as error:
         full = BulkheadFullError(str(error), strategy="worker pool")
         if race.raised(race.attempts, full, now) == NEXT:
             start(race, lanes, now)
@@ -131,7 +130,7 @@ class Bell:
 
     __slots__ = ("_answers", "_number")
 
-    def __init__(self, answers: SimpleQueue[int], number: int) -> None:
+    def __init__(self, answers: queue.SimpleQueue[int], number: int) -> None:
         self._answers = answers
         self._number = number
 
@@ -150,14 +149,16 @@ class Workers:
         names: tuple[str, str],
         workers: WorkerPool,
         now: Callable[[], float],
+        share: Share | None = None,
     ) -> None:
         self._call = call
         self._workers = workers
+        self._share = share
         self._holders = holders
         self._now = now
         self._names = names
         self._running: dict[int, Job] = {}
-        self._answers: SimpleQueue[int] = SimpleQueue()
+        self._answers: queue.SimpleQueue[int] = queue.SimpleQueue()  # gevent may patch it late
         self._left_at = 0.0
 
     def room(self) -> bool:
@@ -168,12 +169,12 @@ class Workers:
         """Give the attempt to a worker."""
         outer = current()  # a loser goes on to its own end, and is bound until then
         limit = Ambient(outer[0], outer[1], outer[2], None, outer)
-        job = Job(*self._call, self._ended_late, limit)
+        job = Job(*self._call, self._ended_late, self._share, limit)
         job.done = Bell(self._answers, number)  # type: ignore[assignment] # all that a worker does is release it
         self._running[number] = job
         try:
             self._workers.start(job)
-        except (BulkheadFullError, RuntimeError):
+        except BulkheadFullError:
             del self._running[number]
             raise
 
@@ -182,7 +183,7 @@ class Workers:
         patience = min(max(0.0, until - self._now()), threading.TIMEOUT_MAX)
         try:
             number = self._answers.get(timeout=patience)
-        except Empty:
+        except queue.Empty:
             return None
         return number, self._running.pop(number)
 

@@ -14,9 +14,10 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from holdfast.deadline import ambient
+from holdfast._runtimes.loop import running_loop
+from holdfast.deadline import ambient, current
 from holdfast.shapes import Arguments, Keywords, Site, Wait
-from holdfast.strategies.coalesce import Coalesce, Flight, Seat, inside
+from holdfast.strategies.coalesce import Coalesce, Flight, Seat, inside, scope_of
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncRuntime as Runtime
@@ -28,17 +29,26 @@ LOOK_AROUND = 1.0
 
 def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Step:
     """Return a step in which concurrent calls of one key share one run of ``inner``."""
-    now, skip, scope = runtime.now, site.skip, object()
+    now, skip = runtime.now, site.skip
+    scope = scope_of(runtime, "asyncio", site)
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
+        running_loop()  # before it boards a flight that it could not fly
         key = coalesce.key_of(scope, args, kwargs, skip)
         while True:
-            seat, leads = coalesce.board(key)
+            flight = Flight(key, current())
+            try:
+                seat, leads = coalesce.board(key, flight)
+                if leads:
+                    _take_off(coalesce, flight, inner, args, kwargs)
+            except BaseException:
+                coalesce.lose(flight)  # whatever came, nobody shall wait for it
+                raise
+            finally:
+                del flight  # no cycle from an exception's traceback through this frame
             if seat is None:
                 return await inner(args, kwargs)
-            if leads:
-                _take_off(coalesce, seat, inner, args, kwargs)
-            else:
+            if not leads:
                 coalesce.tell(seat)
             await _sit(runtime, coalesce, seat, site)
             if coalesce.again(seat, now()):
@@ -55,12 +65,16 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
 
 
 def _take_off(
-    coalesce: Coalesce, seat: Seat, inner: Step, args: Arguments, kwargs: Keywords
+    coalesce: Coalesce, flight: Flight, inner: Step, args: Arguments, kwargs: Keywords
 ) -> None:
     """Start the attempt, in a copy of this caller's context."""
-    flight = seat.flight
     loop = asyncio.get_running_loop()
-    task = loop.create_task(_fly(coalesce, flight, inner, args, kwargs), name="holdfast-coalesce")
+    attempt = _fly(coalesce, flight, inner, args, kwargs)
+    try:
+        task = loop.create_task(attempt, name="holdfast-coalesce")
+    except BaseException:
+        attempt.close()  # or asyncio says that nobody awaited it
+        raise
 
     def cancel() -> None:
         with suppress(RuntimeError):  # the loop is closed: it will never run again anyhow

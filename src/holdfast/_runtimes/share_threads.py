@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast.deadline import ambient
+from holdfast.deadline import ambient, current
 from holdfast.shapes import Arguments, Keywords, Site, Wait
-from holdfast.strategies.coalesce import GONE, Coalesce, Seat, inside
+from holdfast.strategies.coalesce import GONE, Coalesce, Flight, Seat, inside, scope_of
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingRuntime as Runtime
@@ -21,17 +21,30 @@ if TYPE_CHECKING:
 
 def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Step:
     """Return a step in which concurrent calls of one key share one run of ``inner``."""
-    now, skip, scope = runtime.now, site.skip, object()
+    now, skip = runtime.now, site.skip
+    scope = scope_of(runtime, "blocking", site)
     gate: Any = coalesce  # as far as a wait needs one
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
         key = coalesce.key_of(scope, args, kwargs, skip)
         while True:
-            seat, leads = coalesce.board(key)
+            flight = Flight(key, current())
+            # before it can be boarded: a signal handler must not wait for its own thread's flight
+            token = inside.set((*inside.get(), flight.mark))
+            try:
+                seat, leads = coalesce.board(key, flight)
+                if leads and seat is not None:
+                    return _fly(coalesce, seat, inner, args, kwargs)
+            except BaseException:
+                coalesce.lose(
+                    flight
+                )  # if it has not ended: whatever came, nobody shall wait for it
+                raise
+            finally:
+                inside.reset(token)
+                del flight  # no cycle from an exception's traceback through this frame
             if seat is None:
                 return inner(args, kwargs)
-            if leads:
-                return _fly(coalesce, seat, inner, args, kwargs)
             coalesce.tell(seat)
             runtime.wait(gate, Wait(seat, None, seat), site)
             if coalesce.again(seat, now()):
@@ -50,19 +63,15 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
 def _fly(coalesce: Coalesce, seat: Seat, inner: Step, args: Arguments, kwargs: Keywords) -> Any:
     """Make the attempt, and tell those who wait how it ended."""
     flight, seat.flight = seat.flight, GONE
-    token, around = inside.set((*inside.get(), flight.mark)), ambient.set(flight.bound)
+    around = ambient.set(flight.bound)
     try:
         result = inner(args, kwargs)
     except Exception as error:
         coalesce.land(flight, None, error)
         raise
-    except BaseException:
-        coalesce.lose(flight)
-        raise
     else:
         coalesce.land(flight, result, None)
         return result
     finally:
-        inside.reset(token)
         ambient.reset(around)
         del flight  # no cycle from an exception's traceback through this frame

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast._runtimes.abandon import abandon, ended_late, holders_of
 from holdfast._runtimes.caller import warn_if_in_loop
 from holdfast._runtimes.errands import in_worker
+from holdfast._runtimes.job import LONGEST, Job
 from holdfast._runtimes.limits import (
     check_turn,
     converted,
@@ -21,7 +22,7 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.own_permits import endless_wait
-from holdfast._runtimes.pool import LONGEST, Job, WorkerPool, pool
+from holdfast._runtimes.pool import WorkerPool, pool
 from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, current, inside, live
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
@@ -36,13 +37,17 @@ if TYPE_CHECKING:
     from holdfast.strategies.timeout import AdaptiveTimeout, Sync, Timeout
 
 
+def _sleep(delay: float) -> None:
+    time.sleep(delay)  # whatever that is by then: tests patch it, and gevent does, too
+
+
 class Threads:
     """Waiting blocks the thread.  One for the process; safe in any thread."""
 
     def __init__(
         self,
         now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = _sleep,
         workers: WorkerPool = pool,
     ) -> None:
         self.now = now
@@ -67,7 +72,8 @@ class Threads:
             signal.acquire()
 
             def wake() -> bool:
-                signal.release()
+                if signal.locked():  # who was interrupted while waking others does it once more
+                    signal.release()
                 return True
 
             ticket.wake = wake
@@ -140,6 +146,7 @@ class Threads:
         """Return a step that runs ``inner`` in a worker, and leaves it alone in time."""
         now, workers, pipeline = self.now, self.workers, site.pipeline
         around, names = holders_of(site), (site.pipeline, "timeout")
+        share = workers.share(pipeline)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             outer, start = current(), now()
@@ -150,7 +157,8 @@ class Threads:
                 bulkhead.check_room(site)
             at = start + seconds
             own = inside(outer, at, seconds)
-            job = Job(inner, args, kwargs, lambda: ended_late(holders, names, now(), own[0]), own)
+            late = lambda: ended_late(holders, names, now(), own[0])  # noqa: E731 - it is brief
+            job = Job(inner, args, kwargs, late, share, own)
             try:
                 workers.start(job)
                 job.wait(own, now)
@@ -188,10 +196,13 @@ class Threads:
         return shared(self, coalesce, inner, site)
 
     def background(
-        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None]
+        self,
+        fn: Callable[[], Any],
+        done: Callable[[BaseException | None], None],
+        pipeline: str = "",
     ) -> None:
         """Run ``fn()`` in a worker, and tell its end."""
-        in_worker(fn, done, self.workers)
+        in_worker(fn, done, self.workers, pipeline)
 
     def answer(self, verdict: Instead) -> Any:
         """Return what the verdict makes; refuse what would have to be awaited."""

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from holdfast._world import renew_after_fork
+
 REPORT_EVERY = 0.1  # seconds between two reports of a child's figures
 
 
@@ -23,7 +25,11 @@ class Wire:
     """Says things to the story, and hears its commands."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._after_fork()
+        renew_after_fork(self)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
 
     def say(self, **message: Any) -> None:
         """Send one message; `at` is on the monotonic clock, which all processes here share."""

@@ -12,26 +12,28 @@ newcomers queue behind them: first come, first served, threads and event loops a
 Invariants: permits out + free - debt = size.  `debt` counts permits that must vanish when they come
 back: after the size was reduced, or when an abandoned worker thread holds on to its caller's permit
 (`hold`), which can make `in_flight` exceed the size for a while; nobody enters until it is below.
+
+In a forked child all permits are new.  One that comes back from before the fork, of a call that was
+under way in the parent and ends here, too, is not among them, and is let fall.
+
+One file because permits, queue and debt are one invariant under one lock.
 """
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
-from holdfast.strategies.identity import Guard
+from holdfast.strategies.aside import Queueing
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-PERMIT = object()
 
-
-class Bulkhead(Guard):
+class Bulkhead(Queueing):
     """At most ``size`` calls in flight; up to ``queue`` more wait in arrival order.
 
     An identity: share one instance between pipelines to share the compartment.  Thread- and
@@ -50,7 +52,7 @@ class Bulkhead(Guard):
     """
 
     __slots__ = (
-        "_contended", "_debt", "_free", "_held", "_lock", "_queue", "_size", "max_wait", "queue",
+        "_debt", "_free", "_held", "_one", "_permit", "_queue", "_size", "max_wait", "queue",
     )  # fmt: skip
     kind = "bulkhead"
     timed = False
@@ -72,16 +74,15 @@ class Bulkhead(Guard):
         super().__init__(name, shadow=shadow)
 
     def _after_fork(self) -> None:
-        """Start afresh: whoever held the permits lives in the parent process.
-
-        (A bare ``os.fork()`` inside a protected call gives its permit back in the child too.)
-        """
-        self._lock = threading.RLock()
-        self._free = [PERMIT] * self._size
+        """Start afresh: whoever held the permits lives in the parent process."""
+        self._nobody_inside()
+        self._permit: object = object()
+        self._one = (self._permit,)
+        """``free += one`` gives it back: a list grows atomically so, too, and needs no stack for it."""
+        self._free = [self._permit] * self._size
         self._queue: dict[Ticket, None] = {}  # ordered, and O(1) to leave from the middle
         self._debt = 0
         self._held = 0
-        self._contended = False
 
     # -- the gate ------------------------------------------------------------------------------
 
@@ -94,32 +95,44 @@ class Bulkhead(Guard):
                 return self._free.pop()
             except IndexError:
                 pass
+        waits = not self._aside.inside()  # who would wake it stands still meanwhile
         with self._lock:
-            answer = self._enter_locked()
+            answer = self._enter_locked(waits=waits)
+        if self._aside:
+            self._look(0.0)
         if type(answer) is str:
-            answer = self._refused(self._refusal(answer), now, site, PERMIT)
+            answer = self._refused(self._refusal(answer), now, site, self._permit)
             self._overdraw()
         return answer
 
-    def succeeded(self, _permit: Any, _now: float, _result: Any, /) -> None:
-        """Give the permit back."""
-        self._free.append(PERMIT)
+    def succeeded(self, permit: Any, _now: float, _result: Any, /) -> None:
+        """Give the permit back, unless it is the parent process's."""
+        if permit is self._permit:
+            self._free.append(permit)
+        elif permit.__class__ is Ticket and permit.permit is self._permit:
+            self._free.append(permit.permit)
         if self._contended:
-            self._settle()
+            self._look(0.0)
 
     def failed(self, permit: Any, _now: float, _error: Exception, /) -> None:
-        """Give the permit back."""
-        self.succeeded(permit, 0.0, None)
+        """Give the permit back; in one frame, see `aside`."""
+        if permit is self._permit or (permit.__class__ is Ticket and permit.permit is self._permit):
+            free = self._free
+            free += self._one
+        if self._contended:
+            self._look(0.0)
 
     def abandoned(self, permit: Any, _now: float, /) -> None:
         """Give the permit back, or leave the queue."""
-        if isinstance(permit, Ticket):
-            with self._lock:
-                if not permit.granted:
-                    self._queue.pop(permit, None)
-                    self._note_locked()
-                    return
-        self.succeeded(PERMIT, 0.0, None)
+        if permit is self._permit:
+            free = self._free
+            free += self._one
+        elif permit.__class__ is Ticket and permit.permit is self._permit:
+            # even type() is a call, see `aside`
+            self._aside.append(permit)
+            self._contended = True
+        if self._contended:
+            self._look(0.0)
 
     def expired(self, permit: Any, now: float, /) -> BulkheadFullError | None:
         """Leave the queue after a wait that was too long; None if granted meanwhile.
@@ -133,6 +146,8 @@ class Bulkhead(Guard):
             permit.granted = passes = self.shadow
             self._debt += passes
             self._note_locked()
+        if self._aside:
+            self._look(0.0)
         self._noted(enforced=not passes)
         error = self._refusal(f"no permit came free in time; {self._size} are in flight")
         if passes:
@@ -140,17 +155,18 @@ class Bulkhead(Guard):
             return None
         return error
 
-    def _enter_locked(self) -> Any:
+    def _enter_locked(self, *, waits: bool) -> Any:
         """Return a permit, a `Wait`, or the reason for neither."""
         if not self._queue and self._debt == 0:
             try:
                 return self._free.pop()
             except IndexError:
                 pass
-        if len(self._queue) >= self.queue or self.shadow:
+        if len(self._queue) >= self.queue or self.shadow or not waits:
             waiting = f" and {len(self._queue)} wait" if self.queue else ""
             return f"{self._in_flight_locked()} of {self._size} are in flight{waiting}"
         ticket = Ticket()
+        ticket.permit = self._permit
         self._queue[ticket] = None
         self._contended = True
         if self._free and self._debt == 0 and len(self._queue) == 1:
@@ -164,35 +180,47 @@ class Bulkhead(Guard):
             return permit
         return Wait(ticket, self.max_wait, ticket)
 
-    def _settle(self) -> None:
-        """Hand free permits to the queue, after the debt is paid.  Wakes outside the lock."""
-        while True:
-            with self._lock:
-                ticket = self._grant_locked()
-            if ticket is None:
-                return
-            if not ticket.wake():  # its event loop is closed; it will never come for its permit
-                with self._lock:
-                    ticket.granted = False
-                    self._free.append(PERMIT)
+    def _take_back_locked(self, ticket: Ticket, _now: float) -> None:
+        if ticket.granted:
+            ticket.granted = False  # so it comes back only once
+            self._free.append(ticket.permit)
+        else:
+            self._queue.pop(ticket, None)
 
-    def _grant_locked(self) -> Ticket | None:
+    def _grant_locked(self, _now: float) -> Ticket | None:
+        self._pay_locked()
+        self._note_locked()  # first: there may be no stack for it after the grant
+        if not self._queue or self._debt > 0:
+            return None
+        ticket = next(iter(self._queue))
+        try:
+            self._free.pop()
+        except IndexError:
+            return None
+        del self._queue[ticket]
+        ticket.granted = True
+        return ticket
+
+    def _pay_locked(self) -> None:
         try:
             while self._debt > 0:
                 self._free.pop()
                 self._debt -= 1
-            while self._queue:
-                permit = self._free.pop()
-                ticket = next(iter(self._queue))
-                if self._queue.pop(ticket, self) is None:
-                    ticket.granted = True
-                    return ticket
-                self._free.append(permit)
         except IndexError:
             pass
-        finally:
-            self._note_locked()
-        return None
+
+    def _take_locked(self) -> None:
+        """Take a permit away, on credit only if there is none: others would see the debt."""
+        try:
+            self._free.pop()
+        except IndexError:
+            self._debt += 1
+
+    def _give_locked(self) -> None:
+        if self._debt > 0:
+            self._debt -= 1
+        else:
+            self._free.append(self._permit)
 
     def _overdraw(self) -> None:
         """Count one more in flight than the size allows; its permit pays the debt."""
@@ -202,6 +230,8 @@ class Bulkhead(Guard):
 
     def _note_locked(self) -> None:
         self._contended = bool(self._queue) or self._debt > 0
+        if self._aside:
+            self._contended = True
 
     def _refusal(self, why: str) -> BulkheadFullError:
         return BulkheadFullError(f"{self.title} is full: {why}", strategy=self.title)
@@ -212,19 +242,21 @@ class Bulkhead(Guard):
         """Count an abandoned worker thread as one more call in flight, whatever the size."""
         with self._lock:
             self._held += 1
-        self._overdraw()
-        self._settle()
+            self._take_locked()
+            self._note_locked()
+        if self._contended:
+            self._look(0.0)
 
     def release(self) -> None:
         """End a `hold`: the worker has ended after all."""
         with self._lock:
+            if self._held == 0:  # it was held in the parent process
+                return
             self._held -= 1
-            if self._debt > 0:
-                self._debt -= 1
-            else:
-                self._free.append(PERMIT)
+            self._give_locked()
             self._note_locked()
-        self._settle()
+        if self._contended:
+            self._look(0.0)
 
     def check_room(self, site: Site) -> None:
         """Refuse a further attempt while abandoned workers have overdrawn the compartment."""
@@ -243,15 +275,13 @@ class Bulkhead(Guard):
         size = _validate.count("size", size)
         with self._lock:
             more, self._size = size - self._size, size
-            if more < 0:
-                self._debt -= more
+            for _ in range(-more):
+                self._take_locked()
             for _ in range(more):
-                if self._debt > 0:
-                    self._debt -= 1
-                else:
-                    self._free.append(PERMIT)
-            self._contended = True
-        self._settle()
+                self._give_locked()
+            self._note_locked()
+        if self._contended:
+            self._look(0.0)
 
     def _in_flight_locked(self) -> int:
         return max(0, self._size - len(self._free) + self._debt)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from holdfast import _validate
@@ -11,9 +10,6 @@ from holdfast._world import now, renew_after_fork, world
 from holdfast.classify import spell
 from holdfast.errors import RejectedError
 from holdfast.shapes import Site
-
-_joining = threading.RLock()
-
 
 PLAIN = (int, float, str, bool, type(None))
 _spellings: dict[Any, Any] = {}
@@ -58,7 +54,7 @@ class Identity:
 
     def joined(self, pipeline: str) -> None:
         """Note that a pipeline uses this strategy."""
-        with _joining:
+        with world.changing:
             if pipeline not in self._pipelines:
                 self._pipelines = (*self._pipelines, pipeline)
             if self.name is None:

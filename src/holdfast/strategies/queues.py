@@ -18,7 +18,9 @@ Newest = Callable[[int], bool]
 class Place(Ticket):
     """A call's place, from its arrival to its end: first in the queue perhaps, then inside."""
 
-    __slots__ = ("arrived", "began", "due", "gone", "hurried", "out", "rank", "until", "weight")
+    __slots__ = ("arrived", "began", "due", "hurried", "of", "out", "rank", "until", "weight")
+    of: object
+    """The lock that guards it: another one in a forked child, where it does not count."""
 
     def __init__(self, rank: int, arrived: float, due: float) -> None:
         self.granted = False
@@ -39,8 +41,6 @@ class Place(Ticket):
         """Until when it may queue ..."""
         self.hurried: bool = hurried
         """... and whether that is for the sake of its deadline."""
-        self.gone: bool = False
-        """Whether its caller has left the queue."""
         self.out: str = ""
         """Why it was put out of the queue."""
 

@@ -8,6 +8,8 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 
+from holdfast._world import renew_after_fork
+
 DEADLOCK = "deadlock: nothing will ever happen"
 PATIENCE = 10.0
 """After how many real seconds in which nothing moves at all a thread is taken for stuck."""
@@ -55,9 +57,13 @@ class Agenda:
 
     def __init__(self, now: float) -> None:
         self.now = now
-        self._lock = threading.Lock()
+        self._after_fork()
+        renew_after_fork(self)
         self._entries: list[Entry] = []
         self._numbers = itertools.count()
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
 
     def add(self, at: float, action: Callable[[], object], *, stranger: bool = False) -> Entry:
         """Have ``action()`` called at the instant ``at``; ``stranger`` if it wakes a free thread."""

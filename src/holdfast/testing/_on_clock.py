@@ -19,9 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.aio import Asyncio
 from holdfast._runtimes.caller import asking
-from holdfast._world import now as current_instant
 from holdfast._world import world
-from holdfast.attempts import AsyncAttempts, Attempt
 from holdfast.errors import Misuse
 from holdfast.testing._clockwork import Clockwork, OnVirtualTime
 
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncStep as Step
     from holdfast.shapes import Arguments, Keywords, Site, Ticket
     from holdfast.strategies.hedge import Hedge
-    from holdfast.strategies.retry import Retry
     from holdfast.strategies.timeout import AdaptiveTimeout, Timeout
 
 REMEDY = (
@@ -53,8 +50,10 @@ def _clock_here() -> Clockwork | None:
 
 def _instant() -> float:
     """Return the instant of the virtual loop that runs here, or else of the clock in force."""
-    clock = _clock_here()
-    return current_instant() if clock is None else clock.now()
+    loop: Any = asyncio._get_running_loop()  # noqa: SLF001 - as above
+    if isinstance(loop, OnVirtualTime):  # in one frame: whoever gives back may have no more stack
+        return loop.clock._agenda.now  # noqa: SLF001 - ours
+    return world.clock()
 
 
 class OnClock(Asyncio):
@@ -99,10 +98,6 @@ class OnClock(Asyncio):
         """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
         return self._checked(super().race(hedge, inner, site), repr(hedge), site)
 
-    def attempts(self, retry: Retry) -> AsyncAttempts:
-        """Return the loop over a retry's attempts."""
-        return _Attempts(retry, self)
-
     def _checked(self, step: Step, what: str, site: Site) -> Step:
         """Return ``step``, which sets a timer, for loops on which the timer would ever ring."""
         who = f"pipeline {site.pipeline!r}: "
@@ -112,14 +107,6 @@ class OnClock(Asyncio):
             return await step(args, kwargs)
 
         return checked
-
-
-class _Attempts(AsyncAttempts):
-    async def __anext__(self) -> Attempt:
-        try:
-            return await super().__anext__()
-        except WrongLoop as wrong:
-            raise wrong.shown(str(wrong)) from None
 
 
 ON_CLOCK = OnClock()

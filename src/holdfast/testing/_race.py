@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from holdfast._runtimes.abandon import ended_late, has_room
-from holdfast._runtimes.pool import Job
+from holdfast._runtimes.job import Job
 from holdfast._runtimes.race_threads import racing
 from holdfast.testing._agenda import Cut, Scope, deadlock
 from holdfast.testing._members import Member

@@ -8,7 +8,6 @@ in force, wherever its layer lies.
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,13 +27,12 @@ class Layer:
     """By colour, what to make of the runtime in force."""
 
 
-_lock = threading.Lock()
 _layers: list[Layer] = []
 
 
 def put_on(layer: Layer) -> None:
     """Put ``layer`` on top of all others."""
-    with _lock:
+    with world.changing:
         if not _layers:
             _layers.append(Layer(world.clock, world.rng, world.bypass, dict(world.overrides)))
         _layers.append(layer)
@@ -43,7 +41,7 @@ def put_on(layer: Layer) -> None:
 
 def take_off(layer: Layer) -> None:
     """Take ``layer`` away from wherever it lies."""
-    with _lock:
+    with world.changing:
         _layers.remove(layer)
         _apply_locked()
         if len(_layers) == 1:

@@ -80,7 +80,10 @@ class VirtualThreads(Threads):
         return raced(self.clock, hedge, inner, site)
 
     def background(
-        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None]
+        self,
+        fn: Callable[[], Any],
+        done: Callable[[BaseException | None], None],
+        _pipeline: str = "",
     ) -> None:
         """Run ``fn()`` here and now, and tell its end."""
         try:

@@ -12,7 +12,7 @@ from itertools import chain, repeat
 from typing import Any
 
 from holdfast import _validate
-from holdfast._world import now
+from holdfast._world import now, renew_after_fork
 from holdfast.testing._agenda import DEADLOCK
 from holdfast.testing.clock import clock_in_force
 
@@ -98,11 +98,15 @@ class Scripted:
             raise _validate.refuse("script", script, "it needs at least one step")
         self._steps = chain.from_iterable(repeat(step, step.times) for step in steps)
         self._step = steps[0]
-        self._lock = threading.Lock()
+        self._after_fork()
+        renew_after_fork(self)
         errors = [one.error for one in steps if isinstance(one, Fail)]
         self._pristine = {id(error): _copied(error) for error in errors}
         self._raised: set[int] = set()
         self.calls: list[Call] = []
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
 
     @property
     def times(self) -> list[float]:

@@ -80,13 +80,13 @@ def test_joining_another_line_is_leaving_the_first():
 def test_places_are_promised_before_they_are_taken():
     """Two keys that are made at once do not both take the last one."""
     table = Table(1)
-    assert table.reserve()
-    assert not table.reserve()
+    assert table.reserve("a")
+    assert not table.reserve("b")
 
-    table.reserved -= 1
+    table.promises.discard("a")
     first = table.settle(Entry("a", None, 0.0), table.calm, 0.0)
     assert table.settle(Entry("a", None, 0.0), table.calm, 0.0) is first
-    assert not table.reserve()
+    assert not table.reserve("b")
 
 
 def test_one_that_is_used_meanwhile_is_not_dropped():

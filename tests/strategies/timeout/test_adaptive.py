@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import threading
 from random import Random
 
 import pytest
@@ -247,6 +248,27 @@ def test_in_a_silence_one_attempt_at_a_time_gets_all_of_the_limit():
     for start in (NOW, NOW + timeout.limit):
         limits = hang(timeout, 5, start, late=True)
         assert limits == [timeout.limit] + [HUSHED * timeout.limit] * 4
+
+
+def test_of_two_threads_in_the_same_instant_one_gets_all_of_it():
+    """Whoever looks whether it may takes it in the same step."""
+    timeout = taught(0.5)
+    hang(timeout, SILENCE)
+
+    class Nosy(float):
+        def __ge__(self, other):
+            if not got:  # while the first one looks, another thread tries to come in between
+                got.append(None)
+                thread = threading.Thread(target=lambda: got.append(timeout.begin(NOW, late=True)))
+                thread.start()
+                thread.join(0.05)
+                threads.append(thread)
+            return float.__ge__(self, other)
+
+    got, threads = [], []
+    first = timeout.begin(Nosy(NOW), late=True)
+    threads[0].join()
+    assert sorted([first.seconds, got[1].seconds]) == [HUSHED * timeout.limit, timeout.limit]
 
 
 def test_an_attempt_that_comes_alone_gets_all_of_it():

@@ -42,7 +42,7 @@ from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
 from holdfast.deadline import detached
-from holdfast.errors import CircuitOpenError, IsolatedError, RejectedError
+from holdfast.errors import CircuitOpenError, IsolatedError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
 from holdfast.strategies.breaker.keepsake import keepsake
 from holdfast.strategies.breaker.machine import (
@@ -245,11 +245,15 @@ class CircuitBreaker(Guard):
         A rejection by a strategy further in is no outcome, unless `on` names its class: the
         function never ran.
         """
-        rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
-        if rejected or self._ignore.matches(error):
+        try:
+            neutral = self._on.passes_over(error) or self._ignore.matches(error)
+            failed = not neutral and self._on.matches(error, broken=True)
+        except RecursionError:  # no stack is left to ask
+            self.abandoned(permit, now)
+            raise
+        if neutral:
             self.abandoned(permit, now)
         else:
-            failed = self._on.matches(error, broken=True)
             self._settle(permit, now, error, failed=failed)
 
     def abandoned(self, permit: Any, _now: float, /) -> None:
@@ -320,9 +324,13 @@ class CircuitBreaker(Guard):
         """Count a health check; after a good one comes the next, until there are enough.
 
         One that was cancelled has no outcome.  Its event loop may live no longer than one call, and
-        so would all others: the next call is a probe itself.
+        so would all others: the next call is a probe itself.  One that was refused, as where there is
+        no thread for it, has not asked the dependency: the next call starts another.
         """
         now = current_instant()
+        if isinstance(error, Exception) and self._on.passes_over(error):
+            self.abandoned(probe, now)
+            return
         if error is not None and not isinstance(error, Exception):
             self._machine.unheard = probe[0] == self._machine.epoch
             self.abandoned(probe, now)

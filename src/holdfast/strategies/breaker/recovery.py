@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast import _validate
-from holdfast._world import world
+from holdfast._world import reseed_after_fork, world
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -46,6 +46,7 @@ class Recovery:
         if rng is not None and not callable(getattr(rng, "uniform", None)):
             raise _validate.refuse("rng", rng, "it must be a random.Random or None")
         self.rng: Random | None = rng
+        reseed_after_fork(rng)
 
     def opening(self, failed_trials: int) -> float:
         """Draw how long to stay open after so many trials have failed in a row, in seconds."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast import _validate
 from holdfast._counter import Counter
 from holdfast._world import now as current_instant
-from holdfast._world import world
+from holdfast._world import reseed_after_fork, world
 from holdfast.errors import RejectedError
 from holdfast.shapes import NOWHERE, Arguments, Instead, Keywords, Site, Ticket, Wait
 from holdfast.strategies.chaos.faults import NOTHING, Faults, Injected, faults, window
@@ -90,6 +90,7 @@ class Chaos(Identity):
         if rng is not None and not callable(getattr(rng, "random", None)):
             raise _validate.refuse("rng", rng, "it must be a random.Random or None")
         self._rng = rng
+        reseed_after_fork(rng)
         self._delayed, self._failed, self._replaced = Counter(), Counter(), Counter()
         if not isinstance(enabled, bool):
             _validate.plain_callable("enabled", enabled)

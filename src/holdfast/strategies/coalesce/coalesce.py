@@ -22,9 +22,11 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
+from holdfast._world import world
 from holdfast.deadline import current, left
 from holdfast.errors import DeadlineExceeded, DeadlineTooShortError
 from holdfast.shapes import Arguments, Keywords, Site
+from holdfast.strategies.aside import on_a_fresh_stack
 from holdfast.strategies.coalesce.flight import GONE, Flight, Outcome, Seat, inside
 from holdfast.strategies.identity import Identity
 
@@ -33,6 +35,16 @@ if TYPE_CHECKING:
 
 CLOSE = 1e-6
 """Timers may fire this much early, in seconds."""
+
+
+def scope_of(runtime: Any, colour: str, site: Site) -> object:
+    """Return what tells the flights of one protected function from those of others.
+
+    It is the same on the slow way round, which calls take while somebody listens: who subscribes while
+    a flight is in the air does not part the callers.  What flies on another clock flies alone.
+    """
+    usual = world.runtimes[colour]()
+    return (runtime is usual and site.scope) or object()
 
 
 class Coalesce(Identity):
@@ -89,15 +101,18 @@ class Coalesce(Identity):
             ) from None
         return (scope, *args[:skip], key)
 
-    def board(self, key: Hashable) -> tuple[Seat | None, bool]:
-        """Return a seat, and whether it is the first in its flight.
+    def board(self, key: Hashable, made: Flight | None = None) -> tuple[Seat | None, bool]:
+        """Return a seat, and whether it is the first in its flight, which is ``made`` then.
 
         No seat for a call that is part of that flight itself, or of one that this flight waits for,
         through however many others: it would wait for its own end.
         """
-        own = current()
-        seat, made = Seat(own[0]), Flight(key, own)
+        if made is None:  # the runtimes bring theirs, to lose it whatever interrupts them in here
+            made = Flight(key, current())
+        seat = Seat(made.due)
         marks = inside.get()
+        if marks and marks[-1] is made.mark:
+            marks = marks[:-1]
         if marks:
             there = self._flights.get(key)
             if there is not None:
@@ -108,12 +123,12 @@ class Coalesce(Identity):
             flight = self._flights.setdefault(key, made)
             if flight.ended:  # it is found by a key whose hash has changed and changed back
                 flight = self._flights[key] = made
-            if marks and flight.mark in marks:
+            leads = flight is made
+            if not leads and flight.mark in marks:
                 return None, False
             seat.flight = flight
             flight.seats[seat] = None
-            leads = flight is made
-            if own[2] is None:
+            if made.bound[2] is None:
                 flight.bound[2] = None
             self.led += leads
             self.shared += not leads
@@ -134,23 +149,28 @@ class Coalesce(Identity):
         self._end(flight, None)
 
     def _end(self, flight: Flight, outcome: Outcome | None) -> None:
-        with self._lock:
-            if flight.ended:
-                return
-            flight.ended = True
+        with self._lock:  # each step can be made again, if an interruption comes before the last
             left(flight.bound)
-            seats = list(flight.seats)
-            flight.seats.clear()
             self._close_locked(flight)
-            if outcome is None:
-                flight.lost = True
-            elif seats:
-                flight.outcome = outcome
-            for seat in seats:
-                seat.granted = True
+            if not flight.ended:
+                if outcome is None:
+                    flight.lost = True
+                elif flight.seats:
+                    flight.outcome = outcome
+                for seat in flight.seats:
+                    seat.granted = True
+                flight.ended = True
         flight.task = flight.cancel = None
-        for seat in seats:
+        if flight.seats:
+            try:
+                self._wake(flight)
+            except RecursionError:
+                on_a_fresh_stack(self._wake, (flight,))
+
+    def _wake(self, flight: Flight) -> None:
+        for seat in list(flight.seats):
             seat.wake()  # where its event loop is closed nobody waits for it any more
+            flight.seats.pop(seat, None)
 
     def _close_locked(self, flight: Flight) -> None:
         """Let nobody board any more; also where the key's hash is another one by now."""
@@ -189,8 +209,8 @@ class Coalesce(Identity):
             known = flight.seats.pop(seat, self) is None
             seat.last = known and not flight.seats
             cancel = flight.cancel if seat.last else None
-            if seat.last:
-                self._close_locked(flight)
+            if seat.last and self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
         if cancel is not None:
             cancel()
 

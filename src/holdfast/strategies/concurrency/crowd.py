@@ -10,33 +10,30 @@ It guards who enters above that, and who waits:
 Whichever comes first, one of the two sees the other, so no wake-up is lost.  With anybody waiting,
 nobody passes without the lock.
 
-The garbage collector may end a waiting coroutine at any point, even in the middle of a section that
-the same thread has locked.  So whoever was taken off the queue is looked at once more before the
-grant, with nothing in between in which somebody else could run.
+What is given back in the middle of a section of its own thread is put aside: see `aside`.
 """
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from holdfast.criticality import CLASSES
 from holdfast.errors import ConcurrencyLimitedError
 from holdfast.shapes import Wait
+from holdfast.strategies.aside import Queueing
 from holdfast.strategies.concurrency.partitions import Partitions, Party, Permit, admitted
 from holdfast.strategies.concurrency.waiting import Waiting
-from holdfast.strategies.identity import Guard
 
 SHEDDABLE = 0.75
 """The part of the limit that sheddable calls may fill."""
 
 
-class Crowd(Guard):
+class Crowd(Queueing):
     """A gate with a limit that moves; what finds the limit is its subclass."""
 
     __slots__ = (
-        "_contended", "_inside", "_judges", "_limit", "_lock", "_open", "_partitions", "_rest_until",
-        "_slow", "_waiting", "max_wait", "queue", "reserve",
+        "_inside", "_judges", "_limit", "_open", "_partitions",
+        "_rest_until", "_slow", "_waiting", "max_wait", "queue", "reserve",
     )  # fmt: skip
     queue: int
     max_wait: float | None
@@ -45,10 +42,9 @@ class Crowd(Guard):
     _partitions: Partitions | None
 
     def _empty(self, limit: float) -> None:
-        self._lock = threading.RLock()
+        self._nobody_inside()
         self._inside: list[None] = []
         self._waiting = Waiting()
-        self._contended = False
         self._rest_until = 0.0
         if self._partitions is not None:
             self._partitions.clear()
@@ -65,28 +61,45 @@ class Crowd(Guard):
 
     def _admit(self, now: float, rank: int, party: Party | None) -> Any:
         """Return a permit or a place in the queue; None where there is room in neither."""
+        waits = not self._aside.inside()  # who would wake it stands still meanwhile
         with self._lock:
+            permit: Any = None
             self._inside.append(None)
-            if self._has_room_locked(now, rank, party) and not self._waiting.has(rank, party):
-                return admitted(now, party, sample=self._is_sample_locked())
-            del self._inside[-1:]
-            permit = None
-            if self._limit >= 1 and not self.shadow and len(self._waiting) < self.queue:
-                permit = Permit(now, party, sample=False, rank=rank)
-                permit.wait()
-                self._waiting.join(permit)
-                self._note_locked()
+            try:
+                if self._has_room_locked(now, rank, party) and not self._waiting.has(rank, party):
+                    permit = admitted(now, party, sample=self._is_sample_locked())
+                    return permit
+            finally:
+                if permit is None:
+                    del self._inside[-1:]
+            waits = waits and self._limit >= 1 and not self.shadow
+            if waits and len(self._waiting) < self.queue:
+                permit = self._join_locked(now, rank, party)
         if self._contended:  # somebody may have left who saw nobody wait, or us inside
-            self._settle(now)
+            self._look(now)
         if permit is None or permit.granted:
             return permit
         return Wait(permit, self.max_wait, permit)
+
+    def _join_locked(self, now: float, rank: int, party: Party | None) -> Permit:
+        permit = Permit(now, party, sample=False, rank=rank)
+        permit.wait()
+        try:
+            self._waiting.join(permit)
+            self._note_locked()
+        except RecursionError:  # nobody will come for it
+            self._aside.append(permit)
+            raise
+        return permit
 
     def _overdraw(self, now: float, party: Party | None) -> Any:
         """Return the permit of a call that shadow mode lets in, beyond the limit."""
         with self._lock:
             self._inside.append(None)
-            return admitted(now, party, sample=False)
+            permit = admitted(now, party, sample=False)
+        if self._contended:
+            self._look(now)
+        return permit
 
     def _has_room_locked(self, now: float, rank: int, party: Party | None) -> bool:
         """Return whether there is room for somebody who has been counted in already."""
@@ -106,64 +119,49 @@ class Crowd(Guard):
 
     # -- those who wait ------------------------------------------------------------------------
 
-    def _settle(self, now: float) -> None:
-        """Let in who waits, as many as there is room for.  Wakes outside the lock."""
-        while True:
-            with self._lock:
-                permit = self._grant_locked(now)
-            if permit is None:
-                return
-            if not permit.wake():  # its event loop is closed; it will never come for its permit
-                with self._lock:
-                    if not permit.gone:
-                        permit.granted = False
-                        self._count_out_locked(permit.party)
+    def _take_back_locked(self, permit: Permit, _now: float) -> None:
+        if not permit.granted:
+            self._waiting.leave(permit)
+        elif not permit.over:
+            permit.over = True
+            self._count_out_locked(permit.party)
 
     def _grant_locked(self, now: float) -> Permit | None:
         """Let in the next for whom there is room, and count the latency from now on."""
+        self._note_locked()  # first: there may be no stack for it after the grant
         while True:
             before = len(self._inside)
             for permit in self._waiting.heads():
-                self._inside.append(None)
-                if self._has_room_locked(now, permit.rank, permit.party):
-                    if self._let_in_locked(permit, now):
-                        return permit
-                    before += 1  # it was collected; there may be others behind it
-                    break
-                del self._inside[-1:]
+                if self._let_in_locked(permit, now):
+                    return permit
             if len(self._inside) >= before:  # nobody has left who saw no room because of us
                 return None
 
     def _let_in_locked(self, permit: Permit, now: float) -> bool:
-        """Grant a waiter who has been counted in; return whether it is still there to be let in."""
-        self._waiting.leave(permit)
-        self._note_locked()
+        """Grant a waiter, if there is room for it.  Whatever this raises, it waits or it is inside."""
+        let_in = False
+        self._inside.append(None)
+        try:
+            if not self._has_room_locked(now, permit.rank, permit.party):
+                return False
+            sample = self._is_sample_locked()
+            self._waiting.leave(permit)
+            let_in = permit not in self._aside  # its caller may have left just now
+        finally:
+            if not let_in:
+                del self._inside[-1:]
+        if not let_in:
+            return False
         if permit.party is not None:
             permit.party.in_flight += 1
-        permit.started, permit.sample = now, self._is_sample_locked()
-        # see the module: nothing may come between this and the grant
-        if not permit.gone and not permit.granted:
-            permit.granted = True
-            return True
-        self._count_out_locked(permit.party)
-        return False
+        permit.started, permit.sample = now, sample
+        permit.granted = True
+        return True
 
     def _count_out_locked(self, party: Party | None) -> None:
-        del self._inside[
-            -1:
-        ]  # no pop(): a child forked inside a call gives back what it hasn't got
-        if party is not None:
-            party.in_flight = max(0, party.in_flight - 1)
-
-    def _gave_up(self, permit: Permit) -> bool:
-        """Take a cancelled caller off the queue; return whether it was still waiting."""
-        with self._lock:
-            permit.gone = True
-            if permit.granted:
-                return False
-            self._waiting.leave(permit)
-            self._note_locked()
-            return True
+        del self._inside[-1:]  # no pop(), which might fail
+        if party is not None and party.in_flight > 0:
+            party.in_flight -= 1
 
     def expired(self, permit: Any, now: float, /) -> ConcurrencyLimitedError | None:
         """Leave the queue after a wait that was too long; None if granted meanwhile.
@@ -189,7 +187,7 @@ class Crowd(Guard):
             else:
                 del self._inside[-1:]
         if self._contended:  # as in `_admit`
-            self._settle(now)
+            self._look(now)
         if room:
             return None
         self._noted(enforced=not permit.granted)
@@ -204,6 +202,8 @@ class Crowd(Guard):
         if contended != self._contended:
             self._contended = contended
             self._learnt_locked(self._limit)
+        if self._aside:
+            self._contended = True
 
     # -- for people ----------------------------------------------------------------------------
 

@@ -23,19 +23,24 @@ wait then.
 
 How calls come in, and wait, without a lock in the common case: `holdfast.strategies.concurrency.crowd`.
 The lock guards the samples, too.  Events are told, and the user's functions called, outside of it.
+
+One file because it is the gate alone: who is inside and who waits is in `crowd`, the rest in
+algorithms of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate, classify
+from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import On
 from holdfast.criticality import current_priority, rank_of
-from holdfast.errors import RejectedError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
+from holdfast.strategies.aside import on_a_fresh_stack
 from holdfast.strategies.concurrency.crowd import Crowd
 from holdfast.strategies.concurrency.partitions import Partitions, Permit
 from holdfast.strategies.concurrency.protocol import Algorithm
@@ -89,8 +94,8 @@ class ConcurrencyLimiter(Crowd):
     """
 
     __slots__ = (
-        "_afresh", "_algorithm", "_on", "_priority", "_sample", "_taken", "_told", "initial", "max",
-        "min",
+        "_afresh", "_algorithm", "_forked_at", "_on", "_priority", "_sample", "_taken", "_told",
+        "initial", "max", "min",
     )  # fmt: skip
     kind = "concurrency limiter"
     timed = True
@@ -133,10 +138,13 @@ class ConcurrencyLimiter(Crowd):
         self._judges = bool(self._on.on_results)
         self.resting: Any = None  # never; in a slot, where reading it is quick
         self._after_fork()
+        self._forked_at = -inf
         super().__init__(name, shadow=shadow)
 
     def _after_fork(self) -> None:
         """Start afresh: the calls under way, and what they will teach, are the parent's."""
+        self._forked_at = current_instant()
+        """Who came in before that came into the parent's limiter, whatever process it ends in."""
         self._afresh = 0.0
         self._taken = 0
         search = self._algorithm.search(self.min, self.max, self.initial)
@@ -151,21 +159,37 @@ class ConcurrencyLimiter(Crowd):
         inside = self._inside
         if len(inside) < self._open:
             inside.append(None)
-            if len(inside) <= self._limit:  # whoever comes in first and counts then, can't be wrong
-                return now
+            try:
+                # whoever comes in first and counts then, can't be wrong
+                if len(inside) <= self._limit:
+                    return now
+            except RecursionError:  # even a comparison may find no stack (on CPython 3.11)
+                del inside[-1:]
+                raise
             del inside[-1:]
         return self._enter_by_class(now, args, kwargs, site)
 
-    def succeeded(self, permit: Any, now: float, result: Any, /) -> None:
+    def succeeded(self, permit: Any, now: float, result: Any, /) -> None:  # noqa: C901 - in one frame
         """Give the permit back, and learn from the call."""
-        if self._slow or type(permit) is Permit:
-            self._succeeded_slowly(permit, now, result)
-            return
         inside = self._inside
+        if type(permit) is Permit:
+            self._succeeded_slowly(permit, now, result, len(inside))
+            return
+        if permit < self._forked_at:
+            return
+        if self._slow:
+            # First, for it takes no stack.
+            del inside[-1:]
+            try:
+                self._succeeded_slowly(permit, now, result, len(inside) + 1)
+            except RecursionError:
+                on_a_fresh_stack(self._look, (now,))  # or who waits might not be woken
+                raise
+            return
         if self._taken >= SAMPLES and now < self._afresh:
-            del inside[-1:]  # no pop(): a child forked inside a call gives back what it hasn't got
+            del inside[-1:]
             if self._contended:
-                self._settle(now)
+                self._look(now)
             return
         with self._lock:
             in_flight = len(inside)
@@ -186,21 +210,41 @@ class ConcurrencyLimiter(Crowd):
 
     def failed(self, permit: Any, now: float, error: Exception, /) -> None:
         """Give the permit back; a loss shrinks the limit, another error is no sample."""
-        rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
-        if not rejected and self._on.matches(error, broken=True):
-            self._leave(permit, now, lost=True)
-        else:
-            self.abandoned(permit, now)
+        plain = permit.__class__ is not Permit  # even type() is a call, see `aside`
+        if plain:
+            if permit < self._forked_at:
+                return
+            del self._inside[-1:]  # as in `succeeded`
+        in_flight, lost = 1, False
+        try:
+            in_flight = len(self._inside) + plain
+            lost = not self._on.passes_over(error) and self._on.matches(error, broken=True)
+        except RecursionError:
+            on_a_fresh_stack(self._leave, (permit, now, in_flight, None))
+            return
+        self._leave(permit, now, in_flight, True if lost else None)
 
     def abandoned(self, permit: Any, now: float, /) -> None:
         """Give the permit back of a call that was cancelled, or leave the queue: no sample."""
-        if type(permit) is Permit and self._gave_up(permit):
+        if permit.__class__ is Permit:
+            if permit.started < self._forked_at:
+                return
+            if self._limit < 1:
+                self._rest_locked(now, now - permit.started)
+            self._aside.append(permit)
+            self._contended = True
+        elif permit < self._forked_at:
             return
-        self._leave(permit, now, lost=None)
+        else:
+            del self._inside[-1:]  # as in `succeeded`
+            if self._limit < 1:
+                self._rest_locked(now, now - permit)
+        if self._contended:
+            self._look(now)
 
     def _enter_by_class(self, now: float, args: Arguments, kwargs: Keywords, site: Site) -> Any:
         if self._contended:  # somebody may have found no room because of us, or a rest has ended
-            self._settle(now)
+            self._look(now)
         chosen = current_priority() if self._priority is None else self._priority(*args, **kwargs)
         rank = rank_of(chosen)
         party = None if self._partitions is None else self._partitions.find(args, kwargs)
@@ -210,28 +254,33 @@ class ConcurrencyLimiter(Crowd):
             permit = self._overdraw(now, party)  # in shadow mode
         return permit
 
-    def _succeeded_slowly(self, permit: Any, now: float, result: Any) -> None:
-        lost = False
-        if self._judges and result is not NO_RESULT:
-            try:
+    def _succeeded_slowly(self, permit: Any, now: float, result: Any, in_flight: int) -> None:
+        lost: bool | None = False
+        try:
+            if self._judges and result is not NO_RESULT:
+                lost = None  # what raises is no sample
                 lost = self._on.matches_result(result)
-            except Exception:
-                self.abandoned(permit, now)
-                raise
-        self._leave(permit, now, lost=lost)
+        finally:
+            self._leave(permit, now, in_flight, lost)
 
-    def _leave(self, permit: Any, now: float, *, lost: bool | None) -> None:
-        """Take a permit back; a call with an outcome that was let in below the limit is a sample."""
+    def _leave(self, permit: Any, now: float, in_flight: int, lost: bool | None) -> None:  # noqa: FBT001 - also called by position, in a thread
+        """Take a special permit back; a call with an outcome, let in below the limit, is a sample."""
         special = type(permit) is Permit
-        took = now - (permit.started if special else permit)
-        with self._lock:
-            in_flight, limit = len(self._inside), self._limit
-            self._count_out_locked(permit.party if special else None)
-            found = limit
-            if lost is not None and (lost or not special or permit.sample):
-                found = self._sample(now, took, min(in_flight, int(limit) or 1), lost)
-                self._learnt_locked(found)
-            self._rest_locked(now, took)
+        if special and permit.started < self._forked_at:
+            return  # it is the parent process's
+        limit = found = self._limit
+        try:
+            with self._lock:
+                if special:
+                    self._take_back_locked(permit, now)
+                took = now - (permit.started if special else permit)
+                if lost is not None and (lost or not special or permit.sample):
+                    found = self._sample(now, took, min(in_flight, int(limit) or 1), lost)
+                    self._learnt_locked(found)
+                self._rest_locked(now, took)
+        finally:
+            if self._contended:
+                self._look(now)
         self._changed(now, limit, found)
 
     def _rest_locked(self, now: float, took: float) -> None:
@@ -242,7 +291,7 @@ class ConcurrencyLimiter(Crowd):
     def _changed(self, now: float, before: float, found: float) -> None:
         """Let in who waits, and tell a change of the limit that is worth it."""
         if self._contended:
-            self._settle(now)
+            self._look(now)
         if found == before or not world.listeners:
             return
         before, after = self._told, self._limit

@@ -32,10 +32,11 @@ class Permit(Ticket):
     It is the ticket, too, of a call that waits: from the grant on it is a permit.
     """
 
-    __slots__ = ("gone", "party", "place", "rank", "sample", "started")
+    __slots__ = ("party", "place", "rank", "sample", "started")
 
     def __init__(self, started: float, party: Party | None, *, sample: bool, rank: int = 1) -> None:
         self.granted = True
+        self.over = False
         self.started: float = started
         """The instant of its grant; that of its arrival, while it waits."""
         self.party: Party | None = party
@@ -46,17 +47,16 @@ class Permit(Ticket):
     def wait(self) -> None:
         """Get ready to wait; few calls have to, and they can afford it."""
         super().__init__()
-        self.gone: bool = False
-        """Whether its caller has left."""
         self.place: int = 0
         """Its number, in the order of arrival."""
 
 
 def admitted(now: float, party: Party | None, *, sample: bool) -> Any:
     """Return the permit of a call that has come in, and count it to its party."""
+    permit = now if sample and party is None else Permit(now, party, sample=sample)
     if party is not None:
         party.in_flight += 1
-    return now if sample and party is None else Permit(now, party, sample=sample)
+    return permit
 
 
 class Partitions:

@@ -11,11 +11,7 @@ from holdfast.strategies.concurrency.partitions import Party, Permit
 
 
 class Waiting:
-    """Permits that are not granted yet.  Not locked: the limiter's lock guards it.
-
-    A line stays when it is empty: the garbage collector may end a waiting coroutine, and so take
-    somebody out, while the same thread goes through the lines.
-    """
+    """Permits that are not granted yet.  Not locked: the limiter's lock guards it."""
 
     __slots__ = ("_joined", "_lines")
 

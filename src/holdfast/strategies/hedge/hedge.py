@@ -104,10 +104,11 @@ class Hedge(Identity):
         self.won: int = 0
         """How many of them answered first."""
         self._prompt = count(1)
-        self._lock = threading.RLock()
+        self._after_fork()
         super().__init__(name)
 
     def _after_fork(self) -> None:
+        """Renew the locks; what has been learnt holds in the child process, too."""
         self._lock = threading.RLock()
         self.learning.after_fork()
 

@@ -17,6 +17,8 @@ probes are the only calls whose outcomes it hears.
 `Keys` finds, makes and drops them.  Under its lock run no factories, no strategies and no listeners; of
 the user's code only the ``__eq__`` and ``__hash__`` of keys, when one comes or goes, as in
 `functools.lru_cache`.
+
+One file because it is the gate alone: what it does with keys is in files of their own.
 """
 
 from __future__ import annotations
@@ -102,7 +104,7 @@ class Keyed(Identity):
 
     def _after_fork(self) -> None:
         """Start afresh: whoever is inside lives in the parent process."""
-        self._keys.start()
+        self._keys.renew()
 
     @property
     def makes(self) -> str:
@@ -153,10 +155,12 @@ class Keyed(Identity):
             if permit is not entry.child.resting:
                 entry.child.succeeded(permit, now, result)
         finally:
-            if entry.failing:
-                self._keys.recovered(entry, now)
-            if probe is not None:
-                self._probed(probe, now, result)
+            try:
+                if entry.failing:
+                    self._keys.recovered(entry, now)
+            finally:
+                if probe is not None:
+                    self._probed(probe, now, result)
 
     def failed(self, held: Any, now: float, error: Exception, /) -> None:
         """Tell the key's strategy, and the parent where the call was its probe."""
@@ -164,11 +168,18 @@ class Keyed(Identity):
         try:
             entry.child.failed(permit, now, error)
         finally:
-            reason = self._keys.troubled(entry, now)
-            parent = self._parent
-            if parent is not None and probe is not None:
-                parent.failed(probe, now, error)
-            elif parent is not None and reason is not None and parent.state in PASSING:
+            parent, reason = self._parent, None
+            try:
+                reason = self._keys.troubled(entry, now)
+            finally:
+                if parent is not None and probe is not None:
+                    parent.failed(probe, now, error)
+            if (
+                parent is not None
+                and probe is None
+                and reason is not None
+                and parent.state in PASSING
+            ):
                 parent.trip(reason, now=now)
 
     def abandoned(self, held: Any, now: float, /) -> None:
@@ -182,9 +193,12 @@ class Keyed(Identity):
     def expired(self, held: Any, now: float, /) -> Any:
         """Ask the key's strategy what to do about a wait that was too long."""
         entry, permit, probe = waited(held)
-        error = entry.child.expired(permit, now)
-        if error is not None:
-            self._give_back(probe, now)
+        error: Any = True  # until it has said otherwise
+        try:
+            error = entry.child.expired(permit, now)
+        finally:
+            if error is not None:
+                self._give_back(probe, now)
         return error
 
     def _ask(self, entry: Entry, now: float, args: Arguments, kwargs: Keywords, site: Site) -> Any:

@@ -17,12 +17,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Final, Protocol
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakValueDictionary
 
-from holdfast.errors import ConfigurationError
+from holdfast._weakly import Weakly
 from holdfast.strategies.keyed.census import Census
 from holdfast.strategies.keyed.child import is_busy, is_open, renew
-from holdfast.strategies.keyed.maker import Maker
+from holdfast.strategies.keyed.maker import Maker, check_hashable
 from holdfast.strategies.keyed.table import Entry, Table
 
 TRIES = 8
@@ -77,15 +77,29 @@ class Keys:
         self.make: Maker = make
         self.idle: float = idle
         self._quorum = quorum
-        self._served: WeakSet[Served] = WeakSet()
+        self._served: Weakly[Served] = Weakly()
         self.table: Table = Table(limit)
         self.start()
 
-    def start(self) -> None:
-        """Begin afresh, without keys."""
-        self._lock = threading.RLock()
-        for entry in self.table.entries.values():
+    def renew(self) -> None:
+        """Begin afresh in a child process.
+
+        A call that was under way in the parent, and ends here, too, gives its permit back to an entry
+        that is in no table any more; the lock of that entry's strategy must not be the parent's.
+        """
+        known = [*self.table.entries.values(), *self._leaving.values()]
+        if self.overflow is not None:
+            known.append(self.overflow)
+        self.start()
+        for entry in known:
+            entry.line = None
             renew(entry.child)
+            for one in self._served:
+                one.forget(entry)
+
+    def start(self) -> None:
+        """Begin without keys."""
+        self._lock = threading.RLock()
         self.table = Table(self.table.limit)
         self._leaving: WeakValueDictionary[Hashable, Entry] = WeakValueDictionary()
         self._census = Census(PERIOD)
@@ -120,50 +134,50 @@ class Keys:
         return entry
 
     def _missed(self, key: Hashable, now: float) -> Entry:
-        room = self._make_room(now)
-        with self._lock:
-            entry = self._leaving.get(key)
-            if entry is not None and room:
-                self.table.reserved -= 1
-                self._back_locked(entry, now)
-        if entry is not None:
-            return entry
-        if not room:
-            return self._shared(key, now)
-        child = None
+        promise = object()
         try:
+            room = self._make_room(promise, now)
+            with self._lock:
+                entry = self._leaving.get(key)
+                if entry is not None and room:
+                    self.table.promises.discard(promise)
+                    self._back_locked(entry, now)
+            if entry is not None:
+                return entry
+            if not room:
+                return self._shared(key, now)
             child = self.make(key)
+            with self._lock:
+                self.table.promises.discard(promise)
+                entry = self._leaving.get(key)  # it has come and gone while the factory ran
+                if entry is None:
+                    return self.table.settle(Entry(key, child, now), self.table.calm, now)
+                self._back_locked(entry, now)
+            return entry
         finally:
-            if child is None:
-                with self._lock:
-                    self.table.reserved -= 1
-        with self._lock:
-            self.table.reserved -= 1
-            entry = self._leaving.get(key)  # it has come and gone while the factory ran
-            if entry is None:
-                return self.table.settle(Entry(key, child, now), self.table.calm, now)
-            self._back_locked(entry, now)
-        return entry
+            self.table.promises.discard(
+                promise
+            )  # whatever came: one step, so nothing comes between
 
     def _back_locked(self, entry: Entry, now: float) -> None:
         """Let an entry that has been dropped into the table again."""
         if self._leaving.get(entry.key) is entry:
-            del self._leaving[entry.key]
-            self.evicted -= 1
             self.table.settle(entry, self.table.calm, now)
+            self._leaving.pop(entry.key, None)
+            self.evicted -= 1
 
-    def _make_room(self, now: float) -> bool:
+    def _make_room(self, promise: object, now: float) -> bool:
         """Reserve a place, for which another key may have to go; False where none may."""
         for _ in range(TRIES):
             with self._lock:
-                if self.table.reserve():
+                if self.table.reserve(promise):
                     return True
                 oldest = self.table.oldest()
             if oldest is None:
                 return False
             self._drop(oldest, now, "least recently used")
         with self._lock:
-            return self.table.reserve()
+            return self.table.reserve(promise)
 
     def _sweep(self, now: float) -> None:
         """Drop a few of those that nobody has used for long."""
@@ -187,14 +201,14 @@ class Keys:
                     entry.failing = True  # until a success says otherwise
             return
         with self._lock:
-            if not self.table.drop(entry, used):
+            if entry.line is None or entry.used != used:
                 return
-            self._leaving[entry.key] = entry
-            self.evicted += 1
+            self._leaving[entry.key] = entry  # first, as it is no harm if nothing follows
             self.open.pop(entry, None)
             self._census.dropped(entry)
-            served = list(self._served)
-        for one in served:
+            self.table.drop(entry, used)
+            self.evicted += 1
+        for one in self._served:
             one.forget(entry)
         self._news.append((entry.key, reason))
 
@@ -213,8 +227,7 @@ class Keys:
 
     def serve(self, served: Served) -> None:
         """Tell this one, for as long as it exists, which entries have gone."""
-        with self._lock:
-            self._served.add(served)
+        self._served.add(served)
 
     def keeps(self, entry: Entry) -> bool:
         """Return whether an entry is still in the table, or the overflow."""
@@ -283,14 +296,3 @@ class Keys:
         with self._lock:
             found = list(self.open)
         return sorted(found, key=lambda entry: entry.used, reverse=True)
-
-
-def check_hashable(key: Any, answer: Any) -> None:
-    """Refuse what cannot be a key, with the function that returned it and the remedy."""
-    try:
-        hash(answer)
-    except TypeError as error:
-        raise ConfigurationError(
-            f"key={key!r} returned {answer!r}, which is not hashable: return a string, a number or a "
-            "tuple of such"
-        ) from error

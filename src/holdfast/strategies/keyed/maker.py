@@ -104,3 +104,14 @@ def _refused(factory: Any, kind: type) -> ConfigurationError:
         "CircuitBreaker or Bulkhead can, and adaptive timeouts, Hedge and Coalesce; values such as "
         "Retry or Timeout have no state to keep apart, so put them into the pipeline themselves"
     )
+
+
+def check_hashable(key: Any, answer: Any) -> None:
+    """Refuse what cannot be a key, with the function that returned it and the remedy."""
+    try:
+        hash(answer)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"key={key!r} returned {answer!r}, which is not hashable: return a string, a number or a "
+            "tuple of such"
+        ) from error

@@ -17,6 +17,10 @@ takes a bounded number of steps, whatever the number of keys.
 
 Nothing here is locked: the lock of `Keyed` guards the lines.  An entry without a line is not in the
 table: it has been dropped, though calls may still be inside, or it is the overflow.
+
+An interruption (Ctrl-C, a signal handler that raises) may come between any two steps.  So an entry
+takes its place in line before it is in the table, and leaves the table before the line: one that stands
+in line only is dropped like any other when its turn comes, and nothing is in the table for ever.
 """
 
 from __future__ import annotations
@@ -72,7 +76,9 @@ class Line:
         last.newer = self.older = entry
 
     def leave(self, entry: Entry) -> None:
-        """Take an entry out."""
+        """Take an entry out, if it still stands here."""
+        if entry.line is not self:
+            return
         older, newer = entry.older, entry.newer
         older.newer = newer
         newer.older = older
@@ -104,27 +110,34 @@ class Line:
 class Table:
     """The entries by their keys, and the two lines."""
 
-    __slots__ = ("calm", "entries", "kept", "limit", "reserved")
+    __slots__ = ("calm", "entries", "kept", "limit", "promises")
 
     def __init__(self, limit: int) -> None:
         self.limit: int = limit
         self.entries: dict[Hashable, Entry] | Shards = {} if limit < MANY else Shards()
         self.calm: Line = Line()
         self.kept: Line = Line()
-        self.reserved: int = 0
-        """Places that are promised to keys whose strategies are being made."""
+        self.promises: set[object] = set()
+        """One for each place that is promised to a key whose strategy is being made."""
 
-    def reserve(self) -> bool:
+    @property
+    def reserved(self) -> int:
+        """How many places are promised."""
+        return len(self.promises)
+
+    def reserve(self, promise: object) -> bool:
         """Promise a place, if there is one free."""
-        free = len(self.entries) + self.reserved < self.limit
-        self.reserved += free
+        free = len(self.entries) + len(self.promises) < self.limit
+        if free:
+            self.promises.add(promise)
         return free
 
     def settle(self, entry: Entry, line: Line, now: float) -> Entry:
         """Let an entry in; return the one that is there, if somebody was faster."""
+        line.join(entry, now)
         there = self.entries.setdefault(entry.key, entry)
-        if there is entry:
-            line.join(entry, now)
+        if there is not entry:
+            line.leave(entry)
         return there
 
     def oldest(self, before: float | None = None) -> Entry | None:
@@ -140,10 +153,11 @@ class Table:
 
     def drop(self, entry: Entry, used: float) -> bool:
         """Let an entry go, if nobody has used it since ``used``."""
-        if entry.line is None or entry.used != used:
+        line = entry.line
+        if line is None or entry.used != used:
             return False
-        entry.line.leave(entry)
-        self._forget(entry)
+        self._forget(entry)  # first: who is cut off here finds it in its line, and drops it again
+        line.leave(entry)
         return True
 
     def _forget(self, entry: Entry) -> None:
@@ -154,11 +168,15 @@ class Table:
                 return
         except Exception:  # noqa: BLE001, S110 - a hash or a comparison of the user's may raise anything
             pass
-        kept = [one for one in self.entries.values() if one is not entry]
-        self.entries = {} if self.limit < MANY else Shards()
-        for one in kept:
+        everybody = list(self.entries.values())
+        if not any(one is entry for one in everybody):
+            return
+        entries: dict[Hashable, Entry] | Shards = {} if self.limit < MANY else Shards()
+        for one in everybody:
             try:
-                self.entries.setdefault(one.key, one)
+                if one is not entry:
+                    entries.setdefault(one.key, one)
             except Exception:  # noqa: BLE001 - another broken one: it is found no more
                 if one.line is not None:
                     one.line.leave(one)
+        self.entries = entries

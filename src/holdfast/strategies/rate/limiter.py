@@ -21,7 +21,7 @@ from holdfast._world import now as current_instant
 from holdfast.errors import RateLimitedError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site, Wait
 from holdfast.strategies.identity import Guard
-from holdfast.strategies.rate.gcra import ROUNDING, Costs, Turn, meter
+from holdfast.strategies.rate.gcra import ROUNDING, Costs, Meter, Turn, meter
 from holdfast.strategies.rate.rate import Actual, Cost, Rate, several, speeds
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ PASSED = object()
 class Permit(Turn):
     """The permit of a call whose cost may still be corrected, or that waits."""
 
-    __slots__ = ("_limiter",)
+    __slots__ = ("_limiter", "meter")
 
     def __init__(self, limiter: RateLimiter, start: float, costs: Costs) -> None:
         super().__init__(start, costs)
         self._limiter = limiter
+        self.meter: Meter = limiter._meter  # noqa: SLF001 - ours
+        """Where it takes its costs; in a forked child the parent's."""
 
     def adjust(self, actual: float, rate: Rate | None = None) -> None:
         """Say what the call has really taken from ``rate``; by default the one whose cost varies.
@@ -152,7 +154,7 @@ class RateLimiter(Guard):
         """Give the place back, if the call was cancelled before its turn."""
         if type(permit) is Permit and now < permit.start:  # it waits
             with self._lock:
-                self._meter.leave(permit)
+                permit.meter.leave(permit)
 
     def expired(self, _permit: Any, _now: float, /) -> None:
         """Nobody queues without knowing when."""
@@ -200,7 +202,7 @@ class RateLimiter(Guard):
     def _correct(self, permit: Permit, place: int, actual: float, now: float) -> None:
         actual = _validate.number("actual", actual, low=0)
         with self._lock:
-            self._meter.correct(permit, place, actual, now)
+            permit.meter.correct(permit, place, actual, now)
 
     def try_acquire(self, cost: float | None = None) -> float:
         """Take a call's cost and return 0.0; or take nothing and return the seconds to wait.

@@ -40,10 +40,11 @@ class RetryBudget:
         self.ratio: float = _validate.share("ratio", ratio)
         self.capacity: float = _validate.number("capacity", capacity, low=1)
         self._tokens = self.capacity
-        self._lock = threading.RLock()
+        self._after_fork()
         renew_after_fork(self)
 
     def _after_fork(self) -> None:
+        """Renew the lock; what is left of the budget is the child's, too."""
         self._lock = threading.RLock()
 
     @property

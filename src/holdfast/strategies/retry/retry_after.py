@@ -1,40 +1,33 @@
-"""What a dependency says about when to come back: ``Retry-After`` in its many spellings.
-
-RFC 9110, section 10.2.3: a number of seconds, or an HTTP date.  Integrations register what they know
-of their clients' responses with `register`; an exception or result with a ``retry_after`` attribute
-in seconds (such as our own rejections) needs none.
-"""
+"""What a `Retry` makes of the pause that a dependency asks for: `holdfast.verdict` reads it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-Extractor = Callable[[Any], float | None]
-"""Takes an exception or a result, returns seconds, or None where it does not know."""
+from holdfast.verdict import hint
 
-_extractors: list[Extractor] = []
+if TYPE_CHECKING:
+    from holdfast.shapes import History
 
+RETRY_AFTER_CAP = 120.0
+"""The longest server hint that is honoured by default, in seconds (as in httpx-retries and openai)."""
 
-def register(extractor: Extractor) -> None:
-    """Ask ``extractor`` too from here on; a second registration of the same one does nothing."""
-    if extractor not in _extractors:
-        _extractors.append(extractor)
+RETRY_AFTER_JITTER = 0.1
 
 
-def hint(outcome: Any) -> float | None:
-    """Return the seconds that ``outcome`` asks to wait, or None; never negative."""
-    if outcome is None:
+def waited(
+    delay: float, outcome: Any, history: History, cap: float | None, limit: float | None
+) -> float | None:
+    """Return the delay, lengthened to what ``outcome`` asks for; None, with the reason, for too much."""
+    asked = hint(outcome)
+    if asked is None:
+        return delay
+    if limit is not None and asked > limit:
+        history.reason = (
+            f"the dependency asks to wait for {asked:.3g} s, which is more than "
+            f"retry_after_limit={limit:g}"
+        )
         return None
-    own = getattr(outcome, "retry_after", None)
-    if isinstance(own, int | float) and not isinstance(own, bool):
-        return _sane(own)
-    for extractor in _extractors:
-        seconds = extractor(outcome)
-        if seconds is not None:
-            return _sane(seconds)
-    return None
-
-
-def _sane(seconds: float) -> float | None:
-    return max(0.0, float(seconds)) if seconds == seconds else None  # noqa: PLR0124 - NaN
+    if cap is not None:
+        asked = min(asked, cap)
+    return max(delay, asked + history.rng.uniform(0.0, RETRY_AFTER_JITTER * asked))

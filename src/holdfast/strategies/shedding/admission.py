@@ -2,10 +2,6 @@
 
 Invariants: nobody waits while there is room for its class; each place is let in at most once, and
 counted in `Room.in_flight` from then until its call ends.
-
-The garbage collector may end a waiting coroutine at any point, even in the middle of a section that
-the same thread has locked.  So a place that was taken off the queue is looked at once more before it
-is let in, with nothing in between in which somebody else could run.
 """
 
 from __future__ import annotations
@@ -83,21 +79,17 @@ class Admission:
         place.granted = True
         self.room.in_flight += 1
 
-    def next(self, now: float) -> list[Place]:
-        """Let in whose turn it is; return them, and those whose turn came too late."""
-        changed: list[Place] = []
-        while ranks := self.room.ranks(len(CLASSES)):
-            place = self.queue.serve(ranks, self._newest_first(now))
-            if place is None:
-                break
-            changed.append(place)
-            late = now > place.until + CLOSE or self.times.late(place.due, now)
-            if late or place.gone:  # see the module: nothing may come between this and the rest
-                continue
+    def next(self, now: float) -> Place | None:
+        """Let in whose turn it is, and return it; or one whose turn has come too late."""
+        ranks = self.room.ranks(len(CLASSES))
+        if not ranks:
+            return None
+        place = self.queue.serve(ranks, self._newest_first(now))
+        if place is not None and not (now > place.until + CLOSE or self.times.late(place.due, now)):
             place.granted = True
             self.room.in_flight += 1
             place.began = now
-        return changed
+        return place
 
     def standing(self, rank: int, now: float) -> bool:
         """Return whether the queue of a class stands."""

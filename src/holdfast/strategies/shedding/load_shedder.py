@@ -14,11 +14,12 @@ and nobody gets an answer in time.  Three rules decide, each by what it costs th
   WeChat Microservices", SoCC 2018).
 
 All of it happens under one lock, in O(1) per call; callers are woken outside of it.
+
+One file because it is the gate alone: decisions, room and times are in files of their own.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -29,9 +30,9 @@ from holdfast.criticality import CLASSES, RANKS, current_priority, rank_of
 from holdfast.deadline import current
 from holdfast.errors import DeadlineTooShortError, RejectedError, ThrottledError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Wait
-from holdfast.strategies.identity import Guard
+from holdfast.strategies.aside import Queueing
 from holdfast.strategies.queues import Place
-from holdfast.strategies.shedding.admission import FULL, IN, LATE, Admission
+from holdfast.strategies.shedding.admission import FULL, IN, LATE, QUEUED, Admission
 from holdfast.strategies.shedding.room import Room
 from holdfast.strategies.shedding.service_time import Seconds, ServiceTime
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from holdfast.strategies.concurrency import Algorithm
 
 
-class LoadShedder(Guard):
+class LoadShedder(Queueing):
     """Serve ``size`` calls at a time, let others wait briefly, and refuse what would be too late.
 
     An identity: one instance for one server's capacity, shared by all that use it up.  Thread- and
@@ -68,7 +69,7 @@ class LoadShedder(Guard):
         DeadlineTooShortError: (on calls) if what is left of the deadline is shorter than expected.
     """
 
-    __slots__ = ("_all", "_lock", "_room", "_times", "priority", "shed")
+    __slots__ = ("_all", "_room", "_times", "priority", "shed")
     kind = "load shedder"
     timed = True
 
@@ -101,7 +102,7 @@ class LoadShedder(Guard):
 
     def _after_fork(self) -> None:
         """Start afresh: whoever is inside, or waits, lives in the parent process."""
-        self._lock = threading.RLock()
+        self._nobody_inside()
         self._all.clear()
 
     # -- the gate ------------------------------------------------------------------------------
@@ -109,6 +110,7 @@ class LoadShedder(Guard):
     def enter(self, now: float, args: Arguments, kwargs: Keywords, site: Site = NOWHERE, /) -> Any:
         """Return a place inside, or one in the queue, or raise."""
         place = Place(self._rank(args, kwargs), now, current()[0])
+        place.of = self._lock
         error: RejectedError | None = None
         with self._lock:
             verdict, victim = self._all.arrive(place, now, waits=not self.shadow)
@@ -118,8 +120,14 @@ class LoadShedder(Guard):
                 error = self._full_locked(place.rank, now)
             if error is not None:
                 self.shed[CLASSES[place.rank]] += 1
+        if self._aside:
+            self._look(now)
         if verdict == IN:
             return place
+        if verdict == QUEUED and self._aside.inside():  # who would wake it stands still meanwhile
+            self._all.queue.leave(place)
+            error = self._full_locked(place.rank, now)
+            self.shed[CLASSES[place.rank]] += 1
         if error is not None:
             try:
                 return self._shed(error, place, now, site)
@@ -138,6 +146,8 @@ class LoadShedder(Guard):
             del error
         with self._lock:
             self._all.let_in(place, now)
+        if self._aside:
+            self._look(now)
         return place
 
     def succeeded(self, permit: Place, now: float, _result: Any, /) -> None:
@@ -150,28 +160,31 @@ class LoadShedder(Guard):
 
     def abandoned(self, permit: Place, now: float, /) -> None:
         """Give the place to the next, or leave the queue."""
-        with self._lock:
-            permit.gone = True
-            if not permit.granted:
-                self._all.queue.leave(permit)
-                return
-        self._left(permit, now)
+        if permit.of is self._lock:  # else it is the parent's
+            self._aside.append(permit)
+            self._look(now)
 
     def expired(self, permit: Place, now: float, /) -> RejectedError | None:
         """Leave the queue after a wait that was too long; None if let in meanwhile."""
         with self._lock:
-            if permit.granted:
-                return None
-            self._all.queue.leave(permit)
-            self._noted(enforced=not self.shadow)
-            if self.shadow:  # switched on meanwhile
-                self._all.let_in(permit, now)
-                return None
-            self.shed[CLASSES[permit.rank]] += 1
-            if not permit.out and (permit.hurried or self._times.late(permit.due, now)):
-                return self._too_late_locked(permit, now)
-            why = permit.out or f"its turn did not come within {now - permit.arrived:.3g} s"
-            return self._overloaded_locked(why, permit.rank, now)
+            error = self._expired_locked(permit, now)
+        if self._aside:
+            self._look(now)
+        return error
+
+    def _expired_locked(self, permit: Place, now: float) -> RejectedError | None:
+        if permit.granted:
+            return None
+        self._all.queue.leave(permit)
+        self._noted(enforced=not self.shadow)
+        if self.shadow:  # switched on meanwhile
+            self._all.let_in(permit, now)
+            return None
+        self.shed[CLASSES[permit.rank]] += 1
+        if not permit.out and (permit.hurried or self._times.late(permit.due, now)):
+            return self._too_late_locked(permit, now)
+        why = permit.out or f"its turn did not come within {now - permit.arrived:.3g} s"
+        return self._overloaded_locked(why, permit.rank, now)
 
     def _rank(self, args: Arguments, kwargs: Keywords) -> int:
         return rank_of(
@@ -183,33 +196,39 @@ class LoadShedder(Guard):
     def _left(
         self, place: Place, now: float, *, whole: bool = False, dropped: bool = False
     ) -> None:
+        if place.of is not self._lock:  # it is the parent's
+            return
         room = self._room
-        with self._lock:
-            self._times.ended(place, now, whole=whole)
-            before = room.limit
-            if room.learns and (whole or dropped):
-                room.learn(now, max(0.0, now - place.began), dropped=dropped)
-            room.in_flight -= 1
-            waiting = len(self._all.queue)
-        if waiting:
-            self._settle(now)
+        before = room.limit
+        waiting = 1
+        try:
+            with self._lock:
+                try:
+                    self._times.ended(place, now, whole=whole)
+                    if room.learns and (whole or dropped):
+                        room.learn(now, max(0.0, now - place.began), dropped=dropped)
+                finally:
+                    room.in_flight -= 1
+                waiting = len(self._all.queue)
+        finally:
+            if waiting or self._aside:
+                self._look(now)
         if room.limit != before:
             self._tell("LimitChanged", at=now, before=float(before), after=float(room.limit))
 
-    def _settle(self, now: float) -> None:
-        """Let in whose turn it is, passing over those whose loop is closed; wakes without the lock."""
-        again = True
-        while again:
-            with self._lock:
-                changed = self._all.next(now)
-            again = False
-            for place in changed:
-                place.over = not place.granted
-                if not place.wake() and place.granted:
-                    again = True
-                    with self._lock:
-                        place.granted = False
-                        self._room.in_flight -= 1
+    def _take_back_locked(self, place: Place, now: float) -> None:
+        if place.granted:
+            place.granted = False  # so it gives its place back only once
+            self._room.in_flight -= 1
+            self._times.ended(place, now, whole=False)
+        else:
+            self._all.queue.leave(place)
+
+    def _grant_locked(self, now: float) -> Place | None:
+        place = self._all.next(now)
+        if place is not None:
+            place.over = not place.granted
+        return place
 
     # -- refusals ------------------------------------------------------------------------------
 
@@ -239,20 +258,20 @@ class LoadShedder(Guard):
         """Count an abandoned worker thread as one more call inside, whatever the size."""
         with self._lock:
             self._room.hold(1)
+        if self._aside:
+            self._look(current_instant())
 
     def release(self) -> None:
         """End a `hold`: the worker has ended after all."""
         with self._lock:
             self._room.hold(-1)
-        self._settle(current_instant())
+        self._look(current_instant())
 
     def check_room(self, site: Site) -> None:
         """Refuse a further attempt while abandoned workers take more than there is."""
-        now, room = current_instant(), self._room
+        now, room = current_instant(), self._room  # a reading that is stale harms nobody
         if room.held and room.in_flight > room.limit and not self.shadow:
-            raise site.refuse(
-                self._full_locked(0, now), now
-            )  # a reading that is stale harms nobody
+            raise site.refuse(self._full_locked(0, now), now)
 
     @property
     def size(self) -> int:
@@ -263,7 +282,7 @@ class LoadShedder(Guard):
     def size(self, size: int) -> None:
         with self._lock:
             self._room.resize(size)
-        self._settle(current_instant())
+        self._look(current_instant())
 
     @property
     def in_flight(self) -> int:
@@ -286,6 +305,8 @@ class LoadShedder(Guard):
             waiting = dict(zip(CLASSES, self._all.queue.waiting(), strict=True))
             standing = [name for name in CLASSES if self._all.standing(RANKS[name], now)]
             expected, target = self._times.expected(now), self._times.target(now)
+        if self._aside:
+            self._look(now)
         return {
             "strategy": self.kind, "name": self.name, "size": self.size, "in_flight": self.in_flight,
             "waiting": waiting, "queue": self._all.limit, "standing": standing, "target": target,

@@ -51,7 +51,8 @@ class Room:
         return 1 if self.in_flight < self.limit else 0
 
     def hold(self, more: int) -> None:
-        """Count abandoned workers, whether there is room for them or not."""
+        """Count abandoned workers, whether there is room for them or not; those held here only."""
+        more = max(more, -self.held)
         self.held += more
         self.in_flight += more
 

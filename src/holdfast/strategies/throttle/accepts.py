@@ -16,9 +16,11 @@ BUCKETS = 10
 class Bucket:
     """What started, was accepted, and is still under way, of a tenth of the window."""
 
-    __slots__ = ("accepts", "number", "pending", "requests")
+    __slots__ = ("accepts", "number", "of", "pending", "requests")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, of: object) -> None:
+        self.of: object = of
+        """Which window it is of: one receipt may come from before a fork."""
         self.number: int = number
         self.requests: int = 0
         self.accepts: int = 0
@@ -28,11 +30,12 @@ class Bucket:
 class Accepts:
     """The last ``seconds``, in ten buckets.  A clock that goes backwards finds the newest one."""
 
-    __slots__ = ("_buckets", "_ends", "_newest", "_width", "accepts", "requests")
+    __slots__ = ("_buckets", "_ends", "_newest", "_width", "accepts", "mark", "requests")
 
     def __init__(self, seconds: float) -> None:
         self._width = seconds / BUCKETS
-        self._newest = Bucket(0)
+        self.mark: object = object()
+        self._newest = Bucket(0, self.mark)
         self._ends = self._width
         self._buckets: deque[Bucket] = deque([self._newest])
         self.requests: int = 0
@@ -43,7 +46,7 @@ class Accepts:
         if now < self._ends:
             return self._newest
         number = max(int(now // self._width), self._newest.number + 1)
-        newest = self._newest = Bucket(number)
+        newest = self._newest = Bucket(number, self.mark)
         self._ends = (number + 1) * self._width
         self._buckets.append(newest)
         while self._buckets[0].number <= number - BUCKETS:
@@ -67,17 +70,21 @@ class Accepts:
 
     def accept(self, receipt: Bucket, now: float) -> None:
         """Count an answer."""
+        if receipt.of is not self.mark:
+            return
         receipt.pending -= 1
         bucket = self._newest if now < self._ends else self.at(now)
         bucket.accepts += 1
         self.accepts += 1
 
-    def refuse(self, receipt: Bucket) -> None:
+    def refuse(self, receipt: Bucket, _now: float) -> None:
         """Let a request have come to nothing."""
         receipt.pending -= 1
 
     def forget(self, receipt: Bucket, now: float) -> None:
         """Let a request never have been: it says nothing about the dependency."""
+        if receipt.of is not self.mark:
+            return
         receipt.pending -= 1
         receipt.requests -= 1
         if receipt.number > self.at(now).number - BUCKETS:

@@ -20,13 +20,14 @@ everything is sent again after about three windows: what is sent grows with what
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
-from holdfast._world import world
+from holdfast._world import reseed_after_fork, world
 from holdfast.classify import Condition, On, condition
-from holdfast.errors import RejectedError, ThrottledError
+from holdfast.errors import ThrottledError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
 from holdfast.strategies.identity import SHADOW, Guard
 from holdfast.strategies.throttle.accepts import Accepts, Bucket
@@ -34,6 +35,8 @@ from holdfast.strategies.throttle.accepts import Accepts, Bucket
 if TYPE_CHECKING:
     from datetime import timedelta
     from random import Random
+
+Settle = Callable[[Bucket, float], None]
 
 
 class Throttle(Guard):
@@ -93,6 +96,7 @@ class Throttle(Guard):
         if rng is not None and not callable(getattr(rng, "random", None)):
             raise _validate.refuse("rng", rng, "it must be a random.Random or None")
         self._rng = rng
+        reseed_after_fork(rng)
         self.resting: Any = None  # never; in a slot, where reading it is quick
         self._after_fork()
         super().__init__(name, shadow=shadow)
@@ -129,14 +133,16 @@ class Throttle(Guard):
             with self._lock:
                 self._accepts.accept(permit, now)
             return
-        refused = False
-        if self._on.on_results and result is not NO_RESULT:
-            try:
+        settle: Settle = self._accepts.forget  # if that raises
+        try:
+            refused = False
+            if self._on.on_results and result is not NO_RESULT:
                 refused = self._on.matches_result(result)
-            except Exception:
-                self.abandoned(permit, now)
-                raise
-        self._settle(permit, now, refused=refused)
+            settle = self._accepts.refuse if refused else self._accepts.accept
+        finally:
+            if type(permit) is Bucket:
+                with self._lock:
+                    settle(permit, now)
 
     def failed(self, permit: Any, now: float, error: Exception, /) -> None:
         """Count a refusal, an accept, or neither.
@@ -144,11 +150,15 @@ class Throttle(Guard):
         A rejection by a strategy further in is neither, unless `on` names its class: the dependency
         was not asked.
         """
-        rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
-        if rejected or self._ignore.matches(error):
-            self.abandoned(permit, now)
-        else:
-            self._settle(permit, now, refused=self._on.matches(error, broken=True))
+        settle: Settle = self._accepts.forget
+        try:
+            if not self._on.passes_over(error) and not self._ignore.matches(error):
+                refused = self._on.matches(error, broken=True)
+                settle = self._accepts.refuse if refused else self._accepts.accept
+        finally:  # no deeper than `enter` went: there may be no more stack
+            if type(permit) is Bucket:
+                with self._lock:
+                    settle(permit, now)
 
     def abandoned(self, permit: Any, now: float, /) -> None:
         """Let the call never have been."""
@@ -158,15 +168,6 @@ class Throttle(Guard):
 
     def expired(self, _permit: Any, _now: float, /) -> None:
         """Nothing queues at a throttle."""
-
-    def _settle(self, permit: Any, now: float, *, refused: bool) -> None:
-        if type(permit) is not Bucket:
-            return
-        with self._lock:
-            if refused:
-                self._accepts.refuse(permit)
-            else:
-                self._accepts.accept(permit, now)
 
     def _likely_locked(self, now: float) -> float:
         """Return the probability with which a call is rejected now."""

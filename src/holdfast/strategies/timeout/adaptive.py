@@ -35,6 +35,7 @@ from holdfast.errors import AttemptTimeout, DeadlineExceeded, RejectedError
 from holdfast.strategies.identity import Identity
 from holdfast.strategies.quantile import Quantiles
 from holdfast.strategies.timeout.sync import Sync, checked
+from holdfast.verdict import control_flow
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -164,9 +165,10 @@ class AdaptiveTimeout(Identity):
     def failed(self, limit: Limit, took: float, error: Exception) -> None:
         """Note an attempt that raised: no sample, and in most cases an answer.
 
-        Not where the caller's deadline cut it or a strategy further in gave up: that says nothing.
+        Not where the caller's deadline or a task's own time limit cut it, or a strategy further in gave
+        up: that says nothing.
         """
-        if isinstance(error, DeadlineExceeded | RejectedError):
+        if isinstance(error, DeadlineExceeded | RejectedError) or control_flow[type(error)]:
             return
         with self._lock:
             if took >= limit.seconds - EARLY:
@@ -216,7 +218,7 @@ class AdaptiveTimeout(Identity):
         if not late and world.rng.random() * self._trial.weight < 1:
             return self._trial
         usual = self._usual
-        with self._lock:
+        with self._lock:  # of two attempts in the same instant one gets it
             if self.estimate is None or now >= self._patient:
                 self._patient = now + usual.seconds
                 return usual

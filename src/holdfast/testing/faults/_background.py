@@ -12,6 +12,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
+from holdfast._world import renew_after_fork
+
 T = TypeVar("T")
 
 STOPPED = "it has been stopped meanwhile, by another thread"
@@ -26,9 +28,13 @@ class Background:
         self._loop = self._runner.get_loop()
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._lock = threading.Lock()
         self._stopped = False
+        self._after_fork()
+        renew_after_fork(self)
         self._thread.start()
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
 
     def _run(self) -> None:
         with self._runner:  # which cancels, at the end, all tasks that are left

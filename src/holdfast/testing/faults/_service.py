@@ -7,6 +7,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from holdfast._world import renew_after_fork
 from holdfast.testing.faults._background import Background
 from holdfast.testing.faults._listener import HOST, Listener
 
@@ -16,8 +17,12 @@ class Service:
 
     def __init__(self) -> None:
         self._connections = 0
-        self._lock = threading.Lock()
         self._on: tuple[Background, Listener] | None = None
+        self._after_fork()
+        renew_after_fork(self)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
         self.start()
