@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import CoroutineType, ModuleType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, ModuleType
 from typing import Any
 
 from holdfast import _validate
@@ -16,6 +16,14 @@ from holdfast.strategies.timeout import Timeout
 
 Step = Callable[[Arguments, Keywords], Any]
 DRIVERS: dict[str, ModuleType] = {"asyncio": aio, "blocking": blocking}
+
+LAZY = (GeneratorType, AsyncGeneratorType)
+LAZY_CODE = _validate.GENERATOR | _validate.ASYNC_GENERATOR
+
+ENTERED_LATER = (
+    "whose code runs when it is entered, so that no failure would be seen: protect the function that "
+    "it calls to get what it manages"
+)
 
 
 def is_strategy(value: Any) -> bool:
@@ -34,24 +42,43 @@ def check_function(fn: Any) -> None:
         )
     if not callable(fn):
         raise _validate.refuse("fn", fn, "a pipeline protects functions and other callables")
-    if _validate.has_flag(fn, _validate.GENERATOR | _validate.ASYNC_GENERATOR):
+    if _validate.has_flag(fn, LAZY_CODE):
         plain = _validate.unwrapped(fn)
         raise ConfigurationError(
             f"a pipeline cannot protect the generator function {plain!r}: calling it runs none of its "
             "code, so no failure would be seen, and what was yielded cannot be taken back for "
             "another attempt. Protect the function that it calls for each item, or return a list"
         )
+    if _validate.has_flag(getattr(fn, "__wrapped__", None), LAZY_CODE) and is_manager(fn):
+        raise ConfigurationError(
+            f"a pipeline cannot protect the context manager {fn!r}, {ENTERED_LATER}"
+        )
+
+
+def is_manager(fn: Any) -> bool:
+    """Return whether ``fn`` was made by `contextlib.contextmanager`, or its async twin."""
+    made_in = getattr(fn, "__globals__", None)
+    return isinstance(made_in, dict) and made_in.get("__name__") == "contextlib"
 
 
 def compiled(
-    name: str, strategies: tuple[Any, ...], colour: str, terminal: Step, runtime: Any, skip: int
+    name: str,
+    strategies: tuple[Any, ...],
+    colour: str,
+    terminal: Step,
+    runtime: Any,
+    function: Callable[..., Any] | None,
 ) -> Step:
-    """Nest the layers around ``terminal``, the innermost first."""
+    """Nest the layers around ``terminal``, the innermost first.
+
+    Without a ``function`` it is the first argument of each call.
+    """
     step = terminal
     for place in reversed(range(len(strategies))):
         site = Site(
             name,
-            skip=skip,
+            skip=function is None,
+            function=function,
             enclosing=strategies[:place],
             inside=strategies[place + 1 :],
             background=runtime.background,
@@ -77,16 +104,21 @@ def _layer(strategy: Any, driver: ModuleType, inner: Step, runtime: Any, site: S
 class Detour:
     """The slow way round: taken while somebody listens, or while a test holds the clock."""
 
-    __slots__ = ("_colour", "_made", "_name", "_skip", "_strategies", "_terminal")
+    __slots__ = ("_colour", "_function", "_made", "_name", "_strategies", "_terminal")
 
     def __init__(
-        self, name: str, strategies: tuple[Any, ...], colour: str, terminal: Step, skip: int
+        self,
+        name: str,
+        strategies: tuple[Any, ...],
+        colour: str,
+        terminal: Step,
+        function: Callable[..., Any] | None,
     ) -> None:
         self._name = name
         self._strategies = strategies
         self._colour = colour
         self._terminal = terminal
-        self._skip = skip
+        self._function = function
         self._made: tuple[Any, Step, Step] | None = None
 
     def __call__(self, args: Arguments, kwargs: Keywords) -> Any:
@@ -96,13 +128,20 @@ class Detour:
         runtime = world.runtime(self._colour)
         made = self._made
         if made is None or made[0] is not runtime:
+            function = self._function
             head = compiled(
-                self._name, self._strategies, self._colour, self._terminal, runtime, self._skip
+                self._name, self._strategies, self._colour, self._terminal, runtime, function
             )
-            site = Site(self._name, skip=self._skip)
+            site = Site(self._name, skip=function is None, function=function)
             made = self._made = (runtime, head, DRIVERS[self._colour].watched(head, runtime, site))
         step = made[2] if world.listeners else made[1]
         return step(args, kwargs)
+
+
+PLAIN = frozenset({
+    type(None), bool, bytes, dict, float, int, list, set, str, tuple,
+})  # fmt: skip
+"""Types of results that need no further look; there is one at each call of a blocking function."""
 
 
 def terminal_of(fn: Callable[..., Any], colour: str) -> Step:
@@ -112,31 +151,47 @@ def terminal_of(fn: Callable[..., Any], colour: str) -> Step:
 
     def terminal(args: Arguments, kwargs: Keywords) -> Any:
         result = fn(*args, **kwargs)
-        if type(result) is CoroutineType:
-            result.close()
-            raise Misuse(
-                f"{fn!r} returned a coroutine, which a blocking pipeline cannot protect: make it an "
-                "'async def' function, or use 'await pipeline.acall(...)'"
-            )
+        if type(result) not in PLAIN:
+            _refuse_unfinished(fn, result)
         return result
 
     return terminal
 
 
+def _refuse_unfinished(fn: Any, result: Any) -> None:
+    """Refuse a result that stands for work still to be done: what fails in it, no layer would see."""
+    kind = type(result)
+    if hasattr(kind, "__await__"):
+        if kind is CoroutineType:
+            result.close()
+        raise Misuse(
+            f"{fn!r} returned a {kind.__name__}, which is awaited after a blocking pipeline has ended, "
+            "so that it cannot protect it: make it an 'async def' function that awaits it, or use "
+            "'await pipeline.acall(...)'"
+        )
+    if kind in LAZY:
+        raise Misuse(
+            f"{fn!r} returned a {kind.__name__}, none of whose code has run, so that no failure would "
+            "be seen: protect the function that it calls for each item, or return a list"
+        )
+    if kind.__module__ == "contextlib" and hasattr(result, "gen"):
+        raise Misuse(f"{fn!r} returned a context manager, {ENTERED_LATER}")
+
+
 def apply_blocking(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Run ``fn`` for ``pipeline.call``."""
+    if not callable(fn):
+        raise Misuse(f"pipeline.call() takes a function and its arguments, not {fn!r}")
     result = fn(*args, **kwargs)
-    if type(result) is CoroutineType:
-        result.close()
-        raise Misuse(
-            f"{fn!r} is async, and pipeline.call() is for blocking code: "
-            "use 'await pipeline.acall(...)'"
-        )
+    if type(result) not in PLAIN:
+        _refuse_unfinished(fn, result)
     return result
 
 
 def apply_async(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Run ``fn`` for ``pipeline.acall``: anything that returns something to await will do."""
+    if not callable(fn):
+        raise _not_a_function(fn)
     result = fn(*args, **kwargs)
     if not hasattr(type(result), "__await__"):
         raise Misuse(
@@ -147,13 +202,26 @@ def apply_async(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     return result
 
 
+def _not_a_function(given: Any) -> Misuse:
+    if type(given) is CoroutineType:
+        given.close()
+        return Misuse(
+            f"pipeline.acall() was given the coroutine of {given.__qualname__}, which can run only "
+            f"once: give it the function and its arguments, acall({given.__name__}, ...)"
+        )
+    return Misuse(f"pipeline.acall() takes a function and its arguments, not {given!r}")
+
+
 def protect(name: str, strategies: tuple[Any, ...], fn: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function that stands in for ``fn``."""
     check_function(fn)
     colour = "asyncio" if _validate.is_async(fn) else "blocking"
     if colour == "blocking":
         _refuse_async_fallbacks(strategies, fn)
-    return _protected(name, strategies, fn, colour, terminal_of(fn, colour), 0)
+    for strategy in strategies:
+        if hasattr(strategy, "fits"):
+            strategy.fits(fn)
+    return _protected(name, strategies, fn, colour, terminal_of(fn, colour), fn)
 
 
 def applier(name: str, strategies: tuple[Any, ...], colour: str) -> Callable[..., Any]:
@@ -163,7 +231,7 @@ def applier(name: str, strategies: tuple[Any, ...], colour: str) -> Callable[...
     def terminal(args: Arguments, kwargs: Keywords) -> Any:
         return apply(*args, **kwargs)
 
-    return _protected(name, strategies, apply, colour, terminal, 1)
+    return _protected(name, strategies, apply, colour, terminal, None)
 
 
 def _protected(
@@ -172,11 +240,11 @@ def _protected(
     fn: Callable[..., Any],
     colour: str,
     terminal: Step,
-    skip: int,
+    function: Callable[..., Any] | None,
 ) -> Callable[..., Any]:
     runtime = DEFAULTS[colour]()
-    head = compiled(name, strategies, colour, terminal, runtime, skip)
-    detour = Detour(name, strategies, colour, terminal, skip)
+    head = compiled(name, strategies, colour, terminal, runtime, function)
+    detour = Detour(name, strategies, colour, terminal, function)
     return DRIVERS[colour].entered(fn, head, detour)  # type: ignore[no-any-return]
 
 

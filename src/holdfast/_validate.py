@@ -52,6 +52,13 @@ def count(option: str, value: Any, *, low: int = 1, high: int = sys.maxsize) -> 
     return value
 
 
+def flag(option: str, value: Any) -> bool:
+    """Return a value that is True or False."""
+    if not isinstance(value, bool):
+        raise refuse(option, value, "it must be True or False")
+    return value
+
+
 def text(option: str, value: Any) -> str:
     """Return a string that is not empty."""
     if not isinstance(value, str) or not value:
@@ -81,9 +88,22 @@ def plain_callable(option: str, value: Any) -> None:
 def is_async(fn: Any) -> bool:
     """Return whether calling ``fn`` gives a coroutine; looks through partials and callable objects.
 
-    As `inspect.iscoroutinefunction`, which is not used because importing it costs 10 ms.
+    As `inspect.iscoroutinefunction`, which is not used because importing it costs 10 ms.  What has any
+    attribute that it is asked for (a `Mock`, a proxy of a remote service) is not async for that.
     """
-    return has_flag(fn, COROUTINE) or hasattr(unwrapped(fn), "_is_coroutine_mark")
+    return has_flag(fn, COROUTINE) or is_marked(unwrapped(fn))
+
+
+def is_marked(fn: Any) -> bool:
+    """Return whether ``fn`` bears `inspect.markcoroutinefunction`'s mark, or asyncio's older one."""
+    fn = getattr(fn, "__func__", fn)
+    mark = getattr(fn, "_is_coroutine_mark", None)
+    return type(mark) is object and mark is _mark_of_inspect()
+
+
+def _mark_of_inspect() -> object:
+    """Return the mark; whoever set it has imported `inspect`, so nothing is imported for it."""
+    return getattr(sys.modules.get("inspect"), "_is_coroutine_mark", None)
 
 
 def unwrapped(fn: Any) -> Any:
@@ -97,8 +117,8 @@ def has_flag(fn: Any, flags: int) -> bool:
     """Return whether the code behind ``fn``, or behind its ``()``, is of that kind."""
     fn = unwrapped(fn)
     for candidate in (fn, getattr(type(fn), CALL, None)):
-        code = getattr(candidate, "__code__", None)
-        if getattr(code, "co_flags", 0) & flags:
+        found = getattr(getattr(candidate, "__code__", None), "co_flags", 0)
+        if isinstance(found, int) and found & flags:  # a mock, or a proxy, has anything
             return True
     return False
 

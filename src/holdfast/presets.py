@@ -108,7 +108,7 @@ def standard(
         if key is not None:
             adaptive = _keyed(key, lambda _key: _adaptive(on, most))
     layers = (
-        None if fallback is OURS or fallback is None else _fallback(fallback),
+        None if fallback is OURS else _fallback(fallback),
         _timeout(timeout, sync),
         _rate(rate),
         bulkhead,
@@ -158,6 +158,10 @@ def _rate(rate: float | Rate | RateLimiter | None) -> RateLimiter | None:
 
 
 def _fallback(value: Any) -> Fallback | StaleFallback:
+    if value is None:
+        raise _validate.refuse(
+            "fallback", None, "leave it out for no fallback, or give Fallback(None) to answer None"
+        )
     return value if isinstance(value, Fallback | StaleFallback) else Fallback(value)
 
 

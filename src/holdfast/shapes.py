@@ -105,7 +105,7 @@ Verdict = Again | Instead | Earlier | None
 class Site:
     """Where a layer stands: its pipeline, what is around it and inside it, and whose arguments come."""
 
-    __slots__ = ("background", "enclosing", "inside", "pipeline", "skip")
+    __slots__ = ("background", "enclosing", "function", "inside", "pipeline", "skip")
 
     def __init__(
         self,
@@ -115,8 +115,11 @@ class Site:
         enclosing: tuple[Any, ...] = (),
         inside: tuple[Any, ...] = (),
         background: Background | None = None,
+        function: Any = None,
     ) -> None:
         self.pipeline: str = pipeline
+        self.function: Any = function
+        """The protected function; None for ``call(fn, ...)``, where it is the first argument."""
         self.skip: int = skip
         """How many leading arguments are ours (``call(fn, ...)`` passes the function itself)."""
         self.enclosing: tuple[Any, ...] = enclosing
@@ -159,9 +162,9 @@ class History:
     """What a reaction may know about one call so far; made when the first attempt has ended."""
 
     __slots__ = (
-        "args", "attempt", "attempt_began", "began", "deadline", "enclosing_retry", "errors", "kwargs",
-        "last", "now", "pipeline", "previous", "reason", "result", "rng", "shortest",
-        "started", "verdict",
+        "args", "attempt", "attempt_began", "began", "deadline", "enclosing_retry", "errors",
+        "function", "kwargs", "last", "now", "pipeline", "previous", "reason", "result", "rng",
+        "shortest", "started", "verdict",
     )  # fmt: skip
 
     now: float
@@ -176,8 +179,11 @@ class History:
         started: float | None = None,
         args: Arguments = (),
         kwargs: Keywords | None = None,
+        function: Any = None,
     ) -> None:
         self.pipeline: str = pipeline
+        self.function: Any = function
+        """The protected function, as far as it is known."""
         self.now = now
         self.started: float | None = started
         """The instant of the call's start, or None where nothing needed it."""

@@ -249,7 +249,7 @@ def test_a_blocking_function_that_returns_a_coroutine_is_refused(pipeline, unhar
         calls.append(one)
         return aadd(one)
 
-    with pytest.raises(TypeError, match="returned a coroutine, which a blocking pipeline"):
+    with pytest.raises(TypeError, match="which is awaited after a blocking pipeline has ended"):
         pipeline(disguised)(1)
     assert calls == [1]
     unharmed()

@@ -120,7 +120,7 @@ def test_bulkheads_budgets_and_stale_results(clock):
     assert "bulkhead 'payments': 1 of 10 in flight" in said
     assert "retry: budget 2 of 10 tokens" in said
     assert "nothing kept" in said
-    assert "1 result kept, the oldest 5 s old" in pipeline.explain()
+    assert "2 results kept, the oldest 5 s old" in pipeline.explain()
 
 
 def test_rejections_are_counted():

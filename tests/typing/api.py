@@ -155,7 +155,7 @@ assert_type(pipeline.name, str)
 assert_type(pipeline.snapshot(), dict[str, Any])
 assert_type(pipeline.with_(Timeout(1.0), name="faster"), Pipeline)
 assert_type(pipeline.without(Timeout, Retry), Pipeline)
-assert_type(standard("p", timeout=5.0, fallback=None), Pipeline)
+assert_type(standard("p", timeout=5.0, fallback="later"), Pipeline)
 
 with pipeline:
     pass

@@ -8,9 +8,9 @@ step takes the call's arguments as a tuple and a dict.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from holdfast._drivers.dressing import dressed
 from holdfast._drivers.watching import tell_completed
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
@@ -67,7 +67,7 @@ def gated(gate: Gate, inner: Step, runtime: Runtime, site: Site) -> Step:
 def reacting(reaction: Reaction, inner: Step, runtime: Runtime, site: Site) -> Step:
     """Ask the reaction what follows an outcome, and do it."""
     now, timed, judges, credit = runtime.now, reaction.timed, reaction.judges, reaction.credit
-    pipeline, skip = site.pipeline, site.skip
+    pipeline, skip, function = site.pipeline, site.skip, site.function
     if reaction.claims:
         inner = claimed(inner, site)
     follow = following(reaction, inner, runtime)
@@ -77,7 +77,8 @@ def reacting(reaction: Reaction, inner: Step, runtime: Runtime, site: Site) -> S
         try:
             result = await inner(args, kwargs)
         except Exception as error:
-            history = History(pipeline, now(), started, args[skip:], kwargs)
+            fn = args[0] if skip else function
+            history = History(pipeline, now(), started, args[skip:], kwargs, fn)
             if history.stands(reaction.after_error(error, history)):
                 raise
         else:
@@ -85,7 +86,8 @@ def reacting(reaction: Reaction, inner: Step, runtime: Runtime, site: Site) -> S
                 if credit is not None:
                     credit()
                 return result
-            history = History(pipeline, now(), started, args[skip:], kwargs)
+            fn = args[0] if skip else function
+            history = History(pipeline, now(), started, args[skip:], kwargs, fn)
             if history.stands(reaction.after_result(result, history)):
                 return result
         return await follow(args, kwargs, history)
@@ -163,7 +165,7 @@ def watched(head: Step, runtime: Runtime, site: Site) -> Step:
 def entered(fn: Function, head: Step, detour: Step) -> Function:
     """Return the function that stands in for ``fn``; it asks once whether anything is unusual."""
 
-    @wraps(fn)
+    @dressed(fn)
     async def protected(*args: Any, **kwargs: Any) -> Any:
         try:
             if world.detour:

@@ -105,9 +105,7 @@ class Guard(Identity):
     resting: Any
 
     def __init__(self, name: str | None, *, shadow: bool) -> None:
-        if not isinstance(shadow, bool):
-            raise _validate.refuse("shadow", shadow, "it must be True or False")
-        self.shadow = shadow
+        self.shadow = _validate.flag("shadow", shadow)
         self.detected = self.enforced = 0
         super().__init__(name)
 

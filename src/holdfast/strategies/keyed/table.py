@@ -142,6 +142,23 @@ class Table:
         """Let an entry go, if nobody has used it since ``used``."""
         if entry.line is None or entry.used != used:
             return False
-        del self.entries[entry.key]
         entry.line.leave(entry)
+        self._forget(entry)
         return True
+
+    def _forget(self, entry: Entry) -> None:
+        """Take an entry out of the dict; also where its key's hash is another one by now."""
+        try:
+            if self.entries.get(entry.key) is entry:
+                del self.entries[entry.key]
+                return
+        except Exception:  # noqa: BLE001, S110 - a hash or a comparison of the user's may raise anything
+            pass
+        kept = [one for one in self.entries.values() if one is not entry]
+        self.entries = {} if self.limit < MANY else Shards()
+        for one in kept:
+            try:
+                self.entries.setdefault(one.key, one)
+            except Exception:  # noqa: BLE001 - another broken one: it is found no more
+                if one.line is not None:
+                    one.line.leave(one)

@@ -17,15 +17,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from contextvars import ContextVar
-from math import inf
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast.deadline import ambient
 from holdfast.errors import DeadlineExceeded, DeadlineTooShortError
-from holdfast.shapes import Arguments, Keywords, Site, Ticket
+from holdfast.shapes import Arguments, Keywords, Site
+from holdfast.strategies.coalesce.flight import GONE, Flight, Outcome, Seat, inside
 from holdfast.strategies.identity import Identity
 
 if TYPE_CHECKING:
@@ -33,62 +31,6 @@ if TYPE_CHECKING:
 
 CLOSE = 1e-6
 """Timers may fire this much early, in seconds."""
-
-Outcome = tuple[Any, BaseException | None, TracebackType | None]
-
-inside: ContextVar[tuple[object, ...]] = ContextVar("holdfast_flights", default=())
-"""The marks of the flights that this code is part of: it must not wait for any of them."""
-
-
-class Flight:
-    """One attempt, and those who wait for its outcome.  Guarded by the lock of its `Coalesce`."""
-
-    __slots__ = (
-        "alive", "cancel", "due", "ended", "key", "lost", "mark", "outcome", "seats", "task",
-    )  # fmt: skip
-
-    def __init__(self, key: Hashable, due: float) -> None:
-        self.key: Hashable = key
-        self.due: float = due
-        """The first caller's deadline, which what is inside obeys."""
-        self.seats: dict[Seat, None] = {}
-        self.mark: object = object()
-        self.ended: bool = False
-        self.lost: bool = False
-        """Whether it ended without an outcome that counts."""
-        self.outcome: Outcome = (None, None, None)
-        self.task: Any = None
-        """What flies it, where that is a task."""
-        self.cancel: Callable[[], object] | None = None
-        self.alive: Callable[[], bool] = _surely
-        """Whether it can still land; False where its event loop is closed."""
-
-
-def _surely() -> bool:
-    return True
-
-
-GONE = Flight(None, inf)
-"""Stands for the flight of a seat that its caller has left."""
-
-
-class Seat(Ticket):
-    """One caller's place in a flight."""
-
-    __slots__ = ("due", "flight", "last")
-
-    def __init__(self, due: float) -> None:
-        super().__init__()
-        self.due: float = due
-        """The caller's own deadline."""
-        self.flight: Flight = GONE
-        self.last: bool = False
-        """Whether nobody was left when this caller left."""
-
-    def take(self) -> Outcome:
-        """Return result, error and traceback; forget the flight, which would keep the error."""
-        flight, self.flight = self.flight, GONE
-        return flight.outcome
 
 
 class Coalesce(Identity):
@@ -148,14 +90,23 @@ class Coalesce(Identity):
     def board(self, key: Hashable) -> tuple[Seat | None, bool]:
         """Return a seat, and whether it is the first in its flight.
 
-        No seat for a call that is part of that flight itself: it would wait for its own end.
+        No seat for a call that is part of that flight itself, or of one that this flight waits for,
+        through however many others: it would wait for its own end.
         """
         due = ambient.get()[0]
         seat, made = Seat(due), Flight(key, due)
         marks = inside.get()
+        if marks:
+            there = self._flights.get(key)
+            if there is not None:
+                marks[-1].boards(there.mark)  # before the look: see `Mark`
+                if there.mark.waits_for(marks):
+                    return None, False
         with self._lock:
             flight = self._flights.setdefault(key, made)
-            if flight.mark in marks:
+            if flight.ended:  # it is found by a key whose hash has changed and changed back
+                flight = self._flights[key] = made
+            if marks and flight.mark in marks:
                 return None, False
             seat.flight = flight
             flight.seats[seat] = None
@@ -197,9 +148,20 @@ class Coalesce(Identity):
             seat.wake()  # where its event loop is closed nobody waits for it any more
 
     def _close_locked(self, flight: Flight) -> None:
-        """Let nobody board any more."""
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
+        """Let nobody board any more; also where the key's hash is another one by now."""
+        flight.mark.ended = True
+        try:
+            if self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
+                return
+        except Exception:  # noqa: BLE001, S110 - a hash or a comparison of the user's may raise anything
+            pass
+        if any(one is flight for one in self._flights.values()):
+            self._flights = {
+                one.key: one
+                for one in self._flights.values()
+                if one is not flight and not one.ended
+            }
 
     def again(self, seat: Seat, now: float) -> bool:
         """Return whether a caller must take another flight: this one's end was not its business."""

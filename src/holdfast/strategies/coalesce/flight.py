@@ -1,0 +1,100 @@
+"""A flight: one attempt, those who wait for it, and what it waits for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from contextvars import ContextVar
+from math import inf
+from types import TracebackType
+from typing import Any
+
+from holdfast.shapes import Ticket
+
+Outcome = tuple[Any, BaseException | None, TracebackType | None]
+
+
+class Mark:
+    """What is known of a flight by the code that is part of it: whom it waits for.
+
+    Only ever appended to, and looked at without a lock: of two flights that board each other's at the
+    same time at least one sees the other's mark.
+    """
+
+    __slots__ = ("ended", "waits")
+
+    def __init__(self) -> None:
+        self.ended: bool = False
+        self.waits: list[Mark] = []
+        """The marks of the flights that code inside this one has boarded."""
+
+    def boards(self, other: Mark) -> None:
+        """Note that code inside this flight waits for another one."""
+        self.waits = [mark for mark in self.waits if not mark.ended]
+        self.waits.append(other)
+
+    def waits_for(self, others: tuple[Mark, ...]) -> bool:
+        """Return whether this flight can't end before one of the others has."""
+        seen, ahead = set(), [self]
+        while ahead:
+            mark = ahead.pop()
+            if mark in others:
+                return True
+            if mark not in seen and not mark.ended:
+                seen.add(mark)
+                ahead += mark.waits
+        return False
+
+
+inside: ContextVar[tuple[Mark, ...]] = ContextVar("holdfast_flights", default=())
+"""The marks of the flights that this code is part of: it must not wait for any of them."""
+
+
+class Flight:
+    """One attempt, and those who wait for its outcome.  Guarded by the lock of its `Coalesce`."""
+
+    __slots__ = (
+        "alive", "cancel", "due", "ended", "key", "lost", "mark", "outcome", "seats", "task",
+    )  # fmt: skip
+
+    def __init__(self, key: Hashable, due: float) -> None:
+        self.key: Hashable = key
+        self.due: float = due
+        """The first caller's deadline, which what is inside obeys."""
+        self.seats: dict[Seat, None] = {}
+        self.mark: Mark = Mark()
+        self.ended: bool = False
+        self.lost: bool = False
+        """Whether it ended without an outcome that counts."""
+        self.outcome: Outcome = (None, None, None)
+        self.task: Any = None
+        """What flies it, where that is a task."""
+        self.cancel: Callable[[], object] | None = None
+        self.alive: Callable[[], bool] = _surely
+        """Whether it can still land; False where its event loop is closed."""
+
+
+def _surely() -> bool:
+    return True
+
+
+GONE = Flight(None, inf)
+"""Stands for the flight of a seat that its caller has left."""
+
+
+class Seat(Ticket):
+    """One caller's place in a flight."""
+
+    __slots__ = ("due", "flight", "last")
+
+    def __init__(self, due: float) -> None:
+        super().__init__()
+        self.due: float = due
+        """The caller's own deadline."""
+        self.flight: Flight = GONE
+        self.last: bool = False
+        """Whether nobody was left when this caller left."""
+
+    def take(self) -> Outcome:
+        """Return result, error and traceback; forget the flight, which would keep the error."""
+        flight, self.flight = self.flight, GONE
+        return flight.outcome
