@@ -121,6 +121,15 @@ def bench(args: list[str]) -> int:
     return env.run(["python", "-m", "benchmarks", *(args or ["overhead"])])
 
 
+def clients(args: list[str]) -> int:
+    """What `transient` says of the clients' real errors, in an environment that has them all."""
+    return (
+        Environment(".venv-clients", "clients")
+        .ready()
+        .run(["python", "-m", "pytest", *(args or ["tests/clients"])])
+    )
+
+
 def scenarios(args: list[str]) -> int:
     """What the protection achieves, on virtual time, beside the peers (ARGS='01 14': those only)."""
     return bench(["scenarios", *args])
@@ -151,7 +160,7 @@ def clean(args: list[str]) -> int:
 
 COMMANDS = (
     demo, test, check, pytest, cover, matrix, boots, bench, scenarios, plots, docs,
-    fmt, fix, lock, clean,
+    clients, fmt, fix, lock, clean,
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ PINS = {
     "dev": ["--all-extras", "--group", "dev"],
     "demo": ["--extra", "cli", "--group", "build"],
     "bench": ["--extra", "httpx", "--extra", "httpx2", "--extra", "simulation", "--group", "bench"],
+    "clients": ["--extra", "httpx", "--extra", "httpx2", "--group", "clients"],
 }
 
 
@@ -172,8 +173,8 @@ def pinned_again(env: Environment, args: list[str]) -> int:
     plain = "--no-header --no-annotate --no-emit-index-url --no-emit-find-links"
     command = [*f"{common} {plain}".split(), *args]
     for name, options in PINS.items():
-        # The others keep to the versions of dev.txt, which comes first.
-        same = [] if name == "dev" else ["--constraint", "requirements/dev.txt"]
+        # The others keep to the versions of dev.txt, which comes first; so many clients can't.
+        same = [] if name in ("dev", "clients") else ["--constraint", "requirements/dev.txt"]
         target = ["--output-file", f"requirements/{name}.txt"]
         if code := env.run([*command, "pyproject.toml", *options, *same, *target]):
             return code

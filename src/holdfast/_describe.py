@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from holdfast.strategies.retry import RETRY_AFTER_CAP, RETRY_AFTER_JITTER, Retry
+from holdfast.strategies.retry import RETRY_AFTER_JITTER, Retry
 from holdfast.strategies.timeout import Timeout
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _queued(strategy: Any, inner: Worst) -> Worst:
 def _retried(retry: Retry, inner: Worst) -> Worst:
     elapsed = math.inf if retry.max_elapsed is None else retry.max_elapsed
     most = math.inf if retry.attempts is None else retry.attempts
-    asked = RETRY_AFTER_CAP * (1 + RETRY_AFTER_JITTER) if retry.respect_retry_after else 0.0
+    asked = _longest_hint(retry) * (1 + RETRY_AFTER_JITTER)
     waits = _delays(retry._backoff, most - 1)  # noqa: SLF001 - our own
     hinted = _delays(retry._backoff, most - 1, asked)  # noqa: SLF001 - the same
     longest = most * inner.seconds + waits
@@ -140,6 +140,14 @@ def _retried(retry: Retry, inner: Worst) -> Worst:
         min(elapsed + inner.hinted, most * inner.hinted + hinted),
         because,
     )
+
+
+def _longest_hint(retry: Retry) -> float:
+    """Return the longest ``Retry-After`` that is waited for, in seconds."""
+    if not retry.respect_retry_after:
+        return 0.0
+    bounds = (retry.retry_after_cap, retry.retry_after_limit)
+    return min((one for one in bounds if one is not None), default=math.inf)
 
 
 def _each(inner: Worst) -> str:

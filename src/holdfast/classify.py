@@ -2,7 +2,9 @@
 
 An exception type, a tuple or union of them, a predicate over the exception, ``on_result(predicate)``
 for results, and any of these joined with ``|``.  `asyncio.CancelledError`, `KeyboardInterrupt`,
-`SystemExit` and `GeneratorExit` are never outcomes, so no condition accepts them.
+`SystemExit` and `GeneratorExit` are never outcomes, so no condition accepts them; nor are exceptions by
+which a framework ends or repeats a task (Celery's ``Retry`` and time limits, RQ's, ...), unless their
+class is named.  An exception group is met if all its leaves are.
 """
 
 from __future__ import annotations
@@ -10,10 +12,13 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from holdfast import _validate
+from holdfast._shown import shown
 from holdfast.errors import RejectedError
+from holdfast.verdict import control_flow, leaves
 
 ErrorPredicate = Callable[[Exception], bool]
 ResultPredicate = Callable[[Any], bool]
@@ -54,6 +59,8 @@ class Condition:
 
         The predicate's own error goes into a note of ``error``, which stays the one that is raised.
         """
+        if control_flow[type(error)] and not self._names(error):
+            return False
         if isinstance(error, self.types):
             return True
         for predicate in self.on_errors:
@@ -61,9 +68,19 @@ class Condition:
                 if predicate(error):
                     return True
             except Exception as fault:  # noqa: BLE001 - the user's predicate may raise anything
-                add_note(error, f"holdfast: the predicate {spell(predicate)} raised {fault!r}")
+                add_note(error, f"holdfast: the predicate {spell(predicate)} raised {shown(fault)}")
                 return broken
-        return False
+        return isinstance(error, ExceptionGroup) and self._matches_all(error, broken=broken)
+
+    def _matches_all(self, group: ExceptionGroup[Exception], *, broken: bool) -> bool:
+        """Return whether all leaves of a group are meant; a framework's way out is never a part of one."""
+        all_leaves = leaves(group)
+        return bool(all_leaves) and all(
+            isinstance(one, Exception) and self.matches(one, broken=broken) for one in all_leaves
+        )
+
+    def _names(self, error: Exception) -> bool:
+        return any(control_flow[kind] and isinstance(error, kind) for kind in self.types)
 
     def matches_result(self, result: Any) -> bool:
         """Return whether a result is meant; a predicate that raises, raises to the caller."""
@@ -73,6 +90,20 @@ class Condition:
     def tests(self) -> tuple[Callable[[Any], bool], ...]:
         """All the predicates."""
         return self.on_errors + self.on_results
+
+    def passes_over(self, error: Exception) -> bool:
+        """Return whether ``error`` is no outcome: a rejection or control flow, unless it is named."""
+        if isinstance(error, RejectedError):
+            return not self.names_rejection(error)
+        if control_flow[type(error)]:
+            return not self._names(error)
+        return isinstance(error, ExceptionGroup) and self._passes_over_group(error)
+
+    def _passes_over_group(self, group: ExceptionGroup[Exception]) -> bool:
+        """Return whether a group has control flow in it, or nothing but rejections."""
+        parts = [one for one in leaves(group) if isinstance(one, Exception)]
+        ways_out = any(control_flow[type(one)] and not self._names(one) for one in parts)
+        return ways_out or (bool(parts) and all(self.passes_over(one) for one in parts))
 
     def names_rejection(self, error: Exception) -> bool:
         """Return whether a type below `RejectedError` was asked for by name, and ``error`` is one."""
@@ -154,6 +185,8 @@ def spell(value: Any) -> str:
     if isinstance(value, tuple):
         inner = ", ".join(map(spell, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if isinstance(value, partial):
+        return f"partial({spell(value.func)})"  # its arguments may be anything, a password too
     if isinstance(value, (type, ROUTINES)):
         return (
             value.__name__

@@ -156,7 +156,9 @@ class CircuitOpenError(RejectedError):
     def _after(self) -> str:
         cause = self.__cause__
         if self.after is None and cause is not None:
-            return f" after {type(cause).__name__}: {cause}"
+            from holdfast._shown import shown  # it knows of this module
+
+            return f" after {shown(cause)}"
         return self.after or ""
 
     def _state(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,6 +26,22 @@ class Event:
     pipeline: str
     strategy: str
     at: float
+
+    def __init_subclass__(cls) -> None:
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = _spelt  # type: ignore[method-assign] # in place of the one of `dataclass`
+
+
+def _spelt(event: Event) -> str:
+    """Return an event with its exceptions as messages show them: a listener may well print it."""
+    from holdfast._shown import quoted
+
+    held = ((one.name, getattr(event, one.name)) for one in fields(event))
+    spelt = (
+        f"{name}={quoted(value)}" if isinstance(value, BaseException) else f"{name}={value!r}"
+        for name, value in held
+    )
+    return f"{type(event).__name__}({', '.join(spelt)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,8 @@ from holdfast.shapes import (
     Verdict,
     Wait,
 )
-from holdfast.strategies.retry import Extractor
-from holdfast.strategies.retry import register as register_retry_after
+from holdfast.verdict import Extractor
+from holdfast.verdict import register as register_retry_after
 
 __all__ = [
     "Again",

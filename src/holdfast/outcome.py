@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
+from holdfast._shown import quoted
 from holdfast.errors import RejectedError
 
 T = TypeVar("T")
@@ -56,5 +57,5 @@ class Outcome(Generic[T]):
         return self._value if self.error is None else default
 
     def __repr__(self) -> str:
-        said = repr(self._value) if self.error is None else f"error={self.error!r}"
+        said = repr(self._value) if self.error is None else f"error={quoted(self.error)}"
         return f"<Outcome {said}>"

@@ -14,7 +14,7 @@ from holdfast.strategies.fallback import Fallback, StaleFallback
 from holdfast.strategies.identity import Identity
 from holdfast.strategies.retry import Retry, RetryBudget, backoff
 from holdfast.strategies.timeout import Timeout
-from holdfast.transient import transient
+from holdfast.transient import transient, unhealthy
 
 if TYPE_CHECKING:
     from holdfast.strategies.concurrency import ConcurrencyLimiter
@@ -72,7 +72,9 @@ def standard(
         concurrency: how many calls may be in flight.
         rate: how many calls a second may begin, each waiting for its turn for at most 1 s; or a
             `Rate`, or a `RateLimiter`; there is none by default.
-        on: which outcomes are failures, for the retry and for the breaker.
+        on: which outcomes are failures, for the retry and for the breaker; `transient` ones by default,
+            of which the breaker counts those that speak against the dependency: no throttling (429),
+            no connection pool of our own that was exhausted.
         fallback: the answer in place of an error, a function that makes it, or a `Fallback`; there
             is none by default.
         budget: the retry budget; by default one of its own, 20 % of the successes.
@@ -122,6 +124,7 @@ def standard(
 
 def default_breaker(on: On) -> CircuitBreaker:
     """Return the breaker of `standard`."""
+    on = unhealthy if on is transient else on  # a 429 or a full pool of ours is no outage
     # an outage of ten seconds or of an hour is prolonged by a tenth of it at most
     return CircuitBreaker(
         on=on, open_for=0.7, open_growth=1.1, open_calls=4, probes=1, confidence=0.99

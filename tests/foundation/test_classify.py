@@ -77,9 +77,15 @@ def test_a_condition_stays_itself():
     assert condition("on", transient) is transient
 
 
-def test_a_group_of_exceptions_is_no_member_of_itself():
-    """A condition looks at the exception that was raised, not into it."""
-    assert not condition("on", ValueError).matches(ExceptionGroup("both", [ValueError()]))
+def test_a_group_is_meant_if_all_its_leaves_are():
+    """Tasks of a group fail together; one failure of another kind makes it another failure."""
+    meant = condition("on", (ValueError, OSError))
+    nested = ExceptionGroup("all", [ValueError(), ExceptionGroup("some", [OSError()])])
+
+    assert meant.matches(ExceptionGroup("one", [ValueError()]))
+    assert meant.matches(nested)
+    assert not meant.matches(ExceptionGroup("both", [ValueError(), KeyError()]))
+    assert condition("on", ExceptionGroup).matches(nested)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +162,7 @@ def test_a_predicate_that_raises_leaves_a_note(broken):
 
     assert condition("on", breaks).matches(error, broken=broken) is broken
     assert error.__notes__ == [
-        "holdfast: the predicate breaks raised ZeroDivisionError('in the predicate')"
+        "holdfast: the predicate breaks raised ZeroDivisionError: in the predicate"
     ]
 
 

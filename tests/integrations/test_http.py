@@ -8,7 +8,7 @@ import pytest
 from holdfast import AttemptTimeout, CircuitOpenError, ConfigurationError, Retry, Timeout, transient
 from holdfast.integrations import http
 from holdfast.integrations.http import RetryAfter, is_unhealthy, may_repeat, origin, seconds_until
-from holdfast.strategies.retry.retry_after import hint
+from holdfast.verdict import hint
 
 NOON = datetime(2026, 11, 6, 12, 0, 0, tzinfo=UTC).timestamp()
 

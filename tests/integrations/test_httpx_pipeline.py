@@ -27,6 +27,7 @@ from holdfast import (
 from holdfast.events import BreakerOpened, RetryScheduled, TimedOut
 from holdfast.extend import Gate
 from holdfast.integrations import http
+from holdfast.verdict import hints
 from holdfast.testing import off, record
 
 
@@ -228,9 +229,9 @@ class TestRetryAfter:
     def test_a_date_without_one_is_compared_with_the_wall_clock(
         self, web, step, steady, monkeypatch
     ):
-        """The wall clock is the extractor's, to be replaced in tests."""
+        """The wall clock can be replaced in tests."""
         noon = datetime(2026, 11, 6, 12, 0, 0, tzinfo=UTC).timestamp()
-        monkeypatch.setattr(http.retry_after, "wall", lambda: noon)
+        monkeypatch.setattr(hints, "wall", lambda: noon)
         web.script(step(429, {"Retry-After": "Fri, 06 Nov 2026 12:00:05 GMT"}), step(200))
 
         web.get(web.client(steady()))

@@ -16,8 +16,9 @@ from holdfast import (
     Timeout,
     llm,
 )
-from holdfast.integrations.llm import client_timeout, estimate, milliseconds, usage, worth_retrying
+from holdfast.integrations.llm import client_timeout, estimate, usage, worth_retrying
 from holdfast.testing import Fail, Ok
+from holdfast.verdict import hint
 
 
 class Refused(Exception):
@@ -117,12 +118,12 @@ class TestTokens:
 
 
 @pytest.mark.parametrize(
-    "value, expected", [("1500", 1.5), ("soon", None), ("-3", 0.0), ("nan", 0.0)]
+    "value, expected", [("1500", 1.5), ("soon", None), ("-3", None), ("nan", None)]
 )
 def test_retry_after_in_milliseconds(value, expected):
-    """OpenAI and Azure also say it exactly."""
-    assert milliseconds(Refused(429, {"retry-after-ms": value})) == expected
-    assert milliseconds(ValueError()) is None
+    """OpenAI and Azure also say it exactly, and that goes before whole seconds."""
+    assert hint(Refused(429, {"retry-after-ms": value})) == expected
+    assert hint(Refused(429, {"retry-after-ms": "1200", "retry-after": "2"})) == 1.2
 
 
 def test_the_timeouts_for_a_client():

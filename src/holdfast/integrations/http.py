@@ -1,10 +1,12 @@
 """What HTTP says about trying again: once, for every client.
 
 * **What may be sent twice.**  RFC 9110, 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT and DELETE are
-  idempotent; others are if an ``Idempotency-Key`` says so.  And the body must be there once more: bytes
-  can be sent again, a generator that has been read cannot.
+  idempotent, and so are QUERY, PROPFIND, REPORT and SEARCH; others are if an ``Idempotency-Key`` says so.
+  And the body must be there once more: bytes can be sent again, a generator that has been read cannot.
+  What was never sent, for no connection came about, may be sent whatever it is.
 * **What counts as failed.**  `STATUSES` are worth another try.  Of these, a breaker counts what the
-  server could not help (500, 502, 503, 504, 529): whoever answers 429 in time is alive, only busy.
+  server could not help (500, 502, 503, 504, 520 to 524, 529): whoever answers 429 in time is alive, only
+  busy.  `holdfast.verdict` says so, for all clients.
 * **When to come back.**  ``Retry-After``, RFC 9110, 10.2.3: a number of seconds, or a date.
 
 An integration raises an exception with a ``response`` for an answer whose status is in `STATUSES`, and
@@ -14,20 +16,18 @@ here what they mean everywhere, and every strategy and event shares one verdict.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from holdfast import _validate, presets
-from holdfast.classify import Condition
 from holdfast.pipeline import Pipeline
 from holdfast.strategies.hedge import Hedge
-from holdfast.strategies.retry import Retry, register
+from holdfast.strategies.retry import Retry
 from holdfast.strategies.timeout import Timeout
-from holdfast.transient import STATUSES, is_transient
+from holdfast.transient import STATUSES, is_unhealthy, unhealthy
+from holdfast.verdict import status_of
+from holdfast.verdict.hints import carries, from_headers, seconds_until
 
 __all__ = [
     "IDEMPOTENCY_KEY",
@@ -45,7 +45,11 @@ __all__ = [
     "unhealthy",
 ]
 
-IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+IDEMPOTENT: Final = frozenset({
+    "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY", "PROPFIND", "REPORT", "SEARCH",
+})  # fmt: skip
+"""RFC 9110, 9.2.2, and the safe methods of the IANA's registry of HTTP methods."""
+
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 """draft-ietf-httpapi-idempotency-key-header; Stripe, PayPal and Adyen use this name."""
 
@@ -55,11 +59,7 @@ REPEATING: Final[tuple[type, ...]] = (Retry, Hedge)
 ATTEMPT: Final = 5.0
 """Seconds: what httpx gives a server by default."""
 
-SERVER_ERRORS: Final = 500
 PORTS: Final = {"http": 80, "https": 443}
-NUMBER: Final = re.compile(r"\d{1,9}(\.\d+)?", re.ASCII)
-LOCAL: Final = frozenset({"PoolTimeout", "EmptyPoolError"})
-"""Errors that tell of our own connection pool, and nothing of the server."""
 
 
 def may_repeat(method: str, headers: Mapping[str, str], *, replayable: bool) -> bool:
@@ -73,70 +73,17 @@ def may_repeat(method: str, headers: Mapping[str, str], *, replayable: bool) -> 
     return replayable and (method in IDEMPOTENT or bool(headers.get(IDEMPOTENCY_KEY)))
 
 
-def status_of(outcome: Any) -> int | None:
-    """Return the HTTP status of a response, or of an exception that carries one; None otherwise."""
-    response = getattr(outcome, "response", None)
-    for holder in (response, outcome):
-        for attribute in ("status_code", "status"):
-            value = getattr(holder, attribute, None)
-            if isinstance(value, int) and not isinstance(value, bool):
-                return value
-    return None
-
-
-def is_unhealthy(error: Exception) -> bool:
-    """Return whether ``error`` speaks against the server: the default ``on`` of a breaker.
-
-    Connection errors, timeouts, 500, 502, 503, 504 and 529; not 4xx (429 included), nor a connection
-    pool of our own that was exhausted.
-    """
-    if type(error).__name__ in LOCAL or not is_transient(error):
-        return False
-    status = status_of(error)
-    return status is None or status >= SERVER_ERRORS
-
-
-unhealthy: Final = Condition(on_errors=(is_unhealthy,), name="unhealthy")
-"""Met by what speaks against the server; see `is_unhealthy`."""
-
-
 def origin(scheme: str, host: str, port: int | None) -> str:
     """Return ``"https://api.example.com"``: the key of a host, and the name of its pipeline."""
     where = f"[{host}]" if ":" in host else host
     return f"{scheme}://{where}" + ("" if port in (None, PORTS.get(scheme)) else f":{port}")
 
 
-# -- Retry-After --------------------------------------------------------------------------------
-
-
-def seconds_until(value: str, wall: float) -> float | None:
-    """Return the seconds that a ``Retry-After`` asks to wait; None where it makes no sense.
-
-    Args:
-        value: the header: a number of seconds, or a date in any of the three forms of RFC 9110, 5.6.7.
-        wall: the time of the day, in seconds since 1970, that a date is compared with.
-    """
-    value = value.strip()
-    if NUMBER.fullmatch(value):
-        return float(value)
-    at = _date(value)
-    return None if at is None else max(0.0, at - wall)
-
-
-def _date(value: str) -> float | None:
-    """Return an HTTP date as seconds since 1970; one without a time zone is in UTC."""
-    try:
-        parsed = parsedate_to_datetime(value)
-        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-
-
 class RetryAfter:
-    """The extractor that tells `Retry` what a response asks for; works with any client's responses.
+    """Reads what a response asks for; `Retry` does so by itself, whatever the client.
 
-    A date is compared with the response's own ``Date`` where it has one, so that a clock of ours that is
-    wrong does no harm, and with ``wall()`` otherwise.
+    A date is compared with the response's own ``Date`` where it has one (and its ``Age``, where a cache
+    kept it), so that a clock of ours that is wrong does no harm, and with ``wall()`` otherwise.
 
     Args:
         wall: the time of the day, in seconds since 1970.
@@ -147,19 +94,10 @@ class RetryAfter:
 
     def __call__(self, outcome: Any) -> float | None:
         """Return the seconds that a response, or an exception with one, asks to wait."""
-        headers = getattr(getattr(outcome, "response", outcome), "headers", None)
-        if not isinstance(headers, Mapping):
-            return None
-        value = headers.get("Retry-After")
-        if not isinstance(value, str):
-            return None
-        sent = headers.get("Date")
-        here = _date(sent) if isinstance(sent, str) else None
-        return seconds_until(value, self.wall() if here is None else here)
+        return from_headers(outcome, self.wall) if carries(outcome) else None
 
 
 retry_after: Final = RetryAfter()
-register(retry_after)
 
 
 # -- defaults -----------------------------------------------------------------------------------

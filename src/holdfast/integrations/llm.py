@@ -23,15 +23,16 @@ from typing import Any, Final, Literal
 
 from holdfast import _validate, presets
 from holdfast.classify import On
-from holdfast.integrations.http import status_of, unhealthy
 from holdfast.pipeline import Pipeline
 from holdfast.presets import OURS, Default
 from holdfast.strategies.breaker import CircuitBreaker
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.rate import Rate, RateLimiter
-from holdfast.strategies.retry import Retry, RetryBudget, backoff, register
+from holdfast.strategies.retry import Retry, RetryBudget, backoff
 from holdfast.strategies.timeout import AdaptiveTimeout, Timeout
-from holdfast.transient import is_transient
+from holdfast.transient import unhealthy
+from holdfast.verdict import REJECTED, judge
+from holdfast.verdict.hints import header, headers_of
 
 __all__ = ["CONNECT", "client_timeout", "estimate", "llm", "usage", "worth_retrying"]
 
@@ -52,8 +53,6 @@ PICTURE: Final = 1_000 * LETTERS_PER_TOKEN
 """About what a picture of a megapixel costs, in letters."""
 
 EXHAUSTED: Final = "insufficient_quota"
-CONNECTION_ERRORS: Final = frozenset({"APIConnectionError", "APITimeoutError"})
-"""How the clients of OpenAI and Anthropic call them."""
 
 
 def llm(
@@ -136,18 +135,22 @@ def _limits(
 def worth_retrying(error: Exception) -> bool:
     """Return whether another attempt may succeed: the default ``on`` of `llm`'s retry.
 
-    Connection errors, timeouts, 408, 409, 425, 429 and everything from 500 on, 529 among it; not what
-    the server says is not worth it (``x-should-retry: false``), nor a quota that is used up.
+    What is `transient`, and 409 and everything from 500 on; not what the server says is not worth it
+    (``x-should-retry: false``), nor a quota that is used up.
     """
-    if getattr(error, "code", None) == EXHAUSTED:
-        return False
-    said = _header(error, "x-should-retry")
-    if said in ("true", "false"):
-        return bool(said == "true")
-    status = status_of(error)
-    if status is None:
-        return is_transient(error) or type(error).__name__ in CONNECTION_ERRORS
-    return is_transient(error) or status == CONFLICT or status >= SERVER_ERRORS
+    verdict = judge(error)
+    said = header(headers_of(error), "x-should-retry")
+    if said in ("true", "false") and verdict.kind is not REJECTED:
+        return said == "true" and not exhausted(error)
+    status = verdict.status or 0
+    return verdict.repeat or (
+        (status == CONFLICT or status >= SERVER_ERRORS) and not exhausted(error)
+    )
+
+
+def exhausted(error: Exception) -> bool:
+    """Return whether a quota is used up, so that no attempt succeeds before somebody has paid."""
+    return getattr(error, "code", None) == EXHAUSTED
 
 
 def estimate(*args: Any, **kwargs: Any) -> float:
@@ -215,20 +218,3 @@ def client_timeout(seconds: float = 120.0, *, connect: float = CONNECT) -> Any:
     return httpx.Timeout(
         _validate.seconds("seconds", seconds), connect=_validate.seconds("connect", connect)
     )
-
-
-def _header(outcome: Any, name: str) -> Any:
-    headers = getattr(getattr(outcome, "response", outcome), "headers", None)
-    return headers.get(name) if isinstance(headers, Mapping) else None
-
-
-def milliseconds(outcome: Any) -> float | None:
-    """Return the seconds that ``retry-after-ms`` asks to wait, an extractor for `Retry`."""
-    value = _header(outcome, "retry-after-ms")
-    try:
-        return max(0.0, float(value) / 1000.0)
-    except (TypeError, ValueError):
-        return None
-
-
-register(milliseconds)

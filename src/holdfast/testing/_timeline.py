@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
+from holdfast._shown import quoted
 from holdfast.events import Event
 
 MOST = 60
@@ -84,8 +85,8 @@ def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     words = repr(value)
-    if isinstance(value, BaseException):  # our own keep their words out of `args`
-        words = f"{type(value).__name__}({str(value) and repr(str(value))})"
+    if isinstance(value, BaseException):
+        words = quoted(value)
     return words if len(words) <= WIDEST else f"{words[: WIDEST - 3]}..."
 
 

@@ -41,7 +41,7 @@ from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
 from holdfast.deadline import NOTHING, ambient, restore
-from holdfast.errors import CircuitOpenError, IsolatedError, RejectedError
+from holdfast.errors import CircuitOpenError, IsolatedError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
 from holdfast.strategies.breaker.keepsake import keepsake
 from holdfast.strategies.breaker.machine import (
@@ -242,8 +242,7 @@ class CircuitBreaker(Guard):
         A rejection by a strategy further in is no outcome, unless `on` names its class: the
         function never ran.
         """
-        rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
-        if rejected or self._ignore.matches(error):
+        if self._on.passes_over(error) or self._ignore.matches(error):
             self.abandoned(permit, now)
         else:
             failed = self._on.matches(error, broken=True)

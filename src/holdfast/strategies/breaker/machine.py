@@ -14,6 +14,7 @@ from __future__ import annotations
 from math import inf, isinf
 from typing import TYPE_CHECKING, Any
 
+from holdfast._shown import quoted
 from holdfast._value import Value
 from holdfast.strategies.breaker.probe import Probe
 from holdfast.strategies.breaker.recovery import Recovery
@@ -219,7 +220,7 @@ class Machine:
             "slow_calls": None if window is None else window.slow,
             "slow_after": None if slow_after is None or isinf(slow_after) else slow_after,
             "probes_in_flight": len(self._outstanding), "probes_passed": self._passed,
-            "reason": self._reason, "cause": None if self.cause is None else repr(self.cause),
+            "reason": self._reason, "cause": None if self.cause is None else quoted(self.cause),
             "opened_ago": None if self.state is CLOSED else now - self.opened_at,
             "retry_after": max(0.0, self.reopen_at - now) if shut else None,
         }  # fmt: skip

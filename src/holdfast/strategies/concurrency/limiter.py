@@ -34,7 +34,6 @@ from holdfast import _validate, classify
 from holdfast._world import world
 from holdfast.classify import On
 from holdfast.criticality import current_priority, rank_of
-from holdfast.errors import RejectedError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
 from holdfast.strategies.concurrency.crowd import Crowd
 from holdfast.strategies.concurrency.partitions import Partitions, Permit
@@ -183,8 +182,7 @@ class ConcurrencyLimiter(Crowd):
 
     def failed(self, permit: Any, now: float, error: Exception, /) -> None:
         """Give the permit back; a loss shrinks the limit, another error is no sample."""
-        rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
-        if not rejected and self._on.matches(error, broken=True):
+        if not self._on.passes_over(error) and self._on.matches(error, broken=True):
             self._leave(permit, now, lost=True)
         else:
             self.abandoned(permit, now)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from holdfast._shown import shown
 from holdfast._world import world
 from holdfast.classify import add_note
 from holdfast.errors import RejectedError
@@ -24,14 +25,6 @@ WAIT, NEXT, OVER = "wait", "next", "over"
 
 Outcome = tuple[Any, "BaseException | None"]
 """A result, or an error."""
-
-
-def shown(error: BaseException) -> str:
-    """Return an error as a note shows it, by its class's name where its own ``repr`` raises."""
-    try:
-        return repr(error)
-    except Exception:  # noqa: BLE001 - it would be raised in a callback, and the call never end
-        return type(error).__name__
 
 
 class Race:

@@ -7,7 +7,8 @@ outcome is one to retry, whether attempts, time, deadline and budget allow it, a
 * It never sleeps past the deadline, and never starts what cannot finish: if the delay would end
   after it, or would leave less than the shortest attempt so far took, the last outcome stands now.
   (Shrinking the last delay instead, as Failsafe does, starts an attempt whose answer comes too late.)
-* A ``Retry-After`` lengthens a shorter delay, gets jitter added, never subtracted, and is capped.
+* A ``Retry-After`` lengthens a shorter delay, gets jitter added, never subtracted, and is capped; or
+  a long one ends the retrying, if that is asked for.
 * The budget is asked last, so that no token is spent on a retry that won't happen.
 * When it gives up, the last exception of the user's function is raised as it is, with a note.
 * Nested retries multiply (3 layers of 3 are 27 attempts).  An exception that an inner retry gave up
@@ -21,6 +22,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from holdfast import _validate
+from holdfast._shown import shown
 from holdfast._value import Value
 from holdfast._world import world
 from holdfast.classify import Condition, On, add_note, condition
@@ -28,13 +30,13 @@ from holdfast.errors import AttemptTimeout, NestedRetryWarning, RejectedError
 from holdfast.shapes import Again, Attempt, Earlier, History, Instead, Verdict
 from holdfast.strategies.retry import backoff as backoffs
 from holdfast.strategies.retry.budget import RetryBudget
-from holdfast.strategies.retry.retry_after import hint
+from holdfast.verdict import TIMEOUT, hint, kind_of
 
 if TYPE_CHECKING:
     from holdfast.strategies.retry.backoff import Backoff
 
 RETRY_AFTER_CAP = 120.0
-"""The longest server hint that is honoured, in seconds (httpx-retries and openai use the same)."""
+"""The longest server hint that is honoured by default, in seconds (as in httpx-retries and openai)."""
 
 RETRY_AFTER_JITTER = 0.1
 MARK = "_holdfast_gave_up"
@@ -55,6 +57,8 @@ class Retry(Value):
             the call did; None for no limit.
         budget: a `RetryBudget`, possibly shared; None for no budget.
         respect_retry_after: let a ``Retry-After`` of the dependency lengthen the delay (RFC 9110).
+        retry_after_cap: take a longer hint for this many seconds; None to wait as long as is asked.
+        retry_after_limit: give up where a hint asks for more than this many seconds; None for no limit.
         before_sleep: called with the `RetryScheduled` event before each delay.
         nested: who retries when this retry encloses another one: "allow" both (with a warning),
             only the "inner" one, or only this "outer" one.
@@ -65,11 +69,12 @@ class Retry(Value):
 
     __slots__ = (
         "_backoff", "_on", "attempts", "backoff", "before_sleep", "budget", "claims", "credit",
-        "judges", "max_elapsed", "nested", "on", "respect_retry_after", "timed",
+        "judges", "max_elapsed", "nested", "on", "respect_retry_after", "retry_after_cap",
+        "retry_after_limit", "timed",
     )  # fmt: skip
     _options = (
-        "attempts", "on", "backoff", "max_elapsed", "budget", "respect_retry_after", "before_sleep",
-        "nested",
+        "attempts", "on", "backoff", "max_elapsed", "budget", "respect_retry_after", "retry_after_cap",
+        "retry_after_limit", "before_sleep", "nested",
     )  # fmt: skip
     attempts: int | None
     on: On
@@ -77,6 +82,8 @@ class Retry(Value):
     max_elapsed: float | None
     budget: RetryBudget | None
     respect_retry_after: bool
+    retry_after_cap: float | None
+    retry_after_limit: float | None
     before_sleep: Callable[[Any], object] | None
     nested: Nested
     judges: bool
@@ -95,6 +102,8 @@ class Retry(Value):
         max_elapsed: float | None = None,
         budget: RetryBudget | None = None,
         respect_retry_after: bool = True,
+        retry_after_cap: float | None = RETRY_AFTER_CAP,
+        retry_after_limit: float | None = None,
         before_sleep: Callable[[Any], object] | None = None,
         nested: Nested = "allow",
     ) -> None:
@@ -109,6 +118,8 @@ class Retry(Value):
         self._set(
             attempts=attempts, on=on, backoff=backoff, max_elapsed=limit, budget=budget,
             respect_retry_after=respect_retry_after, before_sleep=before_sleep, nested=nested,
+            retry_after_cap=_validate.optional_seconds("retry_after_cap", retry_after_cap),
+            retry_after_limit=_validate.optional_seconds("retry_after_limit", retry_after_limit),
         )  # fmt: skip
         meant = condition("on", on)
         credit = None if budget is None else budget.deposit
@@ -181,10 +192,20 @@ class Retry(Value):
             history.reason = f"{all_of_them} used up"
             return None
         try:
-            delay = self._delay(error if error is not None else result, history)
+            delay = self._backoff.delay(history.attempt, history.previous, history.rng)
+            _validate.seconds("delay", delay, positive=False)
         except Exception as fault:  # noqa: BLE001 - the user's backoff may raise anything
-            history.reason = f"the backoff raised {fault!r}"
+            history.reason = f"the backoff raised {shown(fault)}"
             return None
+        asked = hint(error if error is not None else result) if self.respect_retry_after else None
+        if asked is not None:
+            if self.retry_after_limit is not None and asked > self.retry_after_limit:
+                history.reason = (
+                    f"the dependency asks to wait for {asked:.3g} s, which is more than "
+                    f"retry_after_limit={self.retry_after_limit:g}"
+                )
+                return None
+            delay = self._lengthened(delay, asked, history)
         if self.max_elapsed is not None and history.elapsed + delay > self.max_elapsed:
             history.reason = f"max_elapsed={self.max_elapsed:g} s would pass"
             return None
@@ -192,21 +213,16 @@ class Retry(Value):
         if needed >= history.remaining:
             history.reason = f"the deadline, {history.remaining:.3g} s away, would pass"
             return None
-        cost = 2.0 if isinstance(error, TimeoutError) else 1.0
-        if self.budget is not None and not self.budget.withdraw(cost):
+        if self.budget is not None and not self.budget.withdraw(_cost(error)):
             history.reason = "the retry budget is empty"
             return None
         self._announce(delay, error, history)
         return Again(delay)
 
-    def _delay(self, outcome: Any, history: History) -> float:
-        delay = self._backoff.delay(history.attempt, history.previous, history.rng)
-        _validate.seconds("delay", delay, positive=False)
-        asked = hint(outcome) if self.respect_retry_after else None
-        if asked is not None:
-            asked = min(asked, RETRY_AFTER_CAP)
-            delay = max(delay, asked + history.rng.uniform(0.0, RETRY_AFTER_JITTER * asked))
-        return delay
+    def _lengthened(self, delay: float, asked: float, history: History) -> float:
+        if self.retry_after_cap is not None:
+            asked = min(asked, self.retry_after_cap)
+        return max(delay, asked + history.rng.uniform(0.0, RETRY_AFTER_JITTER * asked))
 
     def _announce(self, delay: float, error: Exception | None, history: History) -> None:
         if self.before_sleep is None and not world.listeners:
@@ -242,6 +258,12 @@ class Retry(Value):
     def __aiter__(self) -> AsyncIterator[Attempt]:
         """Loop over attempts: ``async for attempt in retry: with attempt: ...``."""
         return world.runtime("asyncio").attempts(self)  # type: ignore[no-any-return]
+
+
+def _cost(error: Exception | None) -> float:
+    """Return what a retry takes from the budget: a timeout has kept the dependency busy for long."""
+    timeout = error is not None and (isinstance(error, TimeoutError) or kind_of(error) is TIMEOUT)
+    return 2.0 if timeout else 1.0
 
 
 def _note(history: History) -> str:

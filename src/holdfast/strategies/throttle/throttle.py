@@ -26,7 +26,7 @@ from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
-from holdfast.errors import RejectedError, ThrottledError
+from holdfast.errors import ThrottledError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
 from holdfast.strategies.identity import SHADOW, Guard
 from holdfast.strategies.throttle.accepts import Accepts, Bucket
@@ -143,8 +143,7 @@ class Throttle(Guard):
         A rejection by a strategy further in is neither, unless `on` names its class: the dependency
         was not asked.
         """
-        rejected = isinstance(error, RejectedError) and not self._on.names_rejection(error)
-        if rejected or self._ignore.matches(error):
+        if self._on.passes_over(error) or self._ignore.matches(error):
             self.abandoned(permit, now)
         else:
             self._settle(permit, now, refused=self._on.matches(error, broken=True))

@@ -34,6 +34,7 @@ from holdfast.errors import AttemptTimeout, DeadlineExceeded, RejectedError
 from holdfast.strategies.identity import Identity
 from holdfast.strategies.quantile import Quantiles
 from holdfast.strategies.timeout.sync import Sync, checked
+from holdfast.verdict import control_flow
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -160,9 +161,10 @@ class AdaptiveTimeout(Identity):
     def failed(self, limit: Limit, took: float, error: Exception) -> None:
         """Note an attempt that raised: no sample, and in most cases an answer.
 
-        Not where the caller's deadline cut it or a strategy further in gave up: that says nothing.
+        Not where the caller's deadline or a task's own time limit cut it, or a strategy further in gave
+        up: that says nothing.
         """
-        if isinstance(error, DeadlineExceeded | RejectedError):
+        if isinstance(error, DeadlineExceeded | RejectedError) or control_flow[type(error)]:
             return
         with self._lock:
             if took >= limit.seconds - EARLY:

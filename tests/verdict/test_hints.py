@@ -5,8 +5,8 @@ import math
 import pytest
 
 from holdfast import CircuitOpenError
-from holdfast.strategies.retry import retry_after
-from holdfast.strategies.retry.retry_after import hint, register
+from holdfast.verdict import hints
+from holdfast.verdict import hint, register
 
 
 class Answer:
@@ -17,7 +17,7 @@ class Answer:
 @pytest.fixture
 def extractors(monkeypatch):
     """Give the test a registry of its own."""
-    monkeypatch.setattr(retry_after, "_extractors", [])
+    monkeypatch.setattr(hints, "_extractors", [])
 
 
 @pytest.mark.parametrize(
