@@ -30,7 +30,9 @@ class Forkable(Protocol):
 class World:
     """The process-wide seams.  Mutated only by `holdfast.events` and `holdfast.testing`."""
 
-    __slots__ = ("_rng", "bypass", "clock", "detour", "listeners", "overrides", "runtimes")
+    __slots__ = (
+        "_rng", "bypass", "clock", "detour", "listeners", "overrides", "runtimes", "stopping",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.clock: Clock = time.monotonic
@@ -39,6 +41,8 @@ class World:
         self.overrides: dict[str, Any] = {}
         self.runtimes: dict[str, Callable[[], Any]] = {}
         self.bypass = False
+        self.stopping: Any = None
+        """What `holdfast.stop` has left, while it is in force."""
         self.detour = False
 
     @property
@@ -56,7 +60,9 @@ class World:
 
     def refresh(self) -> None:
         """Recompute whether calls must take the slow way round."""
-        self.detour = bool(self.listeners or self.overrides or self.bypass)
+        self.detour = bool(
+            self.listeners or self.overrides or self.bypass or self.stopping
+        )
 
     def runtime(self, colour: str) -> Any:
         """Return the runtime in force for ``"blocking"`` or ``"asyncio"`` code."""

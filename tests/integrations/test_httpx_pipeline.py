@@ -27,8 +27,8 @@ from holdfast import (
 from holdfast.events import BreakerOpened, RetryScheduled, TimedOut
 from holdfast.extend import Gate
 from holdfast.integrations import http
-from holdfast.verdict import hints
 from holdfast.testing import off, record
+from holdfast.verdict import hints
 
 
 def rounded(timeouts):

@@ -5,8 +5,7 @@ import math
 import pytest
 
 from holdfast import CircuitOpenError
-from holdfast.verdict import hints
-from holdfast.verdict import hint, register
+from holdfast.verdict import hint, hints, register
 
 
 class Answer:

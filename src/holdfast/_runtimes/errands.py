@@ -23,7 +23,7 @@ def in_worker(
             done(None)
 
     try:
-        workers.start(Job(run, (), {}, lambda: None))
+        workers.start(Job(run, (), {}, lambda _: None))
     except BulkheadFullError as error:
         done(error)
 

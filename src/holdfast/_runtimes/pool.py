@@ -34,10 +34,11 @@ class Job:
 
     __slots__ = (
         "args", "claim", "context", "done", "error", "function", "given", "kwargs", "late", "result",
+        "returned",
     )  # fmt: skip
 
     def __init__(
-        self, function: Function, args: Any, kwargs: Any, late: Callable[[], None]
+        self, function: Function, args: Any, kwargs: Any, late: Callable[[Job], None]
     ) -> None:
         self.function: Function = function
         self.args: Any = args
@@ -46,17 +47,20 @@ class Job:
         self.claim: list[bool] = [True]
         self.done: threading.Lock = threading.Lock()
         self.done.acquire()
-        self.late: Callable[[], None] = late
-        """Called in the worker when it ends although its caller has left."""
+        self.late: Callable[[Job], None] = late
+        """Called in the worker, with the job, when it ends although its caller has left."""
         self.given: bool = False
         """Whether a worker has it."""
         self.result: Any = None
+        self.returned: bool = False
+        """Whether it has ended with a result."""
         self.error: BaseException | None = None
 
     def run(self) -> bool:
         """Run the function; return whether the caller still wants the outcome."""
         try:
             self.result = self.context.run(self.function, self.args, self.kwargs)
+            self.returned = True
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller
             self.error = error
         return self.take()
@@ -91,8 +95,12 @@ class Worker(threading.Thread):
             if wanted:
                 job.done.release()
             else:
-                job.error = None  # no cycle: its traceback keeps this frame, which keeps the job
-                job.late()
+                try:
+                    job.late(job)
+                finally:
+                    job.error = (
+                        None  # no cycle: its traceback keeps this frame, which keeps the job
+                    )
             del job
 
 

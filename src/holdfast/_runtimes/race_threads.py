@@ -12,7 +12,14 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
-from holdfast._runtimes.abandon import abandon, ended_late, has_room, holders_of
+from holdfast._runtimes.abandon import (
+    Discard,
+    abandon,
+    drop_result,
+    ended_late,
+    has_room,
+    holders_of,
+)
 from holdfast._runtimes.limits import exceeded, too_short
 from holdfast._runtimes.pool import Job, WorkerPool
 from holdfast.deadline import ambient
@@ -52,7 +59,7 @@ def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
     now, workers, names = runtime.now, runtime.workers, (site.pipeline, hedge.title)
 
     def lanes(call: Call, holders: tuple[Bulkhead, ...]) -> Lanes:
-        return Workers(call, holders, names, workers, now)
+        return Workers(call, holders, names, workers, now, hedge.discard)
 
     return racing(hedge, inner, site, now, lanes)
 
@@ -90,6 +97,7 @@ def racing(
             result, error = race.verdict
             if error is not None:
                 raise error
+            race.handed = True
             return result
         finally:
             error = None  # no cycle from its traceback through this frame back to it
@@ -148,7 +156,9 @@ class Workers:
         names: tuple[str, str],
         workers: WorkerPool,
         now: Callable[[], float],
+        discard: Discard | None,
     ) -> None:
+        self._discard = discard
         self._call = call
         self._workers = workers
         self._holders = holders
@@ -190,7 +200,8 @@ class Workers:
         for job, abandoned in zip(jobs, left, strict=True):
             if not abandoned:
                 job.error = None  # it has ended in this instant, too late to count
+                drop_result(job, self._discard)
         return any(left)
 
-    def _ended_late(self) -> None:
-        ended_late(self._holders, self._names, self._now(), self._left_at)
+    def _ended_late(self, job: Job) -> None:
+        ended_late(self._holders, self._names, self._now(), self._left_at, job, self._discard)

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from holdfast._runtimes.abandon import abandon, ended_late, holders_of
+from holdfast._runtimes.abandon import Discard, abandon, ended_late, holders_of
 from holdfast._runtimes.caller import warn_if_in_loop
 from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.limits import (
+    check_stopping,
     check_turn,
     converted,
     exceeded,
@@ -21,6 +22,8 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.pool import Job, WorkerPool, pool
+from holdfast._stopping import sleepers
+from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
@@ -35,6 +38,22 @@ if TYPE_CHECKING:
     from holdfast.strategies.timeout import AdaptiveTimeout, Sync, Timeout
 
 LONGEST = threading.TIMEOUT_MAX
+USUAL = time.sleep
+
+
+def pause(delay: float) -> None:
+    """Sleep, but no longer than until `holdfast.stop`; or as somebody else has `time.sleep` do it."""
+    if time.sleep is not USUAL:
+        time.sleep(delay)
+        return
+    signal = threading.Lock()
+    signal.acquire()
+    sleepers[signal] = signal.release
+    try:
+        if world.stopping is None and delay > 0:
+            signal.acquire(timeout=min(delay, LONGEST))
+    finally:
+        del sleepers[signal]
 
 
 class Threads:
@@ -43,7 +62,7 @@ class Threads:
     def __init__(
         self,
         now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = pause,
         workers: WorkerPool = pool,
     ) -> None:
         self.now = now
@@ -63,6 +82,7 @@ class Threads:
             if ticket is None:
                 check_turn(gate, wait, site, self.now())
                 self.sleep(wait.delay or 0.0)
+                check_stopping(site, self.now())
                 return wait.permit
             signal = threading.Lock()
             signal.acquire()
@@ -73,12 +93,15 @@ class Threads:
 
             ticket.wake = wake
             limit = patience(wait, self.now())
-            if not (ticket.granted or ticket.over):
+            sleepers[ticket] = wake
+            if not (ticket.granted or ticket.over or world.stopping):
                 warn_if_in_loop("a wait for its turn")
                 signal.acquire(timeout=-1 if limit is None else min(limit, LONGEST))
         except BaseException:
             gate.abandoned(wait.permit, self.now())
             raise
+        finally:
+            sleepers.pop(ticket, None)
         if not ticket.granted:
             error = gate.expired(wait.permit, self.now())
             if error is not None:
@@ -91,7 +114,7 @@ class Threads:
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in time."""
         if self.needs_worker(timeout.sync, site):
-            return self.in_worker(timeout.seconds, inner, site)
+            return self.in_worker(timeout.seconds, inner, site, timeout.discard)
         return self.cooperative(timeout.seconds, inner, site)
 
     def needs_worker(self, sync: Sync, site: Site) -> bool:
@@ -123,7 +146,9 @@ class Threads:
 
         return step
 
-    def in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
+    def in_worker(
+        self, seconds: float, inner: Step, site: Site, discard: Discard | None = None
+    ) -> Step:
         """Return a step that runs ``inner`` in a worker, and leaves it alone in time."""
         now, workers, pipeline = self.now, self.workers, site.pipeline
         around, names = holders_of(site), (site.pipeline, "timeout")
@@ -140,7 +165,8 @@ class Threads:
             due = outer[0] if limited else at
             token = ambient.set(outer if limited else Ambient(at, seconds, outer[2]))
             try:
-                job = Job(inner, args, kwargs, lambda: ended_late(holders, names, now(), due))
+                late = lambda job: ended_late(holders, names, now(), due, job, discard)  # noqa: E731
+                job = Job(inner, args, kwargs, late)
             finally:
                 restore(token)
             try:
@@ -197,14 +223,18 @@ class Threads:
         close = getattr(made, "close", None)
         if close is not None:
             close()
-        raise ConfigurationError(
-            "the fallback of a blocking pipeline returned something to await: give it a plain function"
+        refused = ConfigurationError(
+            f"what {verdict.make!r} returned must be awaited, and the pipeline is blocking: give it a "
+            "plain function"
         )
+        in_context(refused, verdict.subject)
+        raise refused
 
     def attempts(self, retry: Retry) -> Iterator[Attempt]:
         """Return the loop over a retry's attempts."""
         from holdfast.attempts import BlockingAttempts
 
+        retry.check_blocking()
         return BlockingAttempts(retry, self)
 
 
