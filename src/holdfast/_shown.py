@@ -9,6 +9,8 @@ is.
 from __future__ import annotations
 
 import re
+from functools import cache
+from re import Pattern
 from typing import Final
 
 from holdfast.verdict import status_of
@@ -16,27 +18,31 @@ from holdfast.verdict import status_of
 LONGEST: Final = 300
 CUT: Final = "…"
 
-ANY = re.IGNORECASE
-RULES: Final = (
-    (re.compile(r"\n.*", re.DOTALL), ""),  # details, statements, parameters
-    (re.compile(r"\[(SQL|parameters): .*"), rf"[\1: {CUT}]"),
-    (re.compile(r"(?<=://)[^/@\s'\"]+@"), f"{CUT}@"),  # a name and password in a URL
-    (re.compile(r"(?<=[\w/.~-])\?[^\s'\"<>)\]]+"), f"?{CUT}"),  # its query
-    (re.compile(r"#[^\s'\"<>)\]]*=[^\s'\"<>)\]]*"), f"#{CUT}"),  # and fragment
-    (re.compile(r"[{\[](?=\s*['\"]).*[}\]]"), f"{{{CUT}}}"),  # JSON, and what looks like it
-    (re.compile(r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(['\"]?\s*[=:]\s*).*", ANY),
-     rf"\1\2{CUT}"),
-    (re.compile(r"\b(Bearer|Basic|Digest|Token)\s+[\w.~+/=-]{6,}", ANY), rf"\1 {CUT}"),
-    (re.compile(r"\b([\w-]*(?:password|passwd|secret|token|signature))(['\"]?\s*[=:]\s*)[^\s,;)]+", ANY),
-     rf"\1\2{CUT}"),
-    (re.compile(r"(api[-_ ]?key)([^:=]{0,20}[:=]\s*)\S+", ANY), rf"\1\2{CUT}"),
-    (re.compile(r"\b(sk|pk|rk|ghp|gho|xox[abp])([-_])[\w*-]{8,}"), rf"\1\2{CUT}"),  # by their looks
-)  # fmt: skip
+
+@cache
+def _rules() -> tuple[tuple[Pattern[str], str], ...]:
+    """Return what is cut, and what stands for it; made when it is first needed."""
+    any_case = re.IGNORECASE
+    return (
+        (re.compile(r"\n.*", re.DOTALL), ""),  # details, statements, parameters
+        (re.compile(r"\[(SQL|parameters): .*"), rf"[\1: {CUT}]"),
+        (re.compile(r"(?<=://)[^/@\s'\"]+@"), f"{CUT}@"),  # a name and password in a URL
+        (re.compile(r"(?<=[\w/.~-])\?[^\s'\"<>)\]]+"), f"?{CUT}"),  # its query
+        (re.compile(r"#[^\s'\"<>)\]]*=[^\s'\"<>)\]]*"), f"#{CUT}"),  # and fragment
+        (re.compile(r"[{\[](?=\s*['\"]).*[}\]]"), f"{{{CUT}}}"),  # JSON, and what looks like it
+        (re.compile(r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(['\"]?\s*[=:]\s*).*",
+                    any_case), rf"\1\2{CUT}"),
+        (re.compile(r"\b(Bearer|Basic|Digest|Token)\s+[\w.~+/=-]{6,}", any_case), rf"\1 {CUT}"),
+        (re.compile(r"\b([\w-]*(?:password|passwd|secret|token|signature))(['\"]?\s*[=:]\s*)[^\s,;)]+",
+                    any_case), rf"\1\2{CUT}"),
+        (re.compile(r"(api[-_ ]?key)([^:=]{0,20}[:=]\s*)\S+", any_case), rf"\1\2{CUT}"),
+        (re.compile(r"\b(sk|pk|rk|ghp|gho|xox[abp])([-_])[\w*-]{8,}"), rf"\1\2{CUT}"),  # by their looks
+    )  # fmt: skip
 
 
 def scrubbed(words: str) -> str:
     """Return the first line of ``words`` with all that may be secret cut out."""
-    for pattern, instead in RULES:
+    for pattern, instead in _rules():
         words = pattern.sub(instead, words)
     return words
 

@@ -79,7 +79,7 @@ class Condition:
         return isinstance(error, ExceptionGroup) and self._matches_all(error, broken=broken)
 
     def _matches_all(self, group: ExceptionGroup[Exception], *, broken: bool) -> bool:
-        """Return whether all leaves of a group are meant; a framework's way out is never one of them."""
+        """Return whether all leaves of a group are meant."""
         all_leaves = leaves(group)
         return bool(all_leaves) and all(
             isinstance(one, Exception) and self.matches(one, broken=broken) for one in all_leaves

@@ -10,10 +10,13 @@ from typing import Final
 
 from holdfast.classify import Condition
 from holdfast.verdict import kind_of
-from holdfast.verdict.codes import HTTP
+from holdfast.verdict.codes import AWS, GRPC, HTTP
 
 STATUSES: Final = frozenset(HTTP)
 """HTTP statuses after which another try may succeed."""
+
+GRPC_CODES: Final = frozenset(code for code, kind in GRPC.items() if kind.repeat)
+AWS_CODES: Final = frozenset(code for code, kind in AWS.items() if kind.repeat)
 
 
 def is_transient(error: Exception) -> bool:

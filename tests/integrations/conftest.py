@@ -188,6 +188,12 @@ class Web:
             self.close(client)
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch):
+    """Leave the proxies of the developer's own environment alone: the servers are on this machine."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+
+
 @pytest.fixture(params=["httpx", "httpx2"])
 def library(request):
     """The name of a client library."""

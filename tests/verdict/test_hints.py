@@ -1,6 +1,9 @@
 """What a dependency says about when to come back."""
 
+import logging
 import math
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -88,3 +91,177 @@ def test_registering_twice_asks_once(extractors):
     hint("anything")
 
     assert asked == ["anything"]
+
+
+@pytest.mark.parametrize("given", [timedelta(seconds=1.5), Decimal("1.5")])
+def test_a_duration_may_be_of_another_type(extractors, given):
+    """A `timedelta` says what it is in."""
+    assert hint(Answer(given)) == 1.5
+
+
+class Odd(ConnectionError):
+    """The error of an SDK whose property looks for a header that isn't there."""
+
+    @property
+    def retry_after(self):
+        return int({}["Retry-After"])
+
+
+def test_a_property_that_raises_is_no_hint(extractors, monkeypatch, caplog):
+    """It must not switch off the retries of an SDK (PyGithub 2113); it is logged once."""
+    monkeypatch.setattr(hints, "_complained", set())
+    with caplog.at_level(logging.WARNING, logger="holdfast"):
+        assert [hint(Odd("busy")) for _ in range(3)] == [None] * 3
+
+    assert [one.getMessage() for one in caplog.records] == [
+        "Odd.retry_after raised KeyError, which counts as no hint; said once"
+    ]
+
+
+def test_an_extractor_that_raises_is_passed_over(extractors, monkeypatch, caplog):
+    """One that forgets that it is asked about every outcome harms nobody (python-genai 1875)."""
+    monkeypatch.setattr(hints, "_complained", set())
+
+    def careless(outcome):
+        return outcome.wait_ms / 1000
+
+    register(careless)
+    register(lambda outcome: 4.0)
+
+    assert [hint(ValueError()) for _ in range(2)] == [4.0, 4.0]
+    assert len(caplog.records) == 1
+
+
+class Response:
+    def __init__(self, **headers):
+        self.headers = headers
+
+
+class Pairs:
+    """Headers that are no mapping, and tell names apart by their case."""
+
+    def __init__(self, **headers):
+        self._pairs = headers
+
+    def get(self, name):
+        return self._pairs.get(name)
+
+    def items(self):
+        return self._pairs.items()
+
+
+@pytest.mark.parametrize("name", ["Retry-After", "retry-after", "RETRY-AFTER", "Retry-after"])
+@pytest.mark.parametrize("kind", [dict, Pairs])
+def test_the_case_of_a_header_does_not_matter(extractors, name, kind):
+    """Plain dicts of PyGithub, slack_sdk and HTTP/2 stacks (box-python-sdk 1582)."""
+    response = Response()
+    response.headers = kind(**{name: "7"})
+
+    assert hint(response) == 7.0
+
+
+def test_the_standard_librarys_error_is_read(extractors):
+    """Its headers are an `email.message.Message`."""
+    import urllib.error
+    from email.message import Message
+
+    headers = Message()
+    headers["Retry-After"] = "9"
+    with urllib.error.HTTPError("http://example.org", 503, "busy", headers, None) as error:
+        assert hint(error) == 9.0
+
+
+def test_botocores_headers_are_read(extractors):
+    """They are deep within a dictionary."""
+    error = ValueError()
+    error.response = {"ResponseMetadata": {"HTTPHeaders": {"retry-after": "3"}}}
+
+    assert hint(error) == 3.0
+
+
+def test_a_wrapper_asks_what_it_wraps(extractors):
+    """Code that raises an error of its own keeps the hint."""
+    error = ValueError()
+    error.__cause__ = Answer429()
+
+    assert hint(error) == 6.0
+
+
+class Answer429(Exception):
+    retry_after = 6
+
+
+@pytest.mark.parametrize(
+    "headers, seconds",
+    [
+        ({"retry-after": "2", "retry-after-ms": "1200"}, 1.2),
+        ({"retry-after": "0", "retry-after-ms": "300"}, 0.3),
+        ({"x-ms-retry-after-ms": "50"}, 0.05),
+        ({"retry-after-ms": "nan", "retry-after": "2"}, 2.0),
+        ({"retry-after-ms": "inf"}, None),
+    ],
+)
+def test_milliseconds_are_exact(extractors, headers, seconds):
+    """OpenAI and Azure send both; their own clients believe the finer one."""
+    assert hint(Response(**headers)) == seconds
+
+
+@pytest.mark.parametrize(
+    "value, seconds",
+    [
+        ("5, 10", 10.0),
+        ("120, 120", 120.0),
+        ("9999999999", 9_999_999_999.0),
+        ("+5", 5.0),
+        ("5s", 5.0),
+        ("5 seconds", 5.0),
+        ('"5"', 5.0),
+        ("2026-11-06T12:00:30Z", 30.0),
+        ("Fri, 06 Nov 2026 12:00:30 GMT, Fri, 06 Nov 2026 12:00:40 GMT", 40.0),
+        ("12 13", None),
+        ("5, soon", None),
+    ],
+)
+def test_what_can_be_understood_is_taken(value, seconds):
+    """urllib3 1338 and 5010, retryhttp 11: servers and proxies have spellings of their own."""
+    assert hints.seconds_until(value, NOON) == seconds
+
+
+NOON = 1_793_966_400.0
+"""2026-11-06 12:00:00 UTC."""
+
+
+def test_the_age_of_a_cached_answer_counts(extractors):
+    """A cache gives out an old ``Date``, and says how old it is."""
+    response = Response(
+        **{
+            "Date": "Fri, 06 Nov 2026 11:00:00 GMT",
+            "Age": "3600",
+            "Retry-After": "Fri, 06 Nov 2026 12:00:10 GMT",
+        }
+    )
+
+    assert hint(response) == 10.0
+
+
+@pytest.mark.parametrize("pushed, seconds", [("250", 0.25), ("-1", None), ("soon", None)])
+def test_grpcs_pushback_is_read(extractors, pushed, seconds):
+    """It is in the trailing metadata, in milliseconds; a negative one is no delay."""
+    error = ValueError()
+    error.trailing_metadata = lambda: (("other", "x"), ("grpc-retry-pushback-ms", pushed))
+
+    assert hint(error) == seconds
+
+
+def test_googles_retry_info_is_read(extractors):
+    """In the body of a REST answer, and as a message."""
+    kind = "type.googleapis.com/google.rpc.RetryInfo"
+    rest, message, delay = ValueError(), ValueError(), Answer(None)
+    rest.details = {
+        "error": {"details": [{"@type": "other"}, {"@type": kind, "retryDelay": "12s"}]}
+    }
+    delay.seconds, delay.nanos = 3, 500_000_000
+    message.details = [type("RetryInfo", (), {"retry_delay": delay})()]
+
+    assert hint(rest) == 12.0
+    assert hint(message) == 3.5

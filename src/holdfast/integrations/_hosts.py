@@ -9,6 +9,7 @@ The lock guards the order and the counts only; hosts are made, and closed, outsi
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -36,7 +37,11 @@ class Host(Generic[T]):
     repeating: Callable[[Any], Any]
     """The protected function, for requests that may be sent more than once, ..."""
     once: Callable[[Any], Any]
-    """... and for those that may not."""
+    """... and for those that may not, unless no connection came about; ..."""
+    singly: Callable[[Any], Any] | None = None
+    """... and for those of which only one can be under way at a time: their body is a file."""
+    most: float = math.inf
+    """How many attempts it makes in all, where that is known."""
     keyed: bool = True
     """Whether the pipeline is this host's own."""
     in_use: int = 0

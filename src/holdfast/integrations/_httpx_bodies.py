@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any, Protocol
 
 from holdfast._world import now
@@ -18,6 +19,9 @@ from holdfast.integrations._lifetime import SHORTEST, Lasting
 
 DRAIN = 65_536
 """Bytes of a failed response that are read at once, so that its connection is free for others."""
+
+DRAIN_TIME = 1.0
+"""Seconds that this may take, or half of what is left of the attempt: the status is what matters."""
 
 DRAIN_HEDGED = 1_048_576
 """The same where a request is hedged: its failed responses are kept side by side, not one by one."""
@@ -32,6 +36,9 @@ class Owner(Protocol):
 
     def late(self) -> Exception:
         """Return the error for a body that took too long."""
+
+    def stalled(self) -> Exception:
+        """Return the error for the body of a failed answer that did not come."""
 
     @property
     def timeouts(self) -> type[Exception]:
@@ -48,6 +55,12 @@ class _Body(Lasting):
         self._head: list[bytes] = []
         self._kept = 0
         self._rest: Any = None
+        self._broken: Exception | None = None
+        """What went wrong while it was read in advance."""
+
+    def _broke(self, error: Exception) -> None:
+        """Note that it broke, or stalled, while it was read in advance: its reader hears of it."""
+        self._broken = self._owner.stalled() if isinstance(error, HoldfastError) else error
 
     def _check(self, slack: float = 0.0, cause: Exception | None = None) -> None:
         if now() >= self._owner.due - slack:
@@ -65,13 +78,23 @@ class BlockingBody(_Body):
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._head
+        if self._broken is not None:
+            raise self._broken
         while self.open and (chunk := self._next()) is not None:
             yield chunk
 
     def drain(self, limit: int) -> None:
-        """Read a small body to its end, so that its connection is free; keep what was read."""
-        while (chunk := self._next()) is not None and self._keep(chunk, limit):
-            pass
+        """Read a small body to its end, so that its connection is free; keep what was read.
+
+        Whatever goes wrong with it: the answer stands, and its connection is closed.
+        """
+        try:
+            while (chunk := self._next()) is not None and self._keep(chunk, limit):
+                pass
+        except Exception as error:  # noqa: BLE001 - a client's own transport may raise anything
+            self._broke(error)
+            with suppress(Exception):
+                self.close()
 
     def _next(self) -> bytes | None:
         """Return the next chunk in time; close, and return None, at the end."""
@@ -104,13 +127,23 @@ class AsyncBody(_Body):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for kept in self._head:
             yield kept
+        if self._broken is not None:
+            raise self._broken
         while self.open and (chunk := await self._next()) is not None:
             yield chunk
 
     async def drain(self, limit: int) -> None:
-        """Read a small body to its end, so that its connection is free; keep what was read."""
-        while (chunk := await self._next()) is not None and self._keep(chunk, limit):
-            pass
+        """Read a small body to its end, so that its connection is free; keep what was read.
+
+        Whatever goes wrong with it: the answer stands, and its connection is closed.
+        """
+        try:
+            while (chunk := await self._next()) is not None and self._keep(chunk, limit):
+                pass
+        except Exception as error:  # noqa: BLE001 - a client's own transport may raise anything
+            self._broke(error)
+            with suppress(Exception):
+                await self.aclose()
 
     async def _next(self) -> bytes | None:
         """Return the next chunk in time; close, and return None, at the end."""

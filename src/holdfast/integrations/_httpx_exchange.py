@@ -12,15 +12,19 @@ from typing import Any, Final
 
 from holdfast._runtimes.limits import exceeded, timed_out
 from holdfast._world import now
-from holdfast.deadline import ambient
+from holdfast.deadline import Ambient, ambient
 from holdfast.errors import DeadlineTooShortError
 from holdfast.integrations import http
 from holdfast.integrations._hosts import Host
-from holdfast.integrations._httpx_bodies import DRAIN, DRAIN_HEDGED
+from holdfast.integrations._httpx_bodies import DRAIN, DRAIN_HEDGED, DRAIN_TIME
 from holdfast.integrations._httpx_kit import Kit
+from holdfast.integrations._httpx_replay import at_hand, rewinding
 from holdfast.integrations._lifetime import SHORTEST, Lasting, Limits
 from holdfast.strategies.hedge import Hedge
+from holdfast.verdict.answers import MARK
+from holdfast.verdict.codes import HTTP_LATER
 
+THROTTLED: Final = 429
 PHASES: Final[Mapping[str, None]] = {"connect": None, "read": None, "write": None, "pool": None}
 
 
@@ -28,18 +32,23 @@ class Exchange:
     """One request on its way through the pipeline, with all its attempts."""
 
     __slots__ = (
-        "_asked", "_caller", "_end", "_extensions", "_limits", "_reading", "_twins", "_whole", "answer",
-        "gone", "horizon", "host", "kit", "repeat", "request", "response",
+        "_asked", "_caller", "_end", "_extensions", "_keyed", "_limits", "_reading", "_rewind", "_twins",
+        "_whole", "answer", "attempts", "gone", "horizon", "host", "kit", "repeat", "request",
+        "response",
     )  # fmt: skip
 
     host: Host[Any]
     _limits: Limits
 
-    def __init__(self, kit: Kit, request: Any, connect: float) -> None:
+    def __init__(
+        self, kit: Kit, request: Any, connect: float, repeats: Callable[[Any], bool]
+    ) -> None:
         self.kit = kit
         self.request = request
-        replayable = isinstance(request.stream, kit.module.ByteStream)
-        self.repeat = http.may_repeat(request.method, request.headers, replayable=replayable)
+        self._rewind = rewinding(request.stream, kit.module.ByteStream)
+        self.repeat: bool = self._rewind is not None and bool(repeats(request))
+        self.attempts: int = 0
+        self._keyed = False
         self.horizon = self._caller = self._end = ambient.get()
         self.response: Any = None
         """The response of the last attempt, ..."""
@@ -55,12 +64,26 @@ class Exchange:
         self.gone: bool = False
         """Whether the caller has its answer."""
 
+    def give_key(self, key: str) -> None:
+        """Give the request an ``Idempotency-Key`` for this call, so that it may be sent twice."""
+        self.request.headers[http.IDEMPOTENCY_KEY] = key
+        self._keyed = True
+        self.repeat = self._rewind is not None
+
+    def protected(self) -> Callable[[Exchange], Any]:
+        """Return the function of the host that suits this request."""
+        if not self.repeat:
+            return self.host.once
+        if self._rewind is at_hand or self.host.singly is None:
+            return self.host.repeating
+        return self.host.singly
+
     # -- one attempt -----------------------------------------------------------------------------
 
     def attempt(self) -> Exchange:
         """Return what one attempt works on: itself, or a twin where several may be under way."""
         hedged = any(isinstance(one, Hedge) for one in self.host.pipeline.strategies)
-        if not (hedged and self.repeat):
+        if not (hedged and self.repeat and self._rewind is at_hand):
             return self
         twin, request = copy(self), self.request
         twin.request = self.kit.module.Request(
@@ -87,6 +110,9 @@ class Exchange:
         if self._end[0] <= now():
             raise DeadlineTooShortError("nothing was sent: the deadline has passed")
         self._limits = Limits(self._asked, self._end[0])
+        self.attempts += 1
+        if self.attempts > 1 and self._rewind is not None:
+            self._rewind()
         self.request.extensions = {**self._extensions, "timeout": self._limits}
         return self.request
 
@@ -103,16 +129,43 @@ class Exchange:
         response.stream = body(response.stream, self)
         return response.stream
 
+    def failed(self, statuses: Collection[int]) -> bool:
+        """Return whether the answer is a failure: by its status, or as it says when to come back."""
+        status = self.response.status_code
+        if status in statuses:
+            return True
+        return (
+            status in HTTP_LATER
+            and THROTTLED in statuses
+            and self.response.headers.get("Retry-After") is not None
+        )
+
+    def hastened(self, statuses: Collection[int]) -> bool:
+        """Return whether the body is to be read at once, and if so, limit the time for that.
+
+        Only where another attempt may follow; and never for so long that the status would be lost.
+        """
+        if not (self.repeat and self.attempts < self.host.most and self.failed(statuses)):
+            return False
+        at, seconds, retrying = self._end
+        self._end = Ambient(now() + min(DRAIN_TIME, (at - now()) / 2), seconds, retrying)
+        self._limits.at = self._end[0]
+        return True
+
     def judged(self, statuses: Collection[int]) -> Any:
         """Return the response, or raise if its status is a failure; from here on, its body is read."""
         self._reading = True
         self._end = self.horizon
         self._limits.at = self._end[0]
         response = self.response
-        if response.status_code in statuses:
+        if self.failed(statuses):
             text = f"{response.status_code} {response.reason_phrase}".rstrip()
-            error = self.kit.module.HTTPStatusError
-            raise error(text, request=self.request, response=response)
+            kind = self.kit.module.HTTPStatusError
+            error = kind(text, request=self.request, response=response)
+            setattr(
+                error, MARK, True
+            )  # whatever the status: whoever named it takes it for a failure
+            raise error
         return response
 
     # -- the body's owner ------------------------------------------------------------------------
@@ -126,6 +179,11 @@ class Exchange:
     def timeouts(self) -> type[Exception]:
         """The client's own timeouts."""
         return self.kit.Timeout
+
+    def stalled(self) -> Exception:
+        """Return the error for the body of a failed answer that did not come while it was awaited."""
+        text = "the body of a failed answer stalled, and was given up on"
+        return self.kit.module.ReadTimeout(text, request=self.request)  # type: ignore[no-any-return]
 
     def late(self) -> Exception:
         """Return the error for what took too long."""
@@ -152,6 +210,8 @@ class Exchange:
         """Put things back; return the responses to be closed."""
         self.gone = True  # before the responses are collected: see `lost`
         self.request.extensions = self._extensions
+        if self._keyed:
+            del self.request.headers[http.IDEMPOTENCY_KEY]
         body = getattr(self.answer, "stream", None)
         if not (isinstance(body, Lasting) and body.when_closed(lambda: release(self.host))):
             release(self.host)

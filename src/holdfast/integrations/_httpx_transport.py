@@ -11,7 +11,6 @@ has its own extensions again.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection
 from typing import Any, Final, Self
 
@@ -22,20 +21,18 @@ from holdfast.integrations import http
 from holdfast.integrations._hosts import Host, Hosts
 from holdfast.integrations._httpx_exchange import Exchange
 from holdfast.integrations._httpx_kit import Kit
+from holdfast.integrations._httpx_options import maker_of_keys, most_at_once, most_in_all
 from holdfast.integrations._lifetime import fitted
+from holdfast.integrations._proxies import of_environment
 from holdfast.pipeline import Pipeline
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.hedge import Hedge
+from holdfast.strategies.retry import Retry
 
 CONNECT: Final = 3.0
 """Seconds for a connection: the first SYN and two more, which Linux sends after 1 s and 3 s."""
 
 TLS: Final = ("verify", "cert", "trust_env")
-
-
-def most_at_once(layers: tuple[Any, ...]) -> int:
-    """Return how many attempts of one call may be under way at once."""
-    return math.prod(1 + one.max_hedges for one in layers if isinstance(one, Hedge))
 
 
 Pipelines = Pipeline | Callable[[str], Pipeline] | None
@@ -57,6 +54,8 @@ class Base:
         transport: Any = None,
         connect: float = CONNECT,
         statuses: Collection[int] = http.STATUSES,
+        repeat: http.Repeat = None,
+        idempotency_key: bool | Callable[[Any], str] = False,
         max_hosts: int = 1_000,
         **options: Any,
     ) -> None:
@@ -70,9 +69,16 @@ class Base:
                 "and transport= brings one of its own: give them to that one"
             )
         self._pipeline = http.standard if pipeline is None else pipeline
+        if options.get("retries"):
+            raise ConfigurationError(
+                f"retries={options['retries']!r}: httpx's own repeating sleeps past every deadline, and "
+                "isn't needed: what was never sent is repeated here, whatever its method; see attempts="
+            )
         self._given = transport
         self._connect = _validate.seconds("connect", connect)
         self._statuses = frozenset(statuses)
+        self._repeats = http.repeats(repeat)
+        self._new_key = maker_of_keys(idempotency_key)
         self._options = options
         self._context: Any = None
         self._hosts: Hosts[Any] = Hosts(self._make, _validate.count("max_hosts", max_hosts))
@@ -94,14 +100,18 @@ class Base:
             raise _validate.refuse(
                 "pipeline", pipeline, f"for {origin!r} it must return a Pipeline"
             )
-        inner = self._given or self._pool(pipeline)
+        inner = self._given or self._pool(pipeline, key)
         name, whole = pipeline.name, fitted(pipeline)
-        safe = tuple(one for one in whole if not isinstance(one, http.REPEATING))
+        singly = tuple(one for one in whole if not isinstance(one, Hedge))
+        once = tuple(http.never_sent_only(one) if isinstance(one, Retry) else one for one in singly)
         # not by a new Pipeline, which would warn of the user's order of layers once more
-        repeating, once = (protect(name, layers, self._attempt) for layers in (whole, safe))
-        return Host(origin, pipeline, inner, repeating, once, pipeline is not given)
+        repeating, only_once, one_by_one = (
+            protect(name, layers, self._attempt) for layers in (whole, once, singly)
+        )
+        keyed, most = pipeline is not given, most_in_all(whole)
+        return Host(origin, pipeline, inner, repeating, only_once, one_by_one, most, keyed)
 
-    def _pool(self, pipeline: Pipeline) -> Any:
+    def _pool(self, pipeline: Pipeline, key: tuple[bytes, bytes, int | None]) -> Any:
         """Make a connection pool for all that the bulkhead lets pass, with their hedges."""
         options = {name: value for name, value in self._options.items() if name not in TLS}
         module = self._kit.module
@@ -114,6 +124,10 @@ class Base:
         if sizes and "limits" not in options:
             size = min(sizes)
             options["limits"] = module.Limits(max_connections=size, max_keepalive_connections=size)
+        if self._options.get("trust_env", True) and not {"proxy", "uds"} & options.keys():
+            options["proxy"] = of_environment(
+                key[0].decode("ascii"), key[1].decode("ascii"), key[2]
+            )
         if self._context is None:  # it takes milliseconds to make, so all hosts share one
             tls_options = {name: self._options[name] for name in TLS if name in self._options}
             self._context = module.create_ssl_context(**tls_options)
@@ -121,9 +135,18 @@ class Base:
 
     def _begun(self, request: Any) -> tuple[Exchange, list[Host[Any]]]:
         """Return the exchange for a request, and the hosts to close."""
-        exchange, url = Exchange(self._kit, request, self._connect), request.url
+        exchange, url = Exchange(self._kit, request, self._connect, self._repeats), request.url
+        if self._new_key is not None and not exchange.repeat:
+            self._give_key(exchange, self._new_key)
         exchange.host, gone = self._hosts.use((url.raw_scheme, url.raw_host, url.port))
         return exchange, [] if self._given else gone
+
+    @staticmethod
+    def _give_key(exchange: Exchange, new_key: Callable[[Any], str]) -> None:
+        """Give a request a key of its own, if it has none and is not idempotent without one."""
+        request = exchange.request
+        if request.method not in http.IDEMPOTENT and not request.headers.get(http.IDEMPOTENCY_KEY):
+            exchange.give_key(new_key(request))
 
 
 class BlockingTransport(Base):
@@ -137,7 +160,7 @@ class BlockingTransport(Base):
         try:
             for host in gone:
                 host.inner.close()
-            call = exchange.host.repeating if exchange.repeat else exchange.host.once
+            call = exchange.protected()
             try:
                 exchange.answer = call(exchange)
             except self._kit.module.HTTPStatusError as error:
@@ -170,7 +193,7 @@ class BlockingTransport(Base):
         body = exchange.received(response, self._kit.body)
         if exchange.lost:
             response.close()
-        elif body is not None and exchange.repeat and response.status_code in self._statuses:
+        elif body is not None and exchange.hastened(self._statuses):
             body.drain(exchange.drained)
         return exchange.judged(self._statuses)
 
@@ -203,7 +226,7 @@ class AsyncioTransport(Base):
         try:
             for host in gone:
                 await host.inner.aclose()
-            call = exchange.host.repeating if exchange.repeat else exchange.host.once
+            call = exchange.protected()
             try:
                 exchange.answer = await call(exchange)
             except self._kit.module.HTTPStatusError as error:
@@ -234,7 +257,7 @@ class AsyncioTransport(Base):
             exchange.check(error)
             raise
         body = exchange.received(response, self._kit.async_body)
-        if body is not None and exchange.repeat and response.status_code in self._statuses:
+        if body is not None and exchange.hastened(self._statuses):
             await body.drain(exchange.drained)
         return exchange.judged(self._statuses)
 

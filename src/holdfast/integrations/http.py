@@ -1,9 +1,9 @@
 """What HTTP says about trying again: once, for every client.
 
 * **What may be sent twice.**  RFC 9110, 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT and DELETE are
-  idempotent, and so are QUERY, PROPFIND, REPORT and SEARCH; others are if an ``Idempotency-Key`` says so.
-  And the body must be there once more: bytes can be sent again, a generator that has been read cannot.
-  What was never sent, for no connection came about, may be sent whatever it is.
+  idempotent, and so are QUERY, PROPFIND, REPORT and SEARCH; others are if an ``Idempotency-Key`` says
+  so.  And the body must be there once more: bytes can be sent again, a generator that has been read
+  cannot.  What was never sent, for no connection came about, may be sent whatever it is.
 * **What counts as failed.**  `STATUSES` are worth another try.  Of these, a breaker counts what the
   server could not help (500, 502, 503, 504, 520 to 524, 529): whoever answers 429 in time is alive, only
   busy.  `holdfast.verdict` says so, for all clients.
@@ -17,16 +17,17 @@ here what they mean everywhere, and every strategy and event shares one verdict.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from holdfast import _validate, presets
+from holdfast.classify import Condition, condition
 from holdfast.pipeline import Pipeline
 from holdfast.strategies.hedge import Hedge
 from holdfast.strategies.retry import Retry
 from holdfast.strategies.timeout import Timeout
 from holdfast.transient import STATUSES, is_unhealthy, unhealthy
-from holdfast.verdict import status_of
+from holdfast.verdict import kind_of, status_of
 from holdfast.verdict.hints import carries, from_headers, seconds_until
 
 __all__ = [
@@ -34,10 +35,13 @@ __all__ = [
     "IDEMPOTENT",
     "REPEATING",
     "STATUSES",
+    "Repeat",
     "RetryAfter",
     "is_unhealthy",
     "may_repeat",
+    "never_sent_only",
     "origin",
+    "repeats",
     "retry_after",
     "seconds_until",
     "standard",
@@ -54,7 +58,11 @@ IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 """draft-ietf-httpapi-idempotency-key-header; Stripe, PayPal and Adyen use this name."""
 
 REPEATING: Final[tuple[type, ...]] = (Retry, Hedge)
-"""The strategies that send a request more than once: they are left out where `may_repeat` says no."""
+"""The strategies that send a request more than once: where `may_repeat` says no, a hedge is left out,
+and a retry repeats only what was never sent (`never_sent_only`)."""
+
+Repeat = Collection[str] | Callable[[Any], bool] | None
+"""Which requests may be sent twice: methods, a predicate over the request, or None for `may_repeat`."""
 
 ATTEMPT: Final = 5.0
 """Seconds: what httpx gives a server by default."""
@@ -71,6 +79,36 @@ def may_repeat(method: str, headers: Mapping[str, str], *, replayable: bool) -> 
         replayable: whether its body is there once more: none or bytes, not an iterator or a file.
     """
     return replayable and (method in IDEMPOTENT or bool(headers.get(IDEMPOTENCY_KEY)))
+
+
+def repeats(repeat: Repeat) -> Callable[[Any], bool]:
+    """Return the function that says of a request whether it may be sent twice, body aside.
+
+    Raises:
+        ConfigurationError: for anything but methods, a predicate or None.
+    """
+    if repeat is None:
+        repeat = IDEMPOTENT
+    if callable(repeat):
+        _validate.plain_callable("repeat", repeat)
+        return repeat
+    if isinstance(repeat, str) or not all(isinstance(one, str) for one in repeat):
+        raise _validate.refuse(
+            "repeat", repeat, "it must be a set of methods, or a function of the request"
+        )
+    methods = frozenset(one.upper() for one in repeat)
+    return lambda request: request.method in methods or bool(request.headers.get(IDEMPOTENCY_KEY))
+
+
+def never_sent_only(retry: Retry) -> Retry:
+    """Return a retry that repeats only what was never sent: for requests that must not be sent twice."""
+    meant = condition("on", retry.on)
+
+    def matches(error: Exception) -> bool:
+        return kind_of(error).any_method and meant.matches(error)
+
+    only = Condition(on_errors=(matches,), name=f"{meant!r}, where nothing was sent")
+    return retry.replace(on=only)
 
 
 def origin(scheme: str, host: str, port: int | None) -> str:

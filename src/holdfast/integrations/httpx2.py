@@ -13,7 +13,7 @@ from typing import Any
 from holdfast.integrations import _httpx_transport as implementation
 from holdfast.integrations._extras import needs
 from holdfast.integrations._httpx_kit import Kit
-from holdfast.integrations.http import STATUSES
+from holdfast.integrations.http import STATUSES, Repeat
 from holdfast.pipeline import Pipeline
 
 with needs("httpx2"):
@@ -29,8 +29,8 @@ class Transport(implementation.BlockingTransport, httpx2.BaseTransport):
     """For `httpx2.Client`; thread-safe.
 
     Each host (scheme, host and port) has a pipeline and a connection pool of its own, as large as its
-    bulkhead.  Requests that may not be sent twice (see `holdfast.integrations.http.may_repeat`) go
-    through the same pipeline without its `Retry`.  Every timeout that the client asks for is cut to what
+    bulkhead.  Requests that may not be sent twice (see ``repeat``) go through the same pipeline, whose
+    `Retry` then repeats only what was never sent.  Every timeout that the client asks for is cut to what
     is left of the deadline; those of the pipeline count as cooperative.
 
     An answer with one of ``statuses`` is an ``HTTPStatusError`` inside the pipeline, and a plain
@@ -42,9 +42,17 @@ class Transport(implementation.BlockingTransport, httpx2.BaseTransport):
             ``"https://api.example.com"``; by default `holdfast.integrations.http.standard`.
         transport: the transport to wrap, for all hosts; by default an `httpx2.HTTPTransport` for each.
         connect: the longest time for making a connection, in seconds.
-        statuses: which answers are failures.
+        statuses: which answers are failures: they are repeated where the request may be, and those
+            that you add count for the breaker, too.
+        repeat: which requests may be sent twice: a set of methods, or a function that takes the request
+            and says so; by default the idempotent methods, and what has an ``Idempotency-Key``.  What
+            was never sent, for no connection came about, may always be.
+        idempotency_key: give requests that are not idempotent an ``Idempotency-Key``, one for each call,
+            so that they may be sent twice: True for a random one, or a function that takes the request
+            and returns it.  For servers that know the header.
         max_hosts: above this number, hosts that are idle and healthy are forgotten.
-        options: for each `httpx2.HTTPTransport`: ``http2``, ``verify``, ``proxy``, ``limits``, ...
+        options: ``trust_env=False`` to ignore the proxies that the environment names, and for each
+            `httpx2.HTTPTransport`: ``http2``, ``verify``, ``proxy``, ``limits``, ...
 
     Raises:
         ConfigurationError: for a value outside its range.
@@ -59,12 +67,14 @@ class Transport(implementation.BlockingTransport, httpx2.BaseTransport):
         transport: httpx2.BaseTransport | None = None,
         connect: float = implementation.CONNECT,
         statuses: Collection[int] = STATUSES,
+        repeat: Repeat = None,
+        idempotency_key: bool | Callable[[Any], str] = False,
         max_hosts: int = 1_000,
         **options: Any,
     ) -> None:
         super().__init__(
-            pipeline, transport=transport, connect=connect, statuses=statuses, max_hosts=max_hosts,
-            **options,
+            pipeline, transport=transport, connect=connect, statuses=statuses, repeat=repeat,
+            idempotency_key=idempotency_key, max_hosts=max_hosts, **options,
         )  # fmt: skip
 
 
@@ -80,10 +90,12 @@ class AsyncTransport(implementation.AsyncioTransport, httpx2.AsyncBaseTransport)
         transport: httpx2.AsyncBaseTransport | None = None,
         connect: float = implementation.CONNECT,
         statuses: Collection[int] = STATUSES,
+        repeat: Repeat = None,
+        idempotency_key: bool | Callable[[Any], str] = False,
         max_hosts: int = 1_000,
         **options: Any,
     ) -> None:
         super().__init__(
-            pipeline, transport=transport, connect=connect, statuses=statuses, max_hosts=max_hosts,
-            **options,
+            pipeline, transport=transport, connect=connect, statuses=statuses, repeat=repeat,
+            idempotency_key=idempotency_key, max_hosts=max_hosts, **options,
         )  # fmt: skip

@@ -41,12 +41,13 @@ Found = tuple[Kind, str]
 MARK: Final = "_holdfast_failed"
 """What our transports set on an error for an answer whose status the user counts as a failure."""
 
-GIVEN_UP: Final = re.compile(r"too many (\d{3}) error responses")
+GIVEN_UP: Final = r"too many (\d{3}) error responses"
 STALE: Final = ("clos", "lost", "connect", "terminat")
 SQL_DRIVERS: Final = ("psycopg", "psycopg2", "asyncpg", "pymysql", "MySQLdb", "mysql", "aiomysql")
-IN_WORDS: Final = ("ResponseError", "ProxyError")
+IN_WORDS: Final = ("ResponseError", "ProxyError", "SSLError")
 TALKING: Final = (
-    *SQL_DRIVERS, "sqlite3", "pymongo", "aiokafka", "kafka", "confluent_kafka", "cimpl", "grpc", "grpclib",
+    *SQL_DRIVERS, "sqlite3", "pymongo", "aiokafka", "kafka", "confluent_kafka", "cimpl", "grpc",
+    "grpclib",
 )  # fmt: skip
 """Libraries whose exceptions tell their answers in other ways than by attributes."""
 
@@ -158,8 +159,8 @@ def unstated(error: Exception) -> Found | None:
         return PERMANENT, "the database's words"
     if "connection to server at" in words and " failed: " in words:
         return NEVER_SENT, "the database's words"
-    if type(error).__name__ == "InterfaceError" and not any(one in words for one in STALE):
-        return PERMANENT, "a driver's InterfaceError"
+    if type(error).__name__ == "InterfaceError" and any(one in words for one in STALE):
+        return TRANSIENT, "the connection is closed"
     return None
 
 
@@ -169,7 +170,10 @@ def mongo(error: Exception) -> Found | None:
         return None
     labels = part(error, "has_error_label")
     if callable(labels):
-        for label, kind in (("RetryableWriteError", TRANSIENT), ("TransientTransactionError", NOT_NOW)):
+        for label, kind in (
+            ("RetryableWriteError", TRANSIENT),
+            ("TransientTransactionError", NOT_NOW),
+        ):
             if labels(label) and type(error).__name__ == "OperationFailure":
                 return kind, label
     code = part(error, "code")
@@ -184,7 +188,9 @@ def kafka(error: Exception) -> Found | None:
         local = "Queue full" in str(error)
         return (POOL_EXHAUSTED, "Local: Queue full") if local else None
     if of_library(error, "aiokafka", "kafka"):
-        return (TRANSIENT, "retriable") if part(error, "retriable") is True else None
+        late = "Timeout" in type(error).__name__ or "TimedOut" in type(error).__name__
+        kind = TIMEOUT if late else TRANSIENT
+        return (kind, "retriable") if part(error, "retriable") is True else None
     if not of_library(error, "confluent_kafka", "cimpl"):
         return None
     told = next(iter(error.args), None)
@@ -218,9 +224,11 @@ def words(error: Exception) -> Found | None:
     """Read a status that is told in words only: by a proxy, and by urllib3's own retries."""
     name = type(error).__name__
     if name == "ResponseError" and library(error) in ("urllib3", "urllib3_future"):
-        told = GIVEN_UP.search(str(error))
+        told = re.search(GIVEN_UP, str(error))
         status = int(told[1]) if told else 0
         return (codes.HTTP.get(status, PERMANENT), f"status {status}") if told else None
+    if name == "SSLError" and "EOF occurred in violation of protocol" in str(error):
+        return TRANSIENT, "the connection was closed"
     if name == "ProxyError" and library(error) in ("httpx", "httpx2", "httpcore", "httpcore2"):
         first = str(error)[:3]
         said = number(int(first)) if first.isdigit() else None
@@ -277,5 +285,9 @@ def of_system(error: BaseException) -> Found | None:
         return None
     kinds = {codes.ERRNO.get(int(one)) for one in re.findall(r"\[Errno (\d+)\]", text)}
     if kinds and None not in kinds:
-        return NEVER_SENT if kinds <= {NEVER_SENT, TIMEOUT, TRANSIENT} else TRANSIENT, "no connection"
+        return NEVER_SENT if kinds <= {
+            NEVER_SENT,
+            TIMEOUT,
+            TRANSIENT,
+        } else TRANSIENT, "no connection"
     return None

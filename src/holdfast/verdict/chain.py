@@ -1,4 +1,4 @@
-"""What an exception wraps: its causes, and the leaves of exception groups; bounded, and safe with cycles."""
+"""What an exception wraps: its causes, and the leaves of groups; bounded, and safe with cycles."""
 
 from __future__ import annotations
 

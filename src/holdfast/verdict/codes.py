@@ -34,8 +34,11 @@ HTTP: Final[Mapping[int, Kind]] = {
     520: TRANSIENT, 521: TRANSIENT, 522: TRANSIENT, 523: TRANSIENT, 524: TRANSIENT,
     529: TRANSIENT, 599: TRANSIENT,
 }  # fmt: skip
-"""RFC 9110 and 6585 and what the clients of AWS, Google and Microsoft share; 520 to 524 are Cloudflare's
-words for an origin that is down or late, 529 is "overloaded" of LLM APIs, 599 tornado's for no answer."""
+"""RFC 9110 and 6585 and what the clients of AWS, Google and Microsoft share.
+
+520 to 524 are Cloudflare's words for an origin that is down or late, 529 is "overloaded" of LLM APIs,
+and 599 is tornado's for no answer.
+"""
 
 HTTP_LATER: Final = frozenset({403, 413})
 """Throttling where the answer says when to come back: GitHub's secondary limits; RFC 9110, 15.5.14."""

@@ -14,8 +14,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final
 
 from holdfast.verdict.chain import causes
@@ -28,11 +26,9 @@ MILLISECONDS: Final = ("retry-after-ms", "x-ms-retry-after-ms")
 """OpenAI's and Azure's own headers."""
 
 PUSHBACK: Final = "grpc-retry-pushback-ms"
-NUMBER: Final = r"\+?(\d{1,10}(?:\.\d+)?)\s*(?:s|secs?|seconds?)?"
-NUMBERS: Final = re.compile(rf"{NUMBER}(?:\s*,\s*{NUMBER})*", re.ASCII | re.IGNORECASE)
-ONE: Final = re.compile(NUMBER, re.ASCII | re.IGNORECASE)
-AFTER_DATE: Final = re.compile(r"(?<=GMT)\s*,\s*", re.IGNORECASE)
-ISO: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]")
+NUMBER: Final = r"(?ai)\+?(\d{1,10}(?:\.\d+)?)\s*(?:s|secs?|seconds?)?"
+AFTER_DATE: Final = r"(?i)(?<=GMT)\s*,\s*"
+ISO: Final = r"\d{4}-\d\d-\d\d[T ]"
 
 wall: Callable[[], float] = time.time
 """The time of the day, in seconds since 1970; for dates only, and to be replaced in tests."""
@@ -72,7 +68,8 @@ def _of(outcome: Any) -> float | None:
         try:
             said = _sane(extractor(outcome))
         except Exception as fault:  # noqa: BLE001 - a user's extractor may raise anything
-            _complain(f"the extractor {extractor!r} of Retry-After", fault)
+            name = getattr(extractor, "__qualname__", type(extractor).__qualname__)
+            _complain(f"the extractor {name} of Retry-After", fault)
             continue
         if said is not None:
             return said
@@ -89,9 +86,11 @@ def _attribute(outcome: Any) -> float | None:
 
 
 def _sane(value: Any) -> float | None:
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or value != value:  # noqa: PLR0124 - NaN
+    """Return a number of seconds, a `timedelta` or a `Decimal` as seconds; None for anything else."""
+    if type(value).__module__ in ("datetime", "decimal"):
+        seconds = called(value, "total_seconds")
+        value = float(value) if seconds is None and hasattr(value, "__float__") else seconds
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - NaN
         return None
     return max(0.0, float(value))
 
@@ -181,25 +180,25 @@ def seconds_until(value: str, wall: float) -> float | None:
     seconds = _longest(value)
     if seconds is not None:
         return seconds
-    dates = [at for one in AFTER_DATE.split(value) if (at := _date(one)) is not None]
+    dates = [at for one in re.split(AFTER_DATE, value) if (at := _date(one)) is not None]
     return max(0.0, max(dates) - wall) if dates else None
 
 
 def _longest(value: str) -> float | None:
-    if not NUMBERS.fullmatch(value.strip()):
-        return None
-    return max(float(one) for one in ONE.findall(value))
+    """Return the greatest of the numbers of seconds, joined by commas; None for anything else."""
+    found = [re.fullmatch(NUMBER, one.strip()) for one in value.split(",")]
+    numbers = [float(one[1]) for one in found if one is not None]
+    return max(numbers) if len(numbers) == len(found) else None
 
 
 def _date(value: str) -> float | None:
     """Return a date as seconds since 1970; one without a time zone is in UTC."""
     try:
-        if ISO.match(value):
-            parsed = datetime.fromisoformat(value)
-        else:
-            from email.utils import parsedate_to_datetime  # most never meet a date
+        from datetime import UTC, datetime  # most never meet a date
+        from email.utils import parsedate_to_datetime
 
-            parsed = parsedate_to_datetime(value)
+        read = datetime.fromisoformat if re.match(ISO, value) else parsedate_to_datetime
+        parsed = read(value)
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

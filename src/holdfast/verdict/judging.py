@@ -22,7 +22,7 @@ from holdfast.verdict.kinds import (
     TRANSIENT,
     Kind,
 )
-from holdfast.verdict.reading import ByClass, part, status_of, within
+from holdfast.verdict.reading import ByClass, status_of, within
 from holdfast.verdict.table import public, row_of
 
 FIRST: Final = (CONTROL_FLOW, THROTTLED, POOL_EXHAUSTED)
@@ -34,9 +34,7 @@ UNKNOWN: Final[Found] = (PERMANENT, "nothing is known about it")
 row: Final = ByClass(row_of)
 """The row of a class, remembered: it never changes."""
 
-control_flow: Final = ByClass(
-    lambda kind: row[kind] is not None and row[kind].kind is CONTROL_FLOW
-)
+control_flow: Final = ByClass(lambda kind: row[kind] is not None and row[kind].kind is CONTROL_FLOW)
 """``control_flow[type(error)]``; asked for each failure, so it is one look."""
 
 
@@ -153,11 +151,11 @@ def _narrowed(error: BaseException, usual: Found | None, said: Found) -> Found:
 
 def hopeless(error: BaseException) -> bool:
     """Return whether an exception that is wrapped says that no attempt can help."""
+    said = answered(error) if isinstance(error, Exception) else None
+    if said is not None:
+        return said[0] is PERMANENT and said[1] in TLS_MISTAKES
     of_class = row[type(error)]
-    if of_class is not None and of_class.kind is PERMANENT and not of_class.inside:
-        return answered(error) is None if isinstance(error, Exception) else True
-    reason = part(error, "reason")
-    return isinstance(reason, str) and reason in TLS_MISTAKES
+    return of_class is not None and of_class.kind is PERMANENT and not of_class.inside
 
 
 def _of_group(group: BaseExceptionGroup[BaseException]) -> Found:

@@ -148,8 +148,13 @@ def wrapped(error: BaseException) -> Iterator[BaseException]:
 
 
 def by_chance(error: BaseException) -> bool:
-    """Return whether an error's context says nothing: a mistake while another error was handled."""
-    return type(error).__module__ == "builtins" and isinstance(error, MISTAKES)
+    """Return whether an error's context says nothing: a mistake while another error was handled.
+
+    But an `OSError` that is raised ``from None`` stands for what it hides.
+    """
+    if type(error).__module__ != "builtins" or not isinstance(error, MISTAKES):
+        return False
+    return not (isinstance(error, OSError) and error.__suppress_context__)
 
 
 holders: Final = ByClass(lambda kind: of_class(kind, HOLDERS))

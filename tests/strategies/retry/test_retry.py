@@ -372,6 +372,32 @@ def test_a_retry_after_is_capped(asked):
     assert verdict.delay == pytest.approx(132.0)
 
 
+@pytest.mark.parametrize("cap, expected", [(300.0, 330.0), (None, 396.0), (60.0, 66.0)])
+def test_the_cap_of_a_retry_after_can_be_chosen(cap, expected):
+    """A batch job has all the time in the world: urllib3 1338 and 3743."""
+    retry = Retry(backoff=SECOND, retry_after_cap=cap)
+
+    assert retry.after_error(Busy(360), history(rng=Highest())).delay == pytest.approx(expected)
+
+
+def test_too_long_a_retry_after_can_end_the_retry():
+    """The caller learns at once, and what is asked for."""
+    retry, past, error = Retry(backoff=SECOND, retry_after_limit=60.0), history(), Busy(61)
+
+    assert retry.after_error(error, past) is None
+    assert "asks to wait for 61 s" in error.__notes__[0]
+    assert "retry_after_limit=60" in error.__notes__[0]
+    assert delay(retry.after_error(Busy(60), history())) == 60.0
+
+
+@pytest.mark.parametrize("option", ["retry_after_cap", "retry_after_limit"])
+@pytest.mark.parametrize("value", [0, -1.0, "60"])
+def test_a_bound_of_retry_after_is_a_duration(option, value):
+    """Or None."""
+    with pytest.raises(ConfigurationError, match=f"{option}="):
+        Retry(**{option: value})
+
+
 @pytest.mark.parametrize("asked", [0, -5, math.nan])
 def test_a_retry_after_of_nothing_leaves_the_backoff(asked):
     """Zero, a date that has passed, and nonsense do not abolish the backoff."""

@@ -7,7 +7,8 @@ feeding an outage.  The pause that a server asks for is read by `holdfast.verdic
 from holdfast.strategies.retry import backoff
 from holdfast.strategies.retry.backoff import Backoff
 from holdfast.strategies.retry.budget import RetryBudget
-from holdfast.strategies.retry.retry import RETRY_AFTER_CAP, RETRY_AFTER_JITTER, Retry
+from holdfast.strategies.retry.retry import Retry
+from holdfast.strategies.retry.retry_after import RETRY_AFTER_CAP, RETRY_AFTER_JITTER
 
 __all__ = [
     "RETRY_AFTER_CAP",

@@ -28,7 +28,7 @@ from holdfast._value import Value
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
 from holdfast.errors import AttemptTimeout, BadResultError, RejectedError
-from holdfast.shapes import Again, Attempt, Earlier, Flag, History, Instead, Verdict
+from holdfast.shapes import Again, Earlier, Flag, History, Instead, Verdict
 from holdfast.strategies.retry import backoff as backoffs
 from holdfast.strategies.retry.asides import Hook, check_functions, cost
 from holdfast.strategies.retry.budget import RetryBudget
@@ -38,15 +38,13 @@ from holdfast.strategies.retry.giving_up import (
     tried_inside,
     warn_of_multiplying,
 )
-from holdfast.verdict import hint, refusal_in
+from holdfast.strategies.retry.retry_after import RETRY_AFTER_CAP, waited
+from holdfast.verdict import refusal_in
 
 if TYPE_CHECKING:
+    from holdfast.shapes import Attempt
     from holdfast.strategies.retry.backoff import Backoff, DelayFunction
 
-RETRY_AFTER_CAP = 120.0
-"""The longest server hint that is honoured by default, in seconds (as in httpx-retries and openai)."""
-
-RETRY_AFTER_JITTER = 0.1
 EXPONENTIAL = backoffs.exponential()
 Nested = Literal["allow", "inner", "outer"]
 Exhausted = Literal["return", "raise"]
@@ -289,16 +287,10 @@ class Retry(Value):
             delay = _validate.seconds("delay", self._delay(history), positive=False)
         except Exception as fault:  # noqa: BLE001 - the user's backoff may raise anything
             return f"the backoff raised {shown(fault)}"
-        asked = hint(outcome) if self.respect_retry_after else None
-        if asked is not None:
-            limit = self.retry_after_limit
-            if limit is not None and asked > limit:
-                return (
-                    f"the dependency asks to wait for {asked:.3g} s, which is more than "
-                    f"retry_after_limit={limit:g}"
-                )
-            delay = self._lengthened(delay, asked, history)
-        return self._too_late(delay, history) or self._unaffordable(history) or delay
+        waiting = waited(delay, outcome, self, history)
+        if isinstance(waiting, str):
+            return waiting
+        return self._too_late(waiting, history) or self._unaffordable(history) or waiting
 
     def _too_late(self, delay: float, history: History) -> str | None:
         """Return how time forbids the next attempt, if it does."""
@@ -313,11 +305,6 @@ class Retry(Value):
         if self.budget is None or self.budget.withdraw(cost(history.last)):
             return None
         return "the retry budget is empty"
-
-    def _lengthened(self, delay: float, asked: float, history: History) -> float:
-        if self.retry_after_cap is not None:
-            asked = min(asked, self.retry_after_cap)
-        return max(delay, asked + history.rng.uniform(0.0, RETRY_AFTER_JITTER * asked))
 
     def _again(self, delay: float, history: History) -> Again:
         """Announce the next attempt."""
