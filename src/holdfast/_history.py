@@ -35,8 +35,8 @@ class History:
     """
 
     __slots__ = (
-        "_call", "args", "attempt", "attempt_began", "began", "deadline", "discard", "enclosing",
-        "enclosing_retry", "errors", "function", "kwargs", "last", "now", "ongoing", "pipeline",
+        "_call", "args", "attempt", "attempt_began", "began", "deadline", "discard", "enclosing_retry",
+        "errors", "function", "kwargs", "last", "now", "ongoing", "pipeline",
         "previous", "reason", "result", "rng", "shortest", "started", "verdict",
     )  # fmt: skip
 
@@ -78,8 +78,6 @@ class History:
         """The shortest attempt whose duration is known, in seconds."""
         self.reason: str = ""
         self.verdict: Any = None
-        self.enclosing: Ongoing | None = under_way()
-        """The attempt, of a retry further out, that this call is part of, as far as it is known."""
         self.ongoing: Ongoing | None = None
         """What is known of the attempt that has just ended."""
         self._call: Call | None = None
@@ -91,10 +89,16 @@ class History:
         self.rng: random.Random = world.rng
 
     @property
+    def enclosing(self) -> Ongoing | None:
+        """The attempt, of a retry further out, that this call is part of, as far as it is known."""
+        return under_way()
+
+    @property
     def call(self) -> Call:
         """The call, with an `id` of its own: the one that its events tell."""
         if self._call is None:
-            known = None if self.enclosing is None else self.enclosing.call
+            around = self.enclosing
+            known = None if around is None else around.call
             if known is None or (known.pipeline != self.pipeline and self.function is not None):
                 known = Call(self.pipeline, self.function)
             self._call = known
@@ -148,7 +152,8 @@ class History:
 
     def forget(self) -> None:
         """Let go of the exceptions: their tracebacks keep the frames that keep this history."""
-        self.drop()
+        if self.result is not None:
+            self.drop()
         self.verdict = self.last = None
         if self.ongoing is not None:
             self.ongoing.forget()

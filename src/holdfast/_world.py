@@ -60,9 +60,7 @@ class World:
 
     def refresh(self) -> None:
         """Recompute whether calls must take the slow way round."""
-        self.detour = bool(
-            self.listeners or self.overrides or self.bypass or self.stopping
-        )
+        self.detour = bool(self.listeners or self.overrides or self.bypass or self.stopping)
 
     def runtime(self, colour: str) -> Any:
         """Return the runtime in force for ``"blocking"`` or ``"asyncio"`` code."""

@@ -121,8 +121,10 @@ class Condition:
 
     def names_rejection(self, error: Exception) -> bool:
         """Return whether a type below `RejectedError` was asked for by name, and ``error`` is one."""
-        named = (kind for kind in self.named if issubclass(kind, RejectedError))
-        return any(isinstance(error, kind) for kind in named) and self.matches(error)
+        for kind in self.named:
+            if issubclass(kind, RejectedError) and isinstance(error, kind):
+                return self.matches(error)
+        return False
 
     def __or__(self, other: On) -> Condition:
         more = condition("on", other)

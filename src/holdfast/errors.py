@@ -259,7 +259,9 @@ class BadResultError(HoldfastError):
         """Return that no result was good."""
         if self.args:
             return str(self.args[0])
-        tries = "its only attempt" if self.attempts == 1 else f"the last of {self.attempts} attempts"
+        tries = (
+            "its only attempt" if self.attempts == 1 else f"the last of {self.attempts} attempts"
+        )
         return f"the result of {tries} is still one that Retry(on=...) is to repeat"
 
 

@@ -4,7 +4,8 @@
 happened, never under a lock of ours.  A listener that raises never breaks a call: its error is
 logged to the logger ``holdfast``.  Without a listener no event is built.
 
-One file because it is one vocabulary, to be read at one go.  All durations are in seconds, and `at` is the instant on the clock in force.
+One file because it is one vocabulary, to be read at one go.  All durations are in seconds, and `at` is
+the instant on the clock in force.
 """
 
 from __future__ import annotations

@@ -11,12 +11,30 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, final, runtime_checkable
 
-from holdfast._history import Arguments as Arguments
-from holdfast._history import History as History
-from holdfast._history import Keywords as Keywords
-from holdfast._history import told as told
+from holdfast._history import Arguments, History, Keywords, told
 from holdfast._world import world
 from holdfast.errors import RejectedError
+
+__all__ = [
+    "NOWHERE",
+    "NO_RESULT",
+    "Again",
+    "Arguments",
+    "Attempt",
+    "Background",
+    "Earlier",
+    "Flag",
+    "Gate",
+    "History",
+    "Instead",
+    "Keywords",
+    "Reaction",
+    "Site",
+    "Ticket",
+    "Verdict",
+    "Wait",
+    "told",
+]
 
 Background = Callable[[Callable[[], Any], Callable[["BaseException | None"], None]], None]
 

@@ -8,9 +8,9 @@ import pytest
 
 from holdfast import Bulkhead, CircuitBreaker, Retry, RetryBudget, standard
 from holdfast.extend import worker_pool
+from holdfast.strategies import retry as retries
 from holdfast.strategies.breaker.circuit_breaker import BATCH
 from holdfast.strategies.breaker.window import BUCKETS
-from holdfast.strategies import retry as retries
 from holdfast.transient import STATUSES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""Conditions made of conditions: ``&``, ``~``, ``ignore=``, and whether two of them can be met at once."""
+"""Conditions made of conditions: ``&``, ``~``, ``ignore=``; and whether two can be met at once."""
 
 import copy
 import pickle
@@ -118,8 +118,11 @@ def test_a_predicate_that_returns_something_to_await():
     async def asks(error):
         return False
 
+    def hidden(error):
+        return asks(error)
+
     error = OSError()
-    assert not on_error(lambda error: asks(error)).matches(error)
+    assert not on_error(hidden).matches(error)
     assert "must be a plain function" in error.__notes__[0]
 
 

@@ -116,9 +116,8 @@ def caused(error, cause):
         (HoldfastError(), "the call failed"),
         (StoppedError(), "holdfast.stop() was called, so nothing new begins"),
         (
-            BadResultError(attempts=3, result={"password": "tea"}, pipeline="poll"),
-            "pipeline 'poll': the result of the last of 3 attempts is still one that Retry(on=...) is to "
-            "repeat",
+            BadResultError(attempts=3, result={"password": "tea"}, pipeline="p"),
+            "pipeline 'p': the result of the last of 3 attempts is still one that Retry(on=...) is to repeat",  # noqa: E501 - as it is printed
         ),
         (HoldfastError("own words"), "own words"),
         (HoldfastError(pipeline="payments"), "pipeline 'payments': the call failed"),

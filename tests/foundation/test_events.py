@@ -216,7 +216,7 @@ def test_a_completed_call_that_returned_has_no_error():
 
 
 def test_a_listener_is_not_told_of_what_it_does_itself():
-    """An exporter that sends through a protected client would send for ever (OpenTelemetry's own case)."""
+    """An exporter that sends through a protected client would send for ever, else."""
     pipeline, told, others = Pipeline("p"), [], []
 
     def export(event):

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, assert_type
 
+import holdfast
 from holdfast import (
     AdaptiveTimeout,
     BadResultError,
@@ -29,7 +30,6 @@ from holdfast import (
     StoppedError,
     Throttle,
     Timeout,
-    attempt,
     backoff,
     concurrency,
     deadline,
@@ -197,7 +197,7 @@ Retry(3, ignore=(KeyError, IndexError), exhausted="raise", stop=threading.Event(
 Retry(3, on=transient & too_slow | ~on_error(KeyError))
 Retry(3, backoff=lambda attempt, call: 0.1 * attempt if isinstance(call.error, OSError) else 1.0)
 Timeout(1.0, discard=print)
-assert_type(attempt(), int)
+assert_type(holdfast.attempt(), int)
 with stop(5.0) as stopping:
     assert_type(stopping.until, float)
 assert_type(BadResultError().attempts, int)

@@ -75,13 +75,12 @@ def test_a_rejection_that_a_caller_is_handling_is_not_meant():
         try:
             second()
         except ServiceError as error:
-            assert error.__context__ is not None
-            return refusal_in(error)
+            return type(error.__context__), refusal_in(error)
 
     try:
         raise CircuitOpenError
     except CircuitOpenError:
-        assert judged() is None
+        assert judged() == (CircuitOpenError, None)
 
 
 def test_no_rejection_is_no_error():

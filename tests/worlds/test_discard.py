@@ -6,7 +6,6 @@ import pytest
 
 from holdfast import ConfigurationError, Hedge, Pipeline, Retry, Timeout, backoff, on_result
 from holdfast.events import AbandonedFinished
-from holdfast.testing import Ok, record
 from tests.worlds.test_stop import REAL
 
 asyncio_only = pytest.mark.parametrize("world", ["asyncio"], indirect=True)

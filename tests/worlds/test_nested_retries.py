@@ -1,6 +1,7 @@
 """A retry inside a retry, in threads and in asyncio."""
 
 import warnings
+from contextlib import contextmanager
 
 import pytest
 
@@ -9,6 +10,14 @@ from holdfast.events import NestedRetry
 from holdfast.testing import Ok, record
 
 SECOND = backoff.constant(1.0)
+
+
+@contextmanager
+def all_warnings():
+    """Record warnings, also those that have been shown before."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield caught
 
 
 def nested(world, name, dependency, **options):
@@ -130,7 +139,7 @@ def wrapping(world, call, wrap):
         try:
             return await world.do(call)
         except ConnectionError as error:
-            wrap(error)
+            return wrap(error)
 
     return wrapped
 
@@ -142,7 +151,7 @@ def looping(world, retry, call):
     async def loop():
         async for attempt in world.attempts(retry):
             with attempt:
-                return await world.do(call)
+                await world.do(call)
 
     return loop
 
@@ -155,8 +164,7 @@ def test_an_inner_retry_is_seen_through_a_wrapper(world, wrap, nested, attempts)
     name = f"{world.name} {wrap.__name__} {nested}"
     inner = world.protect(Pipeline(f"{name} inner", Retry(3, backoff=SECOND)), dependency)
     outer = Pipeline(name, Retry(3, backoff=SECOND, nested=nested))
-    with warnings.catch_warnings(record=True) as caught, pytest.raises(ServiceError):
-        warnings.simplefilter("always")
+    with all_warnings() as caught, pytest.raises(ServiceError):
         world.run(world.protect(outer, wrapping(world, inner, wrap)))
     assert len(dependency.calls) == attempts
     assert len(caught) == (nested == "allow")
@@ -168,8 +176,7 @@ def test_pipelines_of_one_name_are_two(world, nested, attempts):
     dependency = world.dependency(ConnectionError("down"))
     inner = world.protect(Pipeline(f"{world.name} http", Retry(3, backoff=SECOND)), dependency)
     outer = Pipeline(f"{world.name} http", Retry(3, backoff=SECOND, nested=nested))
-    with warnings.catch_warnings(record=True) as caught, pytest.raises(ConnectionError):
-        warnings.simplefilter("always")
+    with all_warnings() as caught, pytest.raises(ConnectionError):
         world.run(world.protect(outer, inner))
     assert len(dependency.calls) == attempts
     assert len(caught) == (nested == "allow")
@@ -215,8 +222,7 @@ def test_a_loop_around_a_pipeline(world, nested, attempts):
     dependency = world.dependency(ConnectionError("down"))
     inner = world.protect(Pipeline(f"{world.name} in a loop", Retry(3, backoff=SECOND)), dependency)
     retry = Retry(3, backoff=SECOND, nested=nested)
-    with warnings.catch_warnings(record=True) as caught, pytest.raises(ConnectionError):
-        warnings.simplefilter("always")
+    with all_warnings() as caught, pytest.raises(ConnectionError):
         world.run(looping(world, retry, inner))
     assert len(dependency.calls) == attempts
     assert len(caught) == (nested == "allow")
@@ -224,22 +230,23 @@ def test_a_loop_around_a_pipeline(world, nested, attempts):
 
 def test_a_loop_in_a_loop():
     """Both are called "retry loop", and are two all the same, wherever they stand."""
+    calls = []
 
-    def played(nested):
-        calls = 0
-        with pytest.raises(ConnectionError):
-            for attempt in Retry(3, backoff=backoff.constant(0.0), nested=nested):
-                with attempt:
-                    for again in Retry(3, backoff=backoff.constant(0.0)):
-                        with again:
-                            calls += 1
-                            raise ConnectionError
-        return calls
+    def loops(nested):
+        for attempt in Retry(3, backoff=backoff.constant(0.0), nested=nested):
+            with attempt:
+                for again in Retry(3, backoff=backoff.constant(0.0)):
+                    with again:
+                        calls.append(nested)
+                        raise ConnectionError
 
-    with pytest.warns(NestedRetryWarning) as caught:
-        assert played("allow") == 9
+    with pytest.warns(NestedRetryWarning) as caught, pytest.raises(ConnectionError):
+        loops("allow")
     assert [one.filename for one in caught] == [__file__]
-    assert played("inner") == played("outer") == 3
+    for nested in ("inner", "outer"):
+        with pytest.raises(ConnectionError):
+            loops(nested)
+    assert [calls.count(nested) for nested in ("allow", "inner", "outer")] == [9, 3, 3]
 
 
 def test_the_warning_names_the_place_of_the_call(world):
@@ -268,7 +275,7 @@ def test_a_rejection_is_seen_through_a_wrapper(world, wrap):
         try:
             return await world.do(guarded)
         except IsolatedError as error:
-            wrap(error)
+            return wrap(error)
 
     with pytest.raises(ServiceError):
         world.run(world.protect(Pipeline("outer", Retry(6, backoff=SECOND)), client))

@@ -109,7 +109,7 @@ def test_nothing_new_begins(world):
 
     with record() as events, stop():
         for one in (call, block):
-            with pytest.raises(StoppedError, match="pipeline 'p': holdfast.stop.. was called"):
+            with pytest.raises(StoppedError, match=r"pipeline 'p': holdfast.stop\(\) was called"):
                 world.run(one)
     assert [type(one) for one in events.of(CallRejected)] == [CallRejected] * 2
     assert dependency.calls == []

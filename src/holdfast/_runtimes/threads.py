@@ -43,14 +43,14 @@ USUAL = time.sleep
 
 def pause(delay: float) -> None:
     """Sleep, but no longer than until `holdfast.stop`; or as somebody else has `time.sleep` do it."""
-    if time.sleep is not USUAL:
+    if delay <= 0 or time.sleep is not USUAL:
         time.sleep(delay)
         return
     signal = threading.Lock()
     signal.acquire()
     sleepers[signal] = signal.release
     try:
-        if world.stopping is None and delay > 0:
+        if world.stopping is None:
             signal.acquire(timeout=min(delay, LONGEST))
     finally:
         del sleepers[signal]

@@ -9,7 +9,7 @@ from holdfast.errors import RejectedError
 from holdfast.verdict.chain import leaves
 from holdfast.verdict.judging import kind_of
 from holdfast.verdict.kinds import REJECTED
-from holdfast.verdict.reading import within
+from holdfast.verdict.reading import HOLDERS, holders, tells, within
 
 
 def refusal_in(error: BaseException | None) -> RejectedError | None:
@@ -20,6 +20,8 @@ def refusal_in(error: BaseException | None) -> RejectedError | None:
     """
     if error is None or isinstance(error, RejectedError):
         return error
+    if error.__cause__ is None and error.__context__ is None and _holds_nothing(error):
+        return None
     if isinstance(error, BaseExceptionGroup):
         return _in_group(error)
     said_so: list[BaseException] = []
@@ -29,6 +31,14 @@ def refusal_in(error: BaseException | None) -> RejectedError | None:
             return one if meant and kind_of(error) is REJECTED else None
         said_so.append(one)
     return None
+
+
+def _holds_nothing(error: BaseException) -> bool:
+    """Return whether an exception wraps no other one: most don't, and need no further look."""
+    for one in error.args:
+        if isinstance(one, Exception | list | tuple):
+            return False
+    return not tells(error, holders[type(error)], HOLDERS)
 
 
 def _in_group(group: BaseExceptionGroup[BaseException]) -> RejectedError | None:

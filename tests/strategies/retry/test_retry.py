@@ -24,6 +24,7 @@ from holdfast import (
     on_result,
 )
 from holdfast import events as told
+from holdfast._ongoing import ongoing
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient
 from holdfast.shapes import Again, Earlier, History, Instead, Reaction
@@ -611,8 +612,11 @@ def test_before_sleep_is_not_called_when_it_gives_up():
 def given_up(past, inner="inner", attempts=3):
     """Return an exception that a retry has given up on that ran in the attempt that has just ended."""
     error, mine = ConnectionError("down"), history(name=inner)
-    mine.enclosing = past.begins()
-    retried(Retry(attempts, backoff=SECOND), [error] * attempts, mine)
+    token = ongoing.set(past.begins())
+    try:
+        retried(Retry(attempts, backoff=SECOND), [error] * attempts, mine)
+    finally:
+        ongoing.reset(token)
     return error
 
 

@@ -20,8 +20,9 @@ def tell_end(error: Exception | None, history: History, reason: str) -> None:
     history.reason = reason
     if error is not None:
         add_note(error, *_note(history))
-        if history.attempt > 1 and history.enclosing is not None:
-            history.enclosing.gave_up(error, history.pipeline, history.attempt)
+        around = history.enclosing if history.attempt > 1 else None
+        if around is not None:
+            around.gave_up(error, history.pipeline, history.attempt)
     if world.listeners:
         from holdfast import events
 

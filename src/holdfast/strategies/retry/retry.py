@@ -227,8 +227,9 @@ class Retry(Value):
 
     def _keep(self, history: History, error: Exception | None, bad: tuple[Any] | None) -> None:
         """Remember an outcome; nobody gets the result of the attempt before it."""
+        if history.result is not None:
+            history.drop()
         history.discard = self.discard
-        history.drop()
         history.last, history.result = error, bad
 
     def _rejected(self, error: RejectedError, history: History) -> Verdict:
