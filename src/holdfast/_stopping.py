@@ -10,14 +10,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
+from weakref import ref
 
 from holdfast import _validate
 from holdfast._world import now, world
 from holdfast.errors import RejectedError, StoppedError
 
-sleepers: dict[object, Callable[[], object]] = {}
-"""What wakes each sleeper, by a key of its own; it is called at most once for each `stop`."""
+sleepers: dict[int, Callable[[], object]] = {}
+"""What wakes each sleeper, by the identity of what it sleeps on; called once for each `stop`."""
+
+
+class Sleeper(Protocol):
+    """Somebody who waits, and can be woken."""
+
+    @property
+    def wake(self) -> Callable[[], object]:
+        """Wake it."""
+
+
+def waking(sleeper: Sleeper) -> Callable[[], object]:
+    """Return what wakes a sleeper and keeps nobody alive: its loop may be closed and forgotten."""
+    look = ref(sleeper)
+
+    def wake() -> None:
+        found = look()
+        if found is not None:
+            found.wake()
+
+    return wake
 
 
 class Stopping:

@@ -248,10 +248,10 @@ class KeyDropped(Event):
 
 Listener = Callable[[Event], object]
 _changing = threading.RLock()
-_running: ContextVar[tuple[Callable[[Any], object], ...]] = ContextVar(
+_running: ContextVar[tuple[tuple[Callable[[Any], object], int | None], ...]] = ContextVar(
     "holdfast_listeners", default=()
 )
-"""The listeners that are being told in this thread or task."""
+"""The listeners that are being told in this thread or task, each with the call that it is told of."""
 
 
 class Subscription:
@@ -315,13 +315,13 @@ def emit(event: Event) -> None:
 def deliver(listener: Callable[[Any], object], event: Event) -> None:
     """Call one listener, whose failure never breaks a call.
 
-    Not for what it does itself, in the same thread or task: an exporter that sends through a protected
-    client would tell itself of its own call, which it would send, ...
+    Not of calls that it makes itself, in the same thread or task: an exporter that sends through a
+    protected client would tell itself of its own call, which it would send, ...
     """
     running = _running.get()
-    if listener in running:
+    if any(one is listener and event.call not in (None, call) for one, call in running):
         return
-    token = _running.set((*running, listener))
+    token = _running.set((*running, (listener, event.call)))
     try:
         listener(event)
     except Exception:

@@ -48,7 +48,7 @@ class Ticket:
     granter then takes the permit back and offers it to the next.
     """
 
-    __slots__ = ("granted", "over", "wake")
+    __slots__ = ("__weakref__", "granted", "over", "wake")
 
     def __init__(self) -> None:
         self.granted: bool = False

@@ -215,7 +215,7 @@ def test_a_completed_call_that_returned_has_no_error():
 # -- listeners that use protected clients ---------------------------------------------------------
 
 
-def test_a_listener_is_not_told_of_what_it_does_itself():
+def test_a_listener_is_not_told_of_calls_that_it_makes_itself():
     """An exporter that sends through a protected client would send for ever, else."""
     pipeline, told, others = Pipeline("p"), [], []
 

@@ -22,7 +22,7 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
-from holdfast._stopping import sleepers
+from holdfast._stopping import sleepers, waking
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
@@ -102,12 +102,12 @@ class Asyncio:
         if ticket.granted or ticket.over or world.stopping:
             return
         timer = None if limit is None else loop.call_later(limit, done)
-        sleepers[ticket] = wake
+        sleepers[id(ticket)] = waking(ticket)
         try:
             if world.stopping is None:
                 await future
         finally:
-            del sleepers[ticket]
+            del sleepers[id(ticket)]
             if timer is not None:
                 timer.cancel()
 

@@ -22,7 +22,7 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.pool import Job, WorkerPool, pool
-from holdfast._stopping import sleepers
+from holdfast._stopping import sleepers, waking
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
@@ -48,12 +48,12 @@ def pause(delay: float) -> None:
         return
     signal = threading.Lock()
     signal.acquire()
-    sleepers[signal] = signal.release
+    sleepers[id(signal)] = signal.release
     try:
         if world.stopping is None:
             signal.acquire(timeout=min(delay, LONGEST))
     finally:
-        del sleepers[signal]
+        del sleepers[id(signal)]
 
 
 class Threads:
@@ -93,7 +93,7 @@ class Threads:
 
             ticket.wake = wake
             limit = patience(wait, self.now())
-            sleepers[ticket] = wake
+            sleepers[id(ticket)] = waking(ticket)
             if not (ticket.granted or ticket.over or world.stopping):
                 warn_if_in_loop("a wait for its turn")
                 signal.acquire(timeout=-1 if limit is None else min(limit, LONGEST))
@@ -101,7 +101,7 @@ class Threads:
             gate.abandoned(wait.permit, self.now())
             raise
         finally:
-            sleepers.pop(ticket, None)
+            sleepers.pop(id(ticket), None)
         if not ticket.granted:
             error = gate.expired(wait.permit, self.now())
             if error is not None:

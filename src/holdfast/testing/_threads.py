@@ -16,7 +16,7 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.threads import Threads
-from holdfast._stopping import sleepers
+from holdfast._stopping import sleepers, waking
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import DeadlineExceeded
@@ -64,14 +64,14 @@ class VirtualThreads(Threads):
         until = math.inf if limit is None else self.now() + limit
         ticket.wake = wake
         came_back = False
-        sleepers[ticket] = wake
+        sleepers[id(ticket)] = waking(ticket)
         try:
             if world.stopping is not None:
                 wake()
             self.clock.wait(until, lambda: ticket.granted or ticket.over or bool(woken), wakes)
             came_back = True
         finally:
-            sleepers.pop(ticket, None)
+            sleepers.pop(id(ticket), None)
             if not came_back:
                 gate.abandoned(wait.permit, self.now())
         if not ticket.granted:
