@@ -18,8 +18,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets a sentence,
 
 from tools.boots import booted
 from tools.environment import ROOT, Environment, pinned_again
+from tools.matrix import table
 from tools.pythons import installed_pythons
-from tools.suite import run_tests
+from tools.suite import played, run_tests
 
 TYPED = [
     path for path in ("src", "dev.py", "tools", "tests/typing/api.py") if (ROOT / path).exists()
@@ -73,16 +74,15 @@ def pytest(args: list[str]) -> int:
 
 
 def matrix(args: list[str]) -> int:
-    """All tests on each Python from 3.11 that this machine has."""
+    """All tests on each Python from 3.11 that this machine has, with and without the GIL."""
     results = {}
     for version, python in installed_pythons().items():
         print(f"\n=== Python {version}", flush=True)
-        env = Environment(f".venv-{version}", "dev", python=python).ready()
-        results[version] = run_tests(env, args)
-    print()
-    for version, code in results.items():
-        print(f"  {'FAILED' if code else 'ok':7}Python {version}")
-    return int(any(results.values()))
+        name = f".venv-{version}"
+        env = Environment(name, "dev", python=python.executable, prefix=python.prefix).ready()
+        results[version] = played(env, args)
+    print(f"\n{table(results)}")
+    return int(any(code for code, _ in results.values()))
 
 
 def boots(args: list[str]) -> int:

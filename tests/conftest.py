@@ -39,6 +39,8 @@ import functools
 import gc
 import inspect
 import signal
+import sys
+import sysconfig
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -54,6 +56,16 @@ TESTS = Path(__file__).parent
 # The models in strategies/machines come late: a failing one looks for its shortest story for a while.
 FIRST = ["foundation", "strategies", "drivers", "worlds", "compositions", "house"]
 LAST = ["machines", "simulation", "docs", "typing", "cli", "demo", "benchmarks", "acceptance"]
+
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+def pytest_report_header():
+    """Say whether threads really run side by side: an extension may have turned the GIL on again."""
+    if FREE_THREADED:
+        return f"GIL: {'on, on a build without it' if sys._is_gil_enabled() else 'off'}"
+    return None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -31,12 +32,18 @@ PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 
 
 class Environment:
-    """One virtual environment in the checkout, for one of the requirement files."""
+    """One virtual environment in the checkout, for one of the requirement files.
 
-    def __init__(self, name: str, pins: str, *, python: str = PYTHON) -> None:
+    ``prefix`` is what each command must begin with to run there (see tools/pythons.py).
+    """
+
+    def __init__(
+        self, name: str, pins: str, *, python: str = PYTHON, prefix: Sequence[str] = ()
+    ) -> None:
         self.path = ROOT / name
         self.pins = pins
-        self.python = python
+        self.python = [*prefix, python]
+        self.prefix = prefix
         self.bin = self.path / "bin"
         self.stamp_file = self.path / "holdfast-stamp.json"
 
@@ -91,13 +98,13 @@ class Environment:
         return variables
 
     def _resolved(self, command: list[str]) -> list[str]:
-        return [str(self.bin / command[0]), *command[1:]]
+        return [*self.prefix, str(self.bin / command[0]), *command[1:]]
 
     @cached_property
     def _identity(self) -> str:
         """Which Python the environment is made by, and where it lies: it can't be moved."""
         code = "import sys; print(sys.version, sys.base_prefix)"
-        version = subprocess.run([self.python, "-c", code], capture_output=True, check=True)
+        version = subprocess.run([*self.python, "-c", code], capture_output=True, check=True)
         return f"{version.stdout.decode().strip()} in {self.path}"
 
     @cached_property
@@ -124,7 +131,7 @@ class Environment:
     def _make(self) -> None:
         print(f"Making {self.path.name} ...", file=sys.stderr, flush=True)
         shutil.rmtree(self.path, ignore_errors=True)
-        command = [self.python, "-m", "venv", str(self.path)]
+        command = [*self.python, "-m", "venv", str(self.path)]
         made = subprocess.run(command, check=False, capture_output=True, text=True)
         if made.returncode:
             install_venv_module(self.python, made.stdout + made.stderr)
@@ -149,20 +156,21 @@ class Environment:
         subprocess.run(resolved, env=self.variables, cwd=REQUIREMENTS, check=True)
 
 
-def install_venv_module(python: str, complaint: str) -> None:
+def install_venv_module(python: list[str], complaint: str) -> None:
     """Install the venv module where a Debian-like system ships Python without it, or say how."""
     code = "import sys; print('python%d.%d-venv' % sys.version_info[:2])"
-    package = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    package = subprocess.run([*python, "-c", code], capture_output=True, text=True, check=True)
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     apt = [*as_root, "apt-get", "-qq"]
-    if shutil.which("apt-get") and (not as_root or shutil.which("sudo")):
+    ours = len(python) == 1  # not one below a root, whose packages are not this machine's
+    if ours and shutil.which("apt-get") and (not as_root or shutil.which("sudo")):
         print(f"Installing {package.stdout.strip()} ...", file=sys.stderr, flush=True)
         subprocess.run([*apt, "update"], check=False)
         done = subprocess.run([*apt, "install", "-y", package.stdout.strip()], check=False)
         if done.returncode == 0:
             return
     sys.exit(
-        f"{complaint}\n{python} cannot make virtual environments. Install its venv module "
+        f"{complaint}\n{python[-1]} cannot make virtual environments. Install its venv module "
         f"(on Debian and Ubuntu: apt-get install {package.stdout.strip()}) and try again."
     )
 

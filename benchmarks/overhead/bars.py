@@ -19,7 +19,9 @@ ALIKE = 1.5
 
 def bars(version: tuple[int, ...] = sys.version_info[:2]) -> list[Bar]:
     """All bars; asyncio's own timeouts became cheaper with 3.12, so two of them depend on it."""
-    return [*_one_layer(version), *_stacks(version), *_node(), *_rejections(), *_scale()]
+    return [
+        *_one_layer(version), *_stacks(version), *_presets(), *_node(), *_rejections(), *_scale(),
+    ]  # fmt: skip
 
 
 def _cost(what: str, section: str, limit: float, best_then: float) -> list[Bar]:
@@ -68,6 +70,11 @@ def _stacks(version: tuple[int, ...]) -> list[Bar]:
             best_peer(four + ONE_CORE),
         ),
     ]
+
+
+def _presets() -> list[Bar]:
+    """What people use as it is: the preset's share of today's nearest peer is for the reader."""
+    return [Bar("async: standard()", ("async standard", OURS), 3000)]
 
 
 def _node() -> list[Bar]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +13,12 @@ from benchmarks.overhead import (
     ours,
     peers_async,
     peers_limits,
+    peers_nopanic,
     peers_rejection,
     peers_sync,
+    peers_tranq,
 )
-from benchmarks.overhead.candidates import ONE_CORE, SECTIONS, Candidate, Section, World
+from benchmarks.overhead.candidates import LISTENED, ONE_CORE, SECTIONS, Candidate, Section, World
 from benchmarks.overhead.functions import REACHED, abare, bare
 from benchmarks.overhead.loops import sampler
 from benchmarks.overhead.rows import Findings, Row
@@ -32,6 +35,8 @@ PARTS = (
     peers_async.peer,
     peers_limits.peer,
     peers_rejection.peer,
+    peers_nopanic.peer,
+    peers_tranq.peer,
     ours.ours,
 )
 # Shorter samples and more of them: where the system puts the two threads changes over seconds.
@@ -57,12 +62,52 @@ def on_one_core(candidate: Candidate) -> Candidate:
     return replace(candidate, section=SECTIONS[candidate.section.name + ONE_CORE])
 
 
+def listened(candidate: Candidate) -> bool:
+    """Whether somebody listens to the events of the call."""
+    return candidate.section.name.endswith(LISTENED)
+
+
 def measure(world: World, options: Options) -> Findings:
     """All rows of one world without thread timeouts, their samples interleaved."""
     wanted = [
-        each for each in candidates(options) if each.section.world == world and not by_thread(each)
+        each
+        for each in candidates(options)
+        if each.section.world == world and not by_thread(each) and not listened(each)
     ]
     return _measured([BARE[world], *wanted] if wanted else [], options)
+
+
+def measure_listened(options: Options) -> Findings:
+    """The rows with a listener, apart: in most libraries it hears of every call in the process."""
+    found = Findings()
+    with listening():
+        for world, unprotected in BARE.items():
+            wanted = [
+                each
+                for each in candidates(options)
+                if each.section.world == world and listened(each)
+            ]
+            found.add(_measured([unprotected, *wanted] if wanted else [], options))
+    return found
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Subscribe to the libraries whose listeners are for the process; others have theirs already."""
+    with ExitStack() as stack:
+        with suppress(ImportError):
+            import holdfast.events
+
+            stack.enter_context(holdfast.events.subscribe(_heard))
+        with suppress(ImportError):
+            import nopanic.events
+
+            stack.callback(nopanic.events.subscribe(_heard))
+        yield
+
+
+def _heard(event: Any) -> None:
+    """Listen, and do nothing: what is measured is the telling."""
 
 
 def measure_threads(options: Options) -> Findings:

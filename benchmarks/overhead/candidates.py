@@ -42,9 +42,11 @@ _LAYERS = (
     "chaos, off",
     "three layers",
     "four layers",
+    "standard",
 )
 _BY_THREAD = ("sync timeout", "sync hedge", "sync four layers")
 ONE_CORE = ", on one core"
+LISTENED = ", with a listener"
 _SUCCEEDING = (
     Section(f"{world} {layer}", "median" if f"{world} {layer}" in _BY_THREAD else "minimum")
     for world in ("sync", "async")
@@ -55,6 +57,8 @@ SECTIONS = {
     for section in (
         *_SUCCEEDING,
         *(Section(name + ONE_CORE, "median", one_core=True) for name in _BY_THREAD),
+        Section("sync three layers" + LISTENED),
+        Section("async three layers" + LISTENED),
         Section("sync rejection", rejects=True),
         Section("async rejection", rejects=True),
     )

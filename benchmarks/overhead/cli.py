@@ -21,6 +21,7 @@ RESULTS = Path(__file__).parent.parent / "results"
 _MEASUREMENTS: tuple[tuple[str, Callable[[Options], Findings]], ...] = (
     ("sync calls", lambda options: calls.measure("sync", options)),
     ("async calls", lambda options: calls.measure("async", options)),
+    ("calls with a listener", calls.measure_listened),
     ("thread timeouts", calls.measure_threads),
     ("Node", node.measure),
     ("timers", timers.measure),

@@ -22,6 +22,8 @@ PEERS = (
     "aiolimiter",
     "pyrate-limiter",
     "throttled-py",
+    "nopanic",
+    "tranq",
     "anyio",
 )
 

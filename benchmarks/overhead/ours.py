@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.overhead.candidates import Candidates
+from benchmarks.overhead.candidates import LISTENED, Candidates
 from benchmarks.overhead.functions import abare, afailing, bare, failing
 from benchmarks.overhead.settings import (
     AN_HOUR,
@@ -90,6 +90,7 @@ _ROWS = {
     ("three layers", OURS): ("retry", "breaker", "bulkhead"),
     ("three layers", WINDOWED): ("retry", "window", "bulkhead"),
     ("four layers", OURS): ("retry", "breaker", "bulkhead", "timeout"),
+    ("three layers" + LISTENED, OURS): ("retry", "breaker", "bulkhead"),
     ("four layers", WINDOWED): ("retry", "window", "bulkhead", "timeout"),
 }
 
@@ -115,8 +116,16 @@ def _rejecting(function: Callable[..., Any], *, by_hand: bool) -> Callable[..., 
     return Pipeline("benchmark", breaker)(function)
 
 
+def _standard(function: Callable[..., Any]) -> Callable[..., Any]:
+    import holdfast as hf
+
+    return hf.standard("benchmark")(function)
+
+
 _add_succeeding("sync", bare)
 _add_succeeding("async", abare)
+ours("sync standard", OURS)(lambda: _standard(bare))
+ours("async standard", OURS)(lambda: _standard(abare))
 ours("sync rejection", OURS)(lambda: _rejecting(failing, by_hand=False))
 ours("sync rejection", ISOLATED)(lambda: _rejecting(failing, by_hand=True))
 ours("async rejection", OURS)(lambda: _rejecting(afailing, by_hand=False))

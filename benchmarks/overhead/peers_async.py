@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.overhead.candidates import Candidates
+from benchmarks.overhead.candidates import LISTENED, Candidates
 from benchmarks.overhead.functions import abare
 from benchmarks.overhead.peers_pyresilience import around
 from benchmarks.overhead.settings import ATTEMPTS, FAILURES, LIMIT, SECONDS
@@ -185,6 +185,16 @@ def _hyx_four() -> Callable[..., Any]:
 @peer("async four layers", "pyresilience")
 def _pyresilience_four() -> Callable[..., Any]:
     return around(abare, "retry", "breaker", "bulkhead", "timeout")
+
+
+@peer("async standard", "pyresilience")
+def _pyresilience_standard() -> Callable[..., Any]:
+    return around(abare, "retry", "breaker", "bulkhead", "timeout")
+
+
+@peer("async three layers" + LISTENED, "pyresilience")
+def _pyresilience_listened() -> Callable[..., Any]:
+    return around(abare, "retry", "breaker", "bulkhead", "listener")
 
 
 @peer("async four layers", "pyresilience, window of 100 + slow calls")

@@ -25,6 +25,7 @@ def around(function: Callable[..., Any], *layers: str) -> Callable[..., Any]:
         "window": ("circuit_breaker", _window),
         "bulkhead": ("bulkhead", lambda: pr.BulkheadConfig(max_concurrent=LIMIT)),
         "timeout": ("timeout", lambda: pr.TimeoutConfig(seconds=SECONDS, pool_size=LIMIT)),
+        "listener": ("listeners", lambda: [lambda _event: None]),
     }
     chosen = (options[layer] for layer in layers)
     return pr.resilient(**{name: config() for name, config in chosen})(function)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from benchmarks.overhead.candidates import Candidates
+from benchmarks.overhead.candidates import LISTENED, Candidates
 from benchmarks.overhead.functions import bare
 from benchmarks.overhead.peers_pyresilience import around
 from benchmarks.overhead.settings import ATTEMPTS, FAILURES, LIMIT, SECONDS
@@ -127,6 +127,21 @@ def _pyresilience_four() -> Callable[..., Any]:
 @peer("sync four layers", "pyresilience, window of 100 + slow calls")
 def _pyresilience_four_window() -> Callable[..., Any]:
     return around(bare, "retry", "window", "bulkhead", "timeout")
+
+
+@peer("sync standard", "pyresilience")
+def _pyresilience_standard() -> Callable[..., Any]:
+    return around(bare, "retry", "breaker", "bulkhead", "timeout")
+
+
+@peer("sync standard", "tenacity + pybreaker + BoundedSemaphore + ThreadPoolExecutor")
+def _common_standard() -> Callable[..., Any]:
+    return _common_four()
+
+
+@peer("sync three layers" + LISTENED, "pyresilience")
+def _pyresilience_listened() -> Callable[..., Any]:
+    return around(bare, "retry", "breaker", "bulkhead", "listener")
 
 
 def _common_stack(function: Callable[..., Any]) -> Callable[..., Any]:

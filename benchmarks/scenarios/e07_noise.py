@@ -29,8 +29,8 @@ HOUR, SHORT, STOPPED = 3600.0, 600.0, 60.0
 SHARES = (1, 5, 10, 20, 30)
 """Per cent of the attempts that fail."""
 SETTINGS = {f"e = {share} %": share for share in SHARES}
-POLICIES = (OURS, "pybreaker", "tenacity + pybreaker", "hyx", "hyx, 5 s")
-REFUSALS = ("CircuitOpenError", "CircuitBreakerError", "BreakerFailing")
+POLICIES = (OURS, "pybreaker", "tenacity + pybreaker", "hyx", "nopanic", "hyx, 5 s")
+REFUSALS = ("CircuitOpenError", "CircuitBreakerError", "BreakerFailing", "CircuitOpen")
 APART = 0.25
 """Seconds without a refusal, at 100 users a second: the breaker is closed again."""
 

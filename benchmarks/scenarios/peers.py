@@ -174,8 +174,42 @@ def stamina(calls: Calls) -> Decorator:
     return lambda target: package.retry(on=DOWN)(limited(target, calls.attempt_timeout))
 
 
+# -- nopanic -------------------------------------------------------------------------------------
+
+
+@candidate("nopanic", "nopanic")
+def nopanic(calls: Calls) -> Decorator:
+    """Return nopanic's stack: retry (3 attempts, full jitter, budget 10 %), breaker (50 %, 30 s)."""
+    return nopanic_stack(calls)
+
+
+@candidate("nopanic, 5 s", "nopanic")
+def nopanic_tuned(calls: Calls) -> Decorator:
+    """Return nopanic, tuned: `reset_timeout=5`."""
+    return nopanic_stack(calls, reset_timeout=5.0)
+
+
+def nopanic_stack(calls: Calls, **options: Any) -> Decorator:
+    """Return retry with a budget around a breaker around a timeout, as its front page composes them."""
+    import nopanic as package
+
+    def clock() -> float:
+        return time.monotonic()  # asked for at each call: the simulation replaces it
+
+    policy = package.compose(
+        package.retry(
+            attempts=3,
+            on=DOWN,
+            backoff=package.backoff.full_jitter(base=0.1, cap=5.0),
+            budget=package.RetryBudget(ratio=0.1, clock=clock),
+        ),
+        package.circuit_breaker(clock=clock, **options),
+    )
+    return lambda target: policy(limited(target, calls.attempt_timeout))
+
+
 STANDARD_PEERS = (
     "none", "tenacity", "tenacity + pybreaker", "hyx", "stamina",
-    "tenacity + pybreaker, 5 s", "hyx, 5 s",
+    "nopanic", "tenacity + pybreaker, 5 s", "hyx, 5 s", "nopanic, 5 s",
 )  # fmt: skip
-"""P0 to P5."""
+"""P0 to P5, and nopanic."""

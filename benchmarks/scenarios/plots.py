@@ -59,9 +59,11 @@ COLOURS = {
     "hyx": "#3d5a99",
     "hyx, 5 s": "#84a9e0",
     "stamina": "#7b3f8c",
+    "nopanic": "#8c564b",
+    "nopanic, 5 s": "#c49c94",
 }
 GREENS = ("#0b6e4f", "#4fb286", "#9bd8bb")
-OTHERS = ("#17a2b8", "#8c564b", "#d16ba5", "#556b2f", "#444444", "#b0a000", "#5f0f40", "#00798c")
+OTHERS = ("#17a2b8", "#d16ba5", "#556b2f", "#444444", "#b0a000", "#5f0f40", "#00798c")
 STYLE: Any = {
     "svg.hashsalt": "holdfast",
     "svg.fonttype": "none",

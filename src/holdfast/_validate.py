@@ -97,13 +97,16 @@ def is_async(fn: Any) -> bool:
 def is_marked(fn: Any) -> bool:
     """Return whether ``fn`` bears `inspect.markcoroutinefunction`'s mark, or asyncio's older one."""
     fn = getattr(fn, "__func__", fn)
-    mark = getattr(fn, "_is_coroutine_mark", None)
-    return type(mark) is object and mark is _mark_of_inspect()
+    return any(_bears(fn, name, sys.modules.get(module)) for module, name in MARKS)
 
 
-def _mark_of_inspect() -> object:
-    """Return the mark; whoever set it has imported `inspect`, so nothing is imported for it."""
-    return getattr(sys.modules.get("inspect"), "_is_coroutine_mark", None)
+MARKS = (("inspect", "_is_coroutine_mark"), ("asyncio.coroutines", "_is_coroutine"))
+"""Whoever has set a mark has imported its module, so nothing is imported to look for it."""
+
+
+def _bears(fn: Any, name: str, module: Any) -> bool:
+    mark = getattr(module, name, None)
+    return mark is not None and getattr(fn, name, None) is mark
 
 
 def unwrapped(fn: Any) -> Any:

@@ -6,10 +6,14 @@ becomes one of them with ``on_error(KeyError)``).  `asyncio.CancelledError`, `Ke
 `SystemExit` and `GeneratorExit` are never outcomes, so no condition accepts them; nor are exceptions by
 which a framework ends or repeats a task (Celery's ``Retry`` and time limits, RQ's, ...), unless their
 class is named.  An exception group is met if all its leaves are.
+
+One file because a condition, what makes one and how it is spelt are one vocabulary.
 """
 
 from __future__ import annotations
 
+import functools
+import operator
 import types
 import typing
 from collections.abc import Callable
@@ -234,7 +238,7 @@ def condition(option: str, value: On) -> Condition:
     if isinstance(value, Condition):
         return value
     if typing.get_origin(value) in UNIONS:
-        value = typing.get_args(value)
+        return _joined(option, value)
     if isinstance(value, tuple):
         return _several(option, value)
     if isinstance(value, type):
@@ -244,6 +248,18 @@ def condition(option: str, value: On) -> Condition:
     if not callable(value) or _validate.is_async(value):
         raise _validate.refuse(option, value, ALLOWED)
     return Condition(on_errors=(value,))
+
+
+def _joined(option: str, union: Any) -> Condition:
+    """Return what a union means; from Python 3.14 on it takes whatever is joined to it with ``|``."""
+    parts = typing.get_args(union)
+    try:
+        found = [condition(option, part) for part in parts]
+    except ConfigurationError:
+        raise _validate.refuse(option, union, ALLOWED) from None
+    if all(isinstance(part, type) for part in parts):
+        return Condition(types=parts)
+    return functools.reduce(operator.or_, found)
 
 
 def _several(option: str, kinds: tuple[Any, ...]) -> Condition:

@@ -3,6 +3,8 @@
 A strategy is plain synchronous Python: no ``await``, no sleep, no clock, no I/O.  It is told the
 instant, and says what should happen; the drivers make it happen.  Users write their own with the
 same methods (`holdfast.extend` documents them); ours have no private door.
+
+One file because a shape can't be understood without the words that it answers in.
 """
 
 from __future__ import annotations

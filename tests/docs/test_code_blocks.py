@@ -115,6 +115,7 @@ def execute(code, namespace):
                     run(made)
 
 
+@pytest.mark.filterwarnings("ignore:Implicitly cleaning up <HTTPError")  # urllib's, from 3.14 on
 @pytest.mark.parametrize("page", [page for page in PAGES if runs(page)], ids=name_of)
 def test_the_blocks_of_a_page_run_and_print_what_they_say(page, monkeypatch, no_network):
     """Each block does what the page says, without waiting and without a network."""

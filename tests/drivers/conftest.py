@@ -2,7 +2,10 @@
 
 import asyncio
 import functools
+import gc
 import inspect
+import sys
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +13,9 @@ from typing import Any
 import pytest
 
 from holdfast import Bulkhead, CircuitBreaker, Pipeline, RetryBudget
+from tests.races.loops import EAGER, LOOPS, loop_factory
+
+WITHOUT_GIL = not getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 @dataclass
@@ -18,6 +24,8 @@ class Colour:
 
     name: str
     run: Callable[[Any], Any]
+    cycles: bool = False
+    """Whether a task that fails is in a cycle of its own: eager ones are before Python 3.14."""
 
     def function(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``fn`` in this colour."""
@@ -36,18 +44,29 @@ class Colour:
         return lambda *args, **kwargs: self.run(inner(*args, **kwargs))
 
 
-@pytest.fixture(params=["blocking", "asyncio"])
+@pytest.fixture(params=["blocking", *LOOPS])
 def colour(request: pytest.FixtureRequest) -> Iterator[Colour]:
-    """Run the test once with a blocking function, and once with an async one."""
+    """Run the test once with a blocking function, and with an async one on each kind of loop."""
     if request.param == "blocking":
         yield Colour("blocking", lambda result: result)
         return
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=loop_factory(request.param)) as runner:
 
         def run(result: Any) -> Any:
             return runner.run(result) if inspect.iscoroutine(result) else result
 
-        yield Colour("asyncio", run)
+        yield Colour("asyncio", run, request.param in EAGER and sys.version_info < (3, 14))
+
+
+def is_gone(reference: weakref.ref[Any], *, cycles: bool = False) -> bool:
+    """Tell whether an object is gone as soon as it can be.
+
+    Without the GIL each thread counts its own references.  What a worker has used goes when the counts
+    are put together: with the next collection at the latest, and no more is promised there.
+    """
+    if WITHOUT_GIL or cycles:
+        gc.collect()
+    return reference() is None
 
 
 def assert_balanced(*strategies: Any) -> None:

@@ -1,10 +1,13 @@
 """What can be protected, what is refused, and what the protected function looks like."""
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import typing
+import xmlrpc.client
 from types import SimpleNamespace
+from unittest.mock import AsyncMock, MagicMock, Mock, NonCallableMock, create_autospec
 
 import pytest
 
@@ -220,6 +223,131 @@ def test_generators_are_refused_with_a_remedy(pipeline, kind):
     with pytest.raises(ConfigurationError, match="generator function") as caught:
         pipeline(GENERATORS[kind])
     assert "Protect the function that it calls for each item, or return a list" in str(caught.value)
+
+
+@contextlib.contextmanager
+def connection():
+    yield 1
+
+
+@contextlib.asynccontextmanager
+async def aconnection():
+    yield 1
+
+
+@pytest.mark.parametrize("manager", [connection, aconnection])
+def test_context_managers_are_refused_with_a_remedy(pipeline, manager):
+    """Their code runs when they are entered, which no layer would see (pybreaker 47)."""
+    with pytest.raises(ConfigurationError, match="whose code runs when it is entered"):
+        pipeline(manager)
+
+
+class Request:
+    """What aiohttp's ``session.get()`` returns, to be awaited."""
+
+    def __await__(self):
+        return aadd(1).__await__()
+
+
+UNFINISHED = {
+    "an awaitable": Request,
+    "a generator": numbers,
+    "an async generator": anumbers,
+    "a generator expression": lambda: (one for one in ()),
+    "a context manager": connection,
+    "an async context manager": aconnection,
+}
+
+
+@pytest.mark.parametrize("made", UNFINISHED)
+@pytest.mark.parametrize("by_call", [False, True])
+def test_a_plain_function_that_returns_what_has_yet_to_run_is_refused(
+    pipeline, unharmed, made, by_call
+):
+    """Else it would be protected in name only (tenacity 132 and 138); nothing counts it."""
+    calls = []
+
+    def disguised():
+        calls.append(1)
+        return UNFINISHED[made]()
+
+    async def main():
+        with pytest.raises(TypeError, match=r"protect|awaits it"):
+            pipeline.call(disguised) if by_call else pipeline(disguised)()
+
+    asyncio.run(main())
+    assert calls == [1]
+    unharmed()
+
+
+@pytest.mark.parametrize("given, said", [
+    (None, r"pipeline\.call\(\) takes a function and its arguments, not None"),
+    (7, "not 7"),
+])  # fmt: skip
+def test_call_says_what_it_was_given_in_place_of_a_function(pipeline, unharmed, given, said):
+    """At once: a mistake of the caller's is not worth another attempt."""
+    with pytest.raises(TypeError, match=said):
+        pipeline.call(given)
+    unharmed()
+
+
+def test_acall_says_that_a_coroutine_runs_only_once(pipeline, unharmed):
+    """And closes it: the function is what it needs, to make one for each attempt."""
+
+    async def main():
+        with pytest.raises(TypeError, match=r"which can run only once: .* acall\(aadd, \.\.\.\)"):
+            await pipeline.acall(aadd(1))
+
+    asyncio.run(main())
+    unharmed()
+
+
+# -- what has any attribute that it is asked for -------------------------------------------------------
+
+
+def described(one):
+    return one
+
+
+@pytest.mark.parametrize("double", [
+    Mock(return_value=7), MagicMock(return_value=7), MagicMock(spec=described, return_value=7),
+    create_autospec(described, return_value=7), MagicMock(spec=Adder, return_value=7),
+])  # fmt: skip
+def test_a_mock_is_the_plain_callable_that_it_is_called_as(pipeline, double):
+    """Asyncio took it for async once, too (bpo 25599); `inspect` and asyncio don't."""
+    assert pipeline(double)(1) == 7
+    assert pipeline.call(double, 1) == 7
+
+
+@pytest.mark.parametrize("double", [
+    AsyncMock(return_value=7), create_autospec(aadd, return_value=7),
+])  # fmt: skip
+def test_an_async_mock_is_async(pipeline, double):
+    """As asyncio and `inspect` say; on 3.11 only the former knows one that is made to a function."""
+    assert asyncio.run(pipeline(double)(1)) == 7
+
+
+def test_a_mock_can_stand_for_any_function_of_the_users(pipeline):
+    """Conditions, callbacks, keys, listeners: none is refused as an async one."""
+    Retry(on=Mock(return_value=True), before_sleep=Mock(), backoff=Mock(return_value=0.0))
+    CircuitBreaker(on=Mock(return_value=True), probe=Mock())
+    assert (
+        Pipeline("p", Retry(2, on=Mock(), backoff=NO_WAIT)).call(Mock(side_effect=[KeyError, 7]))
+        == 7
+    )
+
+
+def test_a_mock_that_cannot_be_called_is_refused(pipeline):
+    """`callable` goes by its class."""
+    with pytest.raises(ConfigurationError, match="a pipeline protects functions"):
+        pipeline(NonCallableMock())
+
+
+def test_a_proxy_of_a_remote_method_is_protected(pipeline):
+    """It answers to any name with another proxy; the standard library has one."""
+    method = xmlrpc.client.ServerProxy("http://127.0.0.1:9/").system.listMethods
+    with pytest.raises(ConnectionRefusedError):
+        Pipeline("p", Retry(1))(method)()
 
 
 # -- the wrong colour ------------------------------------------------------------------------------

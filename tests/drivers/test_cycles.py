@@ -40,6 +40,7 @@ from holdfast import (
 from holdfast.events import subscribe
 from holdfast.extend import worker_pool
 from holdfast.testing import VirtualLoop
+from tests.drivers.conftest import is_gone
 
 NO_WAIT = backoff.constant(0)
 
@@ -63,7 +64,7 @@ def _no_garbage_collector():
 def is_freed(reference):
     """Tell whether the object is gone; worker threads get a moment to let go of it."""
     for _ in range(5000):
-        if reference() is None:
+        if is_gone(reference):
             return True
         time.sleep(0.001)
     return False
@@ -148,8 +149,8 @@ STACKS = {
 def test_a_failing_call_leaves_nothing(colour, stack):
     """Error and argument are gone as soon as the caller lets go of them."""
     request, error = remains(colour, Pipeline("p", *STACKS[stack]()), fail)
-    assert request() is None
-    assert error() is None
+    assert is_gone(request, cycles=colour.cycles)
+    assert is_gone(error, cycles=colour.cycles)
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -157,8 +158,8 @@ def test_a_failing_call_leaves_nothing_while_somebody_listens(colour, stack):
     """The slow way round, with a listener, keeps nothing either."""
     with subscribe(lambda event: None):
         request, error = remains(colour, Pipeline("p", *STACKS[stack]()), fail)
-    assert request() is None
-    assert error() is None
+    assert is_gone(request, cycles=colour.cycles)
+    assert is_gone(error, cycles=colour.cycles)
 
 
 def test_a_rejected_call_leaves_nothing(colour):

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import sys
 import types
 import typing
 from dataclasses import dataclass
@@ -249,6 +250,29 @@ def test_a_rejection_is_meant_only_by_its_class(on, error, named):
 
 # -- joining ----------------------------------------------------------------------------------
 
+
+@pytest.mark.parametrize("kinds", [ValueError, ValueError | KeyError], ids=["type", "union"])
+@pytest.mark.parametrize("more", [transient, on_result(bool), condition("on", says_yes)], ids=repr)
+def test_types_are_joined_with_a_condition_in_either_order(kinds, more):
+    """Also where a union of types takes the condition in, as it does from Python 3.14 on."""
+    expected = condition("on", kinds) | more
+
+    joined = condition("on", kinds | more)
+
+    assert set(joined.types) == set(expected.types)
+    assert (joined.on_errors, joined.on_results) == (more.on_errors, more.on_results)
+    assert repr(joined) == repr(expected)
+    assert condition("on", more | kinds) == more | condition("on", kinds)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="such a union is a TypeError before 3.14")
+def test_a_union_may_hold_predicates_and_nothing_else():
+    """What Python joins with `|` is judged part by part; the message shows the whole."""
+    assert condition("on", ValueError | KeyError | says_yes).matches(OSError())
+    with pytest.raises(ConfigurationError, match=r"on=ValueError \| KeyError \| \[1\] is not"):
+        condition("on", ValueError | KeyError | [1])
+
+
 SAME_EACH_TIME = settings(derandomize=True, database=None, deadline=None, max_examples=100)
 
 TYPES = [ValueError, UnicodeError, KeyError, LookupError, Wide, Narrow, OSError, TimeoutError]
@@ -299,10 +323,9 @@ def test_the_order_of_joining_does_not_matter(parts, random):
 @given(atoms, atoms)
 def test_joining_works_from_either_side(one, other):
     """`ValueError | transient` is `transient | ValueError`, for errors."""
-    left = one | condition("on", other)
+    left = condition("on", one | condition("on", other))
     right = condition("on", one) | other
 
-    assert isinstance(left, Condition)
     assert left == right
     assert hash(left) == hash(right)
 

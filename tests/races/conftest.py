@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast import Bulkhead, CircuitBreaker, RetryBudget
-from tests.races.loops import LoopThread
+from tests.races.loops import LOOPS, LoopThread
 
 JOIN = 30.0
 
@@ -73,10 +73,11 @@ def balanced() -> Callable[..., None]:
     return assert_balanced
 
 
-@pytest.fixture
-def two_loops() -> Iterator[tuple[LoopThread, LoopThread]]:
-    """Two event loops, each running in a thread of its own."""
-    loops = LoopThread(), LoopThread()
+@pytest.fixture(params=[("asyncio", "asyncio"), ("uvloop", LOOPS[-1])], ids=" and ".join)
+def two_loops(request: pytest.FixtureRequest) -> Iterator[tuple[LoopThread, LoopThread]]:
+    """Two event loops, each running in a thread of its own; the second time of other kinds."""
+    first, second = request.param
+    loops = LoopThread(first), LoopThread(second)
     yield loops
     for one in loops:
         one.close()

@@ -1,10 +1,31 @@
 """Event loops in threads of their own, and patience, for the tests that mix threads and loops."""
 
 import asyncio
+import sys
 import threading
 import time
 
+import pytest
+
 PATIENCE = 20.0
+
+EAGER = ["eager tasks"] if sys.version_info >= (3, 12) else []
+LOOPS = ["asyncio", "uvloop", *EAGER]
+"""The kinds of loop that async code runs on."""
+
+
+def loop_factory(kind):
+    """Return what makes a loop of that kind; skip the test where it is not to be had."""
+    if kind == "uvloop":
+        return pytest.importorskip("uvloop").new_event_loop
+    return eager_loop if kind == "eager tasks" else asyncio.new_event_loop
+
+
+def eager_loop():
+    """Return a loop whose tasks begin at once, within the call that makes them."""
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    return loop
 
 
 def until(condition):
@@ -18,8 +39,8 @@ def until(condition):
 class LoopThread:
     """An event loop in a thread of its own."""
 
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+    def __init__(self, kind: str = "asyncio") -> None:
+        self.loop = loop_factory(kind)()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 

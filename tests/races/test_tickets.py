@@ -13,8 +13,11 @@ import pytest
 from holdfast import Bulkhead, BulkheadFullError, Pipeline, RejectedError
 from holdfast.extend import Gate, Ticket, Wait
 from holdfast.testing import run
+from tests.drivers.conftest import WITHOUT_GIL
 
 PATIENCE = 20.0
+
+HAND_OVERS = 500 if WITHOUT_GIL else 3000  # each of them is a switch of the system's there
 
 
 class GrantedInBetween(Ticket):
@@ -161,7 +164,7 @@ def test_permits_given_back_while_waiters_arrive(together, balanced):
     call = Pipeline("p", bulkhead)(lambda: None)
 
     def thread():
-        for _ in range(3000):
+        for _ in range(HAND_OVERS):
             call()
         return "served"
 

@@ -122,3 +122,14 @@ def test_a_kind_says_itself_what_a_child_process_renews():
     thing = Forgetful(None)
     with pytest.raises(NotImplementedError):
         thing._after_fork()
+
+
+@pytest.mark.parametrize("first, then", [(10, 10.0), (10.0, 10), (1, 1.0)], ids=repr)
+def test_options_that_are_equal_and_not_the_same_are_spelt_apart(first, then):
+    """A window of 10 is ten calls, one of 10.0 ten seconds, although 10 == 10.0 == 10."""
+    made = [CircuitBreaker(failure_rate=0.5, min_calls=1, window=one) for one in (first, then)]
+
+    assert [
+        f"window={one!r}" in breaker.spelt()
+        for one, breaker in zip((first, then), made, strict=True)
+    ] == [True, True]

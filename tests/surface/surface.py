@@ -107,7 +107,8 @@ def described(name: str, thing: Any) -> Iterator[str]:
     elif is_ours(type(thing)) or isinstance(thing, str):
         yield f"{name}: {type(thing).__name__}"
     else:
-        yield f"{name} = {ADDRESS.sub('', inspect.formatannotation(thing))}"  # a name for a type
+        text = inspect.formatannotation(thing).replace("typing.", "")  # as from Python 3.14 on
+        yield f"{name} = {ADDRESS.sub('', text)}"  # a name for a type
 
 
 def public_names(module: ModuleType) -> list[str]:

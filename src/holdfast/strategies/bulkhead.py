@@ -50,8 +50,6 @@ class Bulkhead(Guard):
         "_contended", "_debt", "_free", "_held", "_lock", "_queue", "_size", "max_wait", "queue",
     )  # fmt: skip
     kind = "bulkhead"
-    detected: int
-    enforced: int
     timed = False
 
     def __init__(
@@ -132,12 +130,11 @@ class Bulkhead(Guard):
             permit.granted = passes = self.shadow
             self._debt += passes
             self._note_locked()
-        self.detected += 1
+        self._noted(enforced=not passes)
         error = self._refusal(f"no permit came free in time; {self._size} are in flight")
         if passes:
             self._tell("CallRejected", at=now, error=error, enforced=False)
             return None
-        self.enforced += 1
         return error
 
     def _enter_locked(self) -> Any:

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from holdfast import _validate
+from holdfast._counter import Counter
 from holdfast._world import now, renew_after_fork, world
 from holdfast.classify import spell
 from holdfast.errors import RejectedError
@@ -24,9 +25,7 @@ def _shared_spelling(given: Any) -> Any:
         return given
     if len(_spellings) > 1_000:  # noqa: PLR2004 - enough for any program that is written by hand
         _spellings.clear()
-    kinds = (
-        *(type(value) for _, value in given),
-    )  # 1, 1.0 and True are equal, and spelt differently
+    kinds = tuple(type(value) for _, value in given)  # 1, 1.0 and True are equal, and not the same
     return _spellings.setdefault((given, kinds), given)
 
 
@@ -94,37 +93,54 @@ SHADOW = object()
 class Guard(Identity):
     """An identity that is a gate: it can refuse, or, in shadow mode, only say that it would have.
 
-    ``shadow`` can be switched while it runs.  ``detected`` counts the refusals, ``enforced`` those
-    that did bite; both are statistics, kept without a lock.
+    ``shadow`` can be switched while it runs.
     """
 
-    __slots__ = ("detected", "enforced", "resting", "shadow")
+    __slots__ = ("_enforced", "_spared", "resting", "shadow")
     shadow: bool
-    detected: int
-    enforced: int
     resting: Any
 
     def __init__(self, name: str | None, *, shadow: bool) -> None:
         self.shadow = _validate.flag("shadow", shadow)
-        self.detected = self.enforced = 0
+        self._enforced: Counter | None = None  # until a call is refused: most keys of a `Keyed` ...
+        self._spared: Counter | None = None  # ... never refuse one, and there may be thousands
         super().__init__(name)
+
+    @property
+    def detected(self) -> int:
+        """How many calls it has refused, or would have but for shadow mode."""
+        return self.enforced + (0 if self._spared is None else self._spared.total)
+
+    @property
+    def enforced(self) -> int:
+        """How many calls it has refused."""
+        return 0 if self._enforced is None else self._enforced.total
 
     def _noted(self, *, enforced: bool) -> None:
         """Count a refusal that is not made by `_refused`."""
-        self.detected += 1
-        self.enforced += enforced
+        if enforced:
+            next(self._enforced or self._first("_enforced"))
+        else:
+            next(self._spared or self._first("_spared"))
+
+    def _first(self, which: str) -> Counter:
+        """Return a counter that is needed for the first time."""
+        with Counter.lock:
+            counter: Counter = getattr(self, which) or Counter()
+            setattr(self, which, counter)
+        return counter
 
     def _refused(self, error: RejectedError, now: float, site: Site, permit: Any = SHADOW) -> Any:
         """Raise ``error``; in shadow mode tell it, and return ``permit``.  Never under a lock.
 
         The caller keeps no name for ``error``: it would make a cycle through the traceback.
         """
-        self.detected += 1
         try:
             if self.shadow:
+                self._noted(enforced=False)
                 site.refuse(error, now, enforced=False)
                 return permit
-            self.enforced += 1
+            self._noted(enforced=True)
             raise site.refuse(error, now)
         finally:
             del error

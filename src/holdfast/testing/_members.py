@@ -49,7 +49,7 @@ class Member(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._function = function
         self._ready = ready
-        self._context = context
+        self._within = context
         self._local = local
         self._go = threading.Semaphore(0)
         self._back = threading.Semaphore(0)
@@ -67,7 +67,7 @@ class Member(threading.Thread):
         self._go.acquire()
         kept = _Kept()
         with kept:
-            self.outcome = self._context.run(self._function)
+            self.outcome = self._within.run(self._function)
         if isinstance(kept.error, Exception):
             self.outcome = kept.error
         else:

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import tracemalloc
+from dataclasses import dataclass
 
 import pytest
 
@@ -749,3 +750,24 @@ def test_what_a_key_holds_is_found_for_abandoned_workers():
     breakers = keyed()
     succeed(breakers, "a")
     assert breakers.holder(("a",), {}) is None
+
+
+@dataclass(unsafe_hash=True)
+class Tenant:
+    name: str
+
+
+@pytest.mark.parametrize("to", ["renamed", "c"])
+@pytest.mark.parametrize("max_keys", [3, 20_003])
+def test_a_key_whose_hash_changes_harms_only_itself(to, max_keys):
+    """In functools32 10 one such key broke the cache for all; also where it is another's key now."""
+    strategy = Keyed(lambda tenant: tenant, CircuitBreaker, max_keys=max_keys)
+    changing = Tenant("a")
+    succeed(strategy, changing)
+    changing.name = to
+    for name in "bcdefgh":
+        succeed(strategy, Tenant(name))
+    while strategy._keys.table.oldest() is not None:
+        oldest = strategy._keys.table.oldest()
+        assert strategy._keys.table.drop(oldest, oldest.used)
+    assert len(strategy) == 0

@@ -114,8 +114,6 @@ class CircuitBreaker(Guard):
     __slots__ = ("_check", "_ignore", "_lock", "_machine", "_on")
     kind = "circuit breaker"
     timed = True
-    detected: int
-    enforced: int
 
     def __init__(
         self,
@@ -185,8 +183,9 @@ class CircuitBreaker(Guard):
                 return permit
         # Made by a helper: kept in this frame, the error would be part of a cycle with its traceback.
         if not self.shadow:
-            self.enforced += 1
+            next(self._enforced or self._first("_enforced"))
             raise self._rejection(now, site)
+        self._noted(enforced=False)
         self._rejection(now, site)
         return EARLIER
 
@@ -205,7 +204,7 @@ class CircuitBreaker(Guard):
         """Return the machine's permit or None, and tell what there is to tell."""
         machine = self._machine
         with self._lock:
-            permit, tellings = machine.enter(now, self.detected)
+            permit, tellings = machine.enter(now, self._refusals())
             self.resting = machine.resting
         self._tell_all(tellings, now)
         return permit
@@ -260,7 +259,7 @@ class CircuitBreaker(Guard):
     def _settle(self, permit: Any, now: float, error: Exception | None, *, failed: bool) -> None:
         machine = self._machine
         with self._lock:
-            tellings = machine.settle(permit, now, error, self.detected, failed=failed)
+            tellings = machine.settle(permit, now, error, self._refusals(), failed=failed)
             self.resting = machine.resting
             epoch = machine.epoch
         if tellings:
@@ -271,12 +270,15 @@ class CircuitBreaker(Guard):
                         machine.cause = cause
             self._tell_all(tellings, now)
 
+    def _refusals(self) -> int:
+        """Return how many calls were refused, where the machine goes by that: a look takes a lock."""
+        return self.detected if self._machine.counts else 0
+
     def _tell_all(self, tellings: Tellings, now: float) -> None:
         for event, details in tellings:
             self._tell(event, at=now, **details)
 
     def _rejection(self, now: float, site: Site) -> CircuitOpenError:
-        self.detected += 1  # outside the lock: a statistic, not a decision
         machine = self._machine
         state, manual = machine.state, machine.manual
         if manual is None and (state is OPEN or state is RAMPING):
@@ -334,7 +336,7 @@ class CircuitBreaker(Guard):
         """Open now, or at the instant ``now``, for ``open_for``, as if a condition had been met."""
         now = current_instant() if now is None else now
         with self._lock:
-            tellings = self._machine.trip(now, reason, self.detected)
+            tellings = self._machine.trip(now, reason, self._refusals())
             self.resting = self._machine.resting
         self._tell_all(tellings, now)
 
@@ -362,7 +364,7 @@ class CircuitBreaker(Guard):
     @property
     def state(self) -> str:
         """The state: "closed", "open", "half-open", "ramping", or by hand "isolated" or "disabled"."""
-        return self._machine.seen(current_instant(), self.detected)
+        return self._machine.seen(current_instant(), self._refusals())
 
     def busy(self, now: float) -> bool:
         """Return whether it still keeps calls away, for `Keyed`, which must not forget it then.
@@ -374,7 +376,7 @@ class CircuitBreaker(Guard):
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data, for people and machines."""
         with self._lock:
-            state = self._machine.snapshot(current_instant(), self.detected)
+            state = self._machine.snapshot(current_instant(), self._refusals())
         return {
             "strategy": self.kind, "name": self.name, **state,
             "shadow": self.shadow, "detected": self.detected, "enforced": self.enforced,

@@ -45,7 +45,7 @@ class Machine:
 
     __slots__ = (
         "_checked", "_failed_trials", "_heard", "_judges", "_outstanding", "_passed", "_reason",
-        "_recovery", "_refused_before", "_slow", "_trip", "cause", "epoch", "good", "manual",
+        "_recovery", "_refused_before", "_slow", "_trip", "cause", "counts", "epoch", "good", "manual",
         "opened_at", "quick", "reopen_at", "resting", "slow_after", "state", "unheard", "usual",
     )  # fmt: skip
 
@@ -71,6 +71,8 @@ class Machine:
         self._slow = slow
         self._judges = judges
         self._checked = checked
+        self.counts: bool = recovery.calls > 0
+        """Whether it goes by how many calls were refused."""
         self.epoch = 0
         self.manual = None
         """What a person has ordered: "isolated", "disabled" or nothing."""

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
+from holdfast._counter import Counter
 from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.errors import RejectedError
@@ -61,8 +62,8 @@ class Chaos(Identity):
     """
 
     __slots__ = (
-        "_began", "_faults", "_inside", "_rng", "_switch", "delayed", "failed_calls", "rate",
-        "replaced", "resting", "when",
+        "_began", "_delayed", "_failed", "_faults", "_inside", "_replaced", "_rng", "_switch", "rate",
+        "resting", "when",
     )  # fmt: skip
     kind = "chaos"
     timed = True
@@ -89,9 +90,7 @@ class Chaos(Identity):
         if rng is not None and not callable(getattr(rng, "random", None)):
             raise _validate.refuse("rng", rng, "it must be a random.Random or None")
         self._rng = rng
-        self.delayed: int = 0
-        self.failed_calls: int = 0
-        self.replaced: int = 0
+        self._delayed, self._failed, self._replaced = Counter(), Counter(), Counter()
         if not isinstance(enabled, bool):
             _validate.plain_callable("enabled", enabled)
         self._switch: bool | Callable[[], bool] = enabled
@@ -152,10 +151,13 @@ class Chaos(Identity):
         return self.rate > 0 and (self._rng or world.rng).random() < self.rate
 
     def _count(self, injected: Injected, now: float, site: Site) -> None:
-        """Count and tell a fault; without a lock, for these are statistics."""
-        self.delayed += injected.delay > 0
-        self.failed_calls += injected.error is not None
-        self.replaced += injected.replaced
+        """Count and tell a fault."""
+        if injected.delay > 0:
+            next(self._delayed)
+        if injected.error is not None:
+            next(self._failed)
+        if injected.replaced:
+            next(self._replaced)
         if world.listeners:
             from holdfast import events
 
@@ -184,6 +186,21 @@ class Chaos(Identity):
         """... given back."""
 
     # -- people --------------------------------------------------------------------------------
+
+    @property
+    def delayed(self) -> int:
+        """How many calls it has made wait."""
+        return self._delayed.total
+
+    @property
+    def failed_calls(self) -> int:
+        """How many calls it has made fail."""
+        return self._failed.total
+
+    @property
+    def replaced(self) -> int:
+        """How many results it has replaced."""
+        return self._replaced.total
 
     @property
     def injected(self) -> int:

@@ -41,8 +41,6 @@ class Crowd(Guard):
     queue: int
     max_wait: float | None
     reserve: float
-    detected: int
-    enforced: int
     _judges: bool
     _partitions: Partitions | None
 
@@ -194,12 +192,11 @@ class Crowd(Guard):
             self._settle(now)
         if room:
             return None
-        self.detected += 1
+        self._noted(enforced=not permit.granted)
         error = self._refusal(permit.rank, now, f"; its turn did not come within {waited:.3g} s")
         if permit.granted:
             self._tell("CallRejected", at=now, error=error, enforced=False)
             return None
-        self.enforced += 1
         return error
 
     def _note_locked(self) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import count
 from math import inf
 from typing import Any
 
@@ -105,7 +106,7 @@ class Hedge(Identity):
         """How many hedges have been started."""
         self.won: int = 0
         """How many of them answered first."""
-        self._prompt: int = 0
+        self._prompt = count(1)
         self._lock = threading.RLock()
         super().__init__(name)
 
@@ -128,10 +129,8 @@ class Hedge(Identity):
         self.learning.ended(seconds, now)
         if not earns or self.budget is None or self.budget.full:
             return
-        if self.learning.slow:
-            self._prompt += 1  # without a lock: about every fourth is good enough
-            if self._prompt % EVERY_FOURTH:
-                return
+        if self.learning.slow and next(self._prompt) % EVERY_FOURTH:
+            return
         self.budget.deposit()
 
     def fails(self, error: Exception) -> bool:

@@ -116,6 +116,8 @@ class LoadShedder(Guard):
                 error = self._too_late_locked(place, now)
             elif verdict == FULL:
                 error = self._full_locked(place.rank, now)
+            if error is not None:
+                self.shed[CLASSES[place.rank]] += 1
         if verdict == IN:
             return place
         if error is not None:
@@ -130,7 +132,6 @@ class LoadShedder(Guard):
 
     def _shed(self, error: RejectedError, place: Place, now: float, site: Site) -> Place:
         """Refuse a call; in shadow mode let it in all the same."""
-        self.shed[CLASSES[place.rank]] += 1
         try:
             self._refused(error, now, site, place)
         finally:

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -83,9 +84,9 @@ class AdaptiveTimeout(Identity):
     """
 
     __slots__ = (
-        "_gap", "_hushed", "_lock", "_patient", "_quantiles", "_row", "_told", "_trial", "_usual",
-        "ceiling", "discard", "estimate", "floor", "margin", "min_samples", "quantile", "sync",
-        "timeouts", "window",
+        "_begun", "_hushed", "_lock", "_patient", "_quantiles", "_row", "_told", "_trial",
+        "_trial_at", "_usual", "ceiling", "discard", "estimate", "floor", "margin", "min_samples",
+        "quantile", "sync", "timeouts", "window",
     )  # fmt: skip
     kind = "adaptive timeout"
 
@@ -118,6 +119,7 @@ class AdaptiveTimeout(Identity):
         self.timeouts: int = 0
         """How many attempts have been given up on; a statistic."""
         self._row = 0
+        self._begun = count()
         self._patient = -inf
         self._told = self.ceiling
         self._set(None)
@@ -140,8 +142,8 @@ class AdaptiveTimeout(Identity):
             return self._in_silence(now, late=late)
         if late:
             return self._usual
-        self._gap -= 1  # unlocked: a count that is lost makes a trial a little later
-        return self._usual if self._gap > 0 else self._tried()
+        number = next(self._begun)
+        return self._usual if number < self._trial_at else self._tried(number)
 
     def succeeded(self, limit: Limit, took: float, now: float) -> None:
         """Learn from an attempt that returned after ``took`` seconds, in time or late."""
@@ -199,15 +201,19 @@ class AdaptiveTimeout(Identity):
         self._usual = Limit(usual, usual)
         self._trial = Limit(self.ceiling, usual, round(self.ceiling / (DEARER * usual)))
         if first:
-            self._gap = self._trial.weight
+            self._trial_at = next(self._begun) + self._trial.weight
         self._hushed = Limit(hushed, usual)
 
-    def _tried(self) -> Limit:
+    def _tried(self, number: int) -> Limit:
         """Return a trial's limit, and draw how many attempts later the next one comes."""
         trial = self._trial
         if self.estimate is None:
             return self._usual
-        self._gap = 1 + int(world.rng.random() * (2 * trial.weight - 1))
+        drawn = world.rng.random()
+        with self._lock:
+            if number < self._trial_at:  # another attempt was faster
+                return self._usual
+            self._trial_at = number + 1 + int(drawn * (2 * trial.weight - 1))
         return trial
 
     def _in_silence(self, now: float, *, late: bool) -> Limit:
@@ -215,9 +221,10 @@ class AdaptiveTimeout(Identity):
         if not late and world.rng.random() * self._trial.weight < 1:
             return self._trial
         usual = self._usual
-        if self.estimate is None or now >= self._patient:
-            self._patient = now + usual.seconds
-            return usual
+        with self._lock:
+            if self.estimate is None or now >= self._patient:
+                self._patient = now + usual.seconds
+                return usual
         return self._hushed
 
     # -- what it looks like --------------------------------------------------------------------
