@@ -16,6 +16,7 @@ from typing import Final
 from holdfast.verdict import status_of
 
 LONGEST: Final = 300
+PLAIN: Final = (str, int, float, type(None))
 CUT: Final = "…"
 
 
@@ -54,9 +55,19 @@ def shown(error: BaseException) -> str:
 
 
 def quoted(error: BaseException) -> str:
-    """Return an exception as a ``repr`` of ours shows it: ``ConnectError('connection refused')``."""
-    words = said(error)
-    return f"{type(error).__name__}({words!r})" if words else f"{type(error).__name__}()"
+    """Return an exception as a ``repr`` of ours shows it: ``ConnectError('connection refused')``.
+
+    That is its own ``repr``, where nothing in it is to be cut, and it tells as much as its words.
+    """
+    try:
+        words, own = str(error), repr(error)
+    except Exception:  # noqa: BLE001 - an exception class may forbid anything
+        return type(error).__name__
+    told = said(error)
+    plain = error.args and all(isinstance(one, PLAIN) for one in error.args)
+    if plain and told == words and scrubbed(own) == own:
+        return own
+    return f"{type(error).__name__}({told!r})" if told else f"{type(error).__name__}()"
 
 
 def said(error: BaseException) -> str:

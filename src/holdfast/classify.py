@@ -22,7 +22,7 @@ from typing import Any
 
 from holdfast import _validate
 from holdfast._composed import All, may_meet, truth
-from holdfast._shown import shown
+from holdfast._shown import quoted
 from holdfast.errors import ConfigurationError, RejectedError
 from holdfast.verdict import control_flow, leaves, refusal_in
 
@@ -78,7 +78,7 @@ class Condition:
                     return True
             except Exception as fault:  # noqa: BLE001 - the user's predicate may raise anything
                 start = f"holdfast: the predicate {spell(predicate)} raised "
-                add_note(error, start + shown(fault), start)
+                add_note(error, start + quoted(fault), start)
                 return broken
         return isinstance(error, ExceptionGroup) and self._matches_all(error, broken=broken)
 

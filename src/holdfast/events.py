@@ -38,7 +38,7 @@ class Event:
 
     def __init_subclass__(cls) -> None:
         if "__repr__" not in cls.__dict__:
-            cls.__repr__ = _spelt  # type: ignore[assignment,method-assign] # in place of the one of `dataclass`
+            type.__setattr__(cls, "__repr__", _spelt)  # in place of the one of `dataclass`
 
 
 def _spelt(event: Event) -> str:

@@ -163,7 +163,7 @@ def test_a_predicate_that_raises_leaves_a_note(broken):
 
     assert condition("on", breaks).matches(error, broken=broken) is broken
     assert error.__notes__ == [
-        "holdfast: the predicate breaks raised ZeroDivisionError: in the predicate"
+        "holdfast: the predicate breaks raised ZeroDivisionError('in the predicate')"
     ]
 
 

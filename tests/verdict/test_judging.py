@@ -14,6 +14,8 @@ from holdfast import (
     RateLimitedError,
     Retry,
     backoff,
+    llm,
+    standard,
     transient,
 )
 from holdfast.integrations.http import is_unhealthy
@@ -266,6 +268,36 @@ class TestWrapped:
         itself = urllib.error.URLError("x")
         itself.reason = itself
         assert judge(itself).kind is PERMANENT
+
+
+class TestBreakers:
+    """Those of `standard` and of `llm` count what speaks against the dependency (garak 347)."""
+
+    @pytest.mark.parametrize("recommended", [standard, llm], ids=["standard", "llm"])
+    @pytest.mark.parametrize(
+        "error, state",
+        [
+            (raised(ServiceError(), cause=ConnectionRefusedError()), "open"),
+            (raised(ServiceError(), cause=TimeoutError()), "open"),
+            (("code", 503), "open"),
+            (("code", 429), "closed"),
+            (("code", 404), "closed"),
+            (("sqlstate", "40P01"), "closed"),
+        ],
+        ids=repr,
+    )
+    def test_it_opens_for_an_outage_and_for_nothing_else(
+        self, of_library, recommended, error, state
+    ):
+        """A provider that can't be reached is one, whatever wraps it; a busy one is not."""
+        if isinstance(error, tuple):
+            error = of_library("any.sdk.Error", **{error[0]: error[1]})
+        pipeline = recommended("shop", attempts=None)
+        for _ in range(10):
+            pipeline.try_call(fail_with, error)
+
+        breaker = next(one for one in pipeline.strategies if isinstance(one, CircuitBreaker))
+        assert breaker.state == state
 
 
 class TestGroups:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from holdfast._shown import shown
+from holdfast._shown import quoted
 from holdfast._world import world
 from holdfast.classify import add_note
 from holdfast.shapes import told
@@ -183,7 +183,7 @@ class Race:
         if not self._failed:
             return
         others = [
-            f"attempt {number} {'returned a bad result' if other is None else f'raised {shown(other)}'}"
+            f"attempt {number} {'returned a bad result' if other is None else f'raised {quoted(other)}'}"
             for number, (_, other) in sorted(self._failed.items())
         ]
         start = f"holdfast: pipeline {self.site.pipeline!r} hedged this call: "

@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from holdfast import _validate
-from holdfast._shown import shown
+from holdfast._shown import quoted
 from holdfast._value import Value
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
@@ -287,7 +287,7 @@ class Retry(Value):
         try:
             delay = _validate.seconds("delay", self._delay(history), positive=False)
         except Exception as fault:  # noqa: BLE001 - the user's backoff may raise anything
-            return f"the backoff raised {shown(fault)}"
+            return f"the backoff raised {quoted(fault)}"
         waiting = waited(delay, outcome, self, history)
         if isinstance(waiting, str):
             return waiting
