@@ -122,6 +122,8 @@ class Contest(Race):
         number = self.tasks.pop(task) if self.tasks is not None else 0
         error = None if task.cancelled() else task.exception()  # or asyncio says that nobody asked
         if self.over or self.verdict is not None:
+            if not task.cancelled() and error is None:
+                self.drop(task.result())
             return
         if task.cancelled():
             self._do(self.cancelled(number, asyncio.CancelledError()))
@@ -146,7 +148,9 @@ class Contest(Race):
         """Go on after the first attempt has returned: it wins, unless it is too late for that."""
         if self.fired and self.task is not None:
             self.task.uncancel()  # we did cancel it, but it returned all the same
-        if self.verdict is None and self.returned(1, result, self.now()) == NEXT:
+        if self.verdict is not None:
+            self.drop(result)
+        elif self.returned(1, result, self.now()) == NEXT:
             self._start()
         return await self._outcome()
 
@@ -184,6 +188,7 @@ class Contest(Race):
         try:
             if error is not None:
                 raise error
+            self.handed = True
             return result
         finally:
             del error

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from holdfast._runtimes.abandon import abandon, ended_late, holders_of
+from holdfast._runtimes.abandon import Discard, abandon, ended_late, holders_of
 from holdfast._runtimes.caller import warn_if_in_loop
 from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.job import Job
 from holdfast._runtimes.limits import (
+    check_stopping,
     check_turn,
     converted,
     exceeded,
@@ -22,6 +23,8 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.pool import WorkerPool, pool
+from holdfast._stopping import sleepers, waking
+from holdfast._world import world
 from holdfast.deadline import Ambient, ambient
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
@@ -36,10 +39,22 @@ if TYPE_CHECKING:
     from holdfast.strategies.timeout import AdaptiveTimeout, Sync, Timeout
 
 LONGEST = threading.TIMEOUT_MAX
+USUAL = time.sleep
 
 
-def _sleep(delay: float) -> None:
-    time.sleep(delay)  # whatever that is by then: tests patch it, and gevent does, too
+def pause(delay: float) -> None:
+    """Sleep, but no longer than until `holdfast.stop`; or as somebody else has `time.sleep` do it."""
+    if delay <= 0 or time.sleep is not USUAL:
+        time.sleep(delay)
+        return
+    signal = threading.Lock()
+    signal.acquire()
+    sleepers[id(signal)] = signal.release
+    try:
+        if world.stopping is None:
+            signal.acquire(timeout=min(delay, LONGEST))
+    finally:
+        del sleepers[id(signal)]
 
 
 class Threads:
@@ -48,7 +63,7 @@ class Threads:
     def __init__(
         self,
         now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = _sleep,
+        sleep: Callable[[float], None] = pause,
         workers: WorkerPool = pool,
     ) -> None:
         self.now = now
@@ -68,6 +83,7 @@ class Threads:
             if ticket is None:
                 check_turn(gate, wait, site, self.now())
                 self.sleep(wait.delay or 0.0)
+                check_stopping(site, self.now())
                 return wait.permit
             signal = threading.Lock()
             signal.acquire()
@@ -79,12 +95,15 @@ class Threads:
 
             ticket.wake = wake
             limit = patience(wait, self.now())
-            if not (ticket.granted or ticket.over):
+            sleepers[id(ticket)] = waking(wake)
+            if not (ticket.granted or ticket.over or world.stopping):
                 warn_if_in_loop("a wait for its turn")
                 signal.acquire(timeout=-1 if limit is None else min(limit, LONGEST))
         except BaseException:
             gate.abandoned(wait.permit, self.now())
             raise
+        finally:
+            sleepers.pop(id(ticket), None)
         if not ticket.granted:
             error = gate.expired(wait.permit, self.now())
             if error is not None:
@@ -97,7 +116,7 @@ class Threads:
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in time."""
         if self.needs_worker(timeout.sync, site):
-            return self.in_worker(timeout.seconds, inner, site)
+            return self.in_worker(timeout.seconds, inner, site, timeout.discard)
         return self.cooperative(timeout.seconds, inner, site)
 
     def needs_worker(self, sync: Sync, site: Site) -> bool:
@@ -129,7 +148,9 @@ class Threads:
 
         return step
 
-    def in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
+    def in_worker(
+        self, seconds: float, inner: Step, site: Site, discard: Discard | None = None
+    ) -> Step:
         """Return a step that runs ``inner`` in a worker, and leaves it alone in time."""
         now, workers, pipeline = self.now, self.workers, site.pipeline
         around, names = holders_of(site), (site.pipeline, "timeout")
@@ -147,7 +168,7 @@ class Threads:
             due = outer[0] if limited else at
             token = ambient.set(outer if limited else Ambient(at, seconds, outer[2]))
             try:
-                late = lambda: ended_late(holders, names, now(), due)  # noqa: E731 - it is brief
+                late = lambda job: ended_late(holders, names, now(), due, job, discard)  # noqa: E731
                 job = Job(inner, args, kwargs, late, share)
             finally:
                 ambient.reset(token)
@@ -208,14 +229,18 @@ class Threads:
         close = getattr(made, "close", None)
         if close is not None:
             close()
-        raise ConfigurationError(
-            "the fallback of a blocking pipeline returned something to await: give it a plain function"
+        refused = ConfigurationError(
+            f"what {verdict.make!r} returned must be awaited, and the pipeline is blocking: give it a "
+            "plain function"
         )
+        in_context(refused, verdict.subject)
+        raise refused
 
     def attempts(self, retry: Retry) -> Iterator[Attempt]:
         """Return the loop over a retry's attempts."""
         from holdfast.attempts import BlockingAttempts
 
+        retry.check_blocking()
         return BlockingAttempts(retry, self)
 
 
