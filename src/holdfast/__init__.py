@@ -9,10 +9,11 @@
 import typing as _typing
 
 from holdfast._later import later as _later
-from holdfast.classify import on_result
+from holdfast.classify import on_error, on_result
 from holdfast.deadline import allowance, deadline, detached, remaining
 from holdfast.errors import (
     AttemptTimeout,
+    BadResultError,
     BulkheadFullError,
     CircuitOpenError,
     CompositionWarning,
@@ -25,6 +26,7 @@ from holdfast.errors import (
     NestedRetryWarning,
     RateLimitedError,
     RejectedError,
+    StoppedError,
     ThrottledError,
 )
 from holdfast.pipeline import Pipeline
@@ -36,6 +38,8 @@ from holdfast.strategies.timeout import Timeout
 from holdfast.transient import transient
 
 if _typing.TYPE_CHECKING:
+    from holdfast._ongoing import attempt as attempt
+    from holdfast._stopping import stop as stop
     from holdfast.criticality import priority as priority
     from holdfast.integrations.llm import llm as llm
     from holdfast.outcome import Outcome as Outcome
@@ -60,6 +64,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AdaptiveTimeout",
     "AttemptTimeout",
+    "BadResultError",
     "Bulkhead",
     "BulkheadFullError",
     "Chaos",
@@ -87,11 +92,13 @@ __all__ = [
     "RejectedError",
     "Retry",
     "RetryBudget",
+    "StoppedError",
     "Throttle",
     "ThrottledError",
     "Timeout",
     "__version__",
     "allowance",
+    "attempt",
     "backoff",
     "concurrency",
     "deadline",
@@ -99,11 +106,13 @@ __all__ = [
     "knee",
     "learnt",
     "llm",
+    "on_error",
     "on_result",
     "priority",
     "quantile",
     "remaining",
     "standard",
+    "stop",
     "transient",
 ]
 
@@ -119,6 +128,7 @@ _LATER = {
     "Rate": "strategies.rate",
     "RateLimiter": "strategies.rate",
     "Throttle": "strategies.throttle",
+    "attempt": "_ongoing",
     "concurrency": "strategies.concurrency",
     "knee": "strategies.hedge",
     "learnt": "strategies.breaker",
@@ -126,6 +136,7 @@ _LATER = {
     "priority": "criticality",
     "quantile": "strategies.hedge",
     "standard": "presets",
+    "stop": "_stopping",
 }
 """Where the names are that not every program needs: imported when they are first used."""
 

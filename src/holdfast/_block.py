@@ -181,6 +181,9 @@ class Blocks:
         )
 
     def _asked(self) -> tuple[Any, ...]:
+        refusal = None if world.stopping is None else world.stopping.refusal()
+        if refusal is not None:
+            raise self._site.refuse(refusal, world.clock())
         return () if world.bypass else self._strategies
 
     def _ask(self, strategy: Any, block: Block, now: float) -> Any:

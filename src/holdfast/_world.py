@@ -36,7 +36,7 @@ class World:
 
     __slots__ = (
         "_given", "_own", "bypass", "changing", "clock", "detour", "listeners", "overrides",
-        "runtimes",
+        "runtimes", "stopping",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -48,6 +48,8 @@ class World:
         self.overrides: dict[str, Any] = {}
         self.runtimes: dict[str, Callable[[], Any]] = {}
         self.bypass = False
+        self.stopping: Any = None
+        """What `holdfast.stop` has left, while it is in force."""
         self.detour = False
 
     def _after_fork(self) -> None:
@@ -76,7 +78,7 @@ class World:
 
     def refresh(self) -> None:
         """Recompute whether calls must take the slow way round."""
-        self.detour = bool(self.listeners or self.overrides or self.bypass)
+        self.detour = bool(self.listeners or self.overrides or self.bypass or self.stopping)
 
     def runtime(self, colour: str) -> Any:
         """Return the runtime in force for ``"blocking"`` or ``"asyncio"`` code."""

@@ -5,7 +5,7 @@ The strategies that not every program imports are told by their `kind`.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 from holdfast.strategies.breaker import CircuitBreaker
@@ -64,12 +64,19 @@ def _two_retries(strategies: tuple[Any, ...]) -> list[str]:
     places = _places(strategies, Retry)
     if len(places) < 2:  # noqa: PLR2004 - two
         return []
-    attempts = [strategies[place].attempts for place in places]
+    retries = [strategies[place] for place in places]
+    if not any(one.meets(two) for one, two in combinations(retries, 2)):
+        return []
+    attempts = [one.attempts for one in retries]
     product = 1
     for number in attempts:
         product *= number or 1
     many = "without bound" if None in attempts else f"to {product}"
-    return [f"it has {len(places)} retries, whose attempts multiply {many}: keep one"]
+    finding = (
+        f"it has {len(places)} retries, whose attempts multiply {many}: keep one, or give them "
+        "conditions of which no outcome meets two"
+    )
+    return [finding]
 
 
 def _breaker_outside_retry(strategies: tuple[Any, ...]) -> list[str]:

@@ -264,7 +264,7 @@ def test_a_hedge_that_raises_before_it_can_be_awaited(delay, caplog):
     with pytest.raises(ConnectionError) as caught:
         run(Pipeline("p", Hedge(delay)).acall(begin))
 
-    assert "attempt 2 raised ValueError: at once" in caught.value.__notes__[0]
+    assert "attempt 2 raised ValueError('at once')" in caught.value.__notes__[0]
     assert caplog.records == []
 
 

@@ -1,12 +1,15 @@
 """What type checkers must see: read by mypy and pyright in `test_api_types.py`, and never run."""
 
 import functools
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any, assert_type
 
+import holdfast
 from holdfast import (
     AdaptiveTimeout,
+    BadResultError,
     Bulkhead,
     BulkheadFullError,
     Chaos,
@@ -25,6 +28,7 @@ from holdfast import (
     RejectedError,
     Retry,
     RetryBudget,
+    StoppedError,
     Throttle,
     Timeout,
     allowance,
@@ -34,13 +38,16 @@ from holdfast import (
     detached,
     knee,
     llm,
+    on_error,
     on_result,
     priority,
     quantile,
     remaining,
     standard,
+    stop,
     transient,
 )
+from holdfast.classify import Condition
 from holdfast.events import Event, RetryScheduled, Subscription, subscribe
 from holdfast.extend import Gate, Reaction, Site, Verdict
 from holdfast.testing import Recording, VirtualClock, record, run, seeded
@@ -193,6 +200,16 @@ Retry(None, on=(ConnectionError, TimeoutError))
 Retry(3, on=transient | on_result(lambda result: result is None))
 Retry(3, on=too_slow, backoff=lambda attempt: 0.1 * attempt, budget=RetryBudget())
 Retry(3, backoff=backoff.exponential(base=0.1, jitter="decorrelated"), nested="inner")
+Retry(3, ignore=(KeyError, IndexError), exhausted="raise", stop=threading.Event(), discard=print)
+Retry(3, on=transient & too_slow | ~on_error(KeyError))
+Retry(3, backoff=lambda attempt, call: 0.1 * attempt if isinstance(call.error, OSError) else 1.0)
+Timeout(1.0, discard=print)
+assert_type(holdfast.attempt(), int)
+with stop(5.0) as stopping:
+    assert_type(stopping.until, float)
+assert_type(BadResultError().attempts, int)
+assert_type(StoppedError().retry_after, float | None)
+assert_type(on_error(KeyError) & transient, Condition)
 Retry("3")  # type: ignore[arg-type]
 Retry(3, nested="never")  # type: ignore[arg-type]
 Timeout("5")  # type: ignore[arg-type]

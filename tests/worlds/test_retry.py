@@ -332,3 +332,32 @@ def test_a_cancelled_call_is_not_retried(world):
 
     assert world.run(main)
     assert dependency.times == instants(world, 0.0, 10.0)
+
+
+def test_a_loop_without_with_is_told_so(world):
+    """Else it would run once, silently, and retry nothing."""
+
+    @world.function
+    async def loop():
+        async for _ in world.attempts(Retry(3)):
+            pass
+
+    with pytest.raises(TypeError, match="write 'with attempt:'"):
+        world.run(loop)
+
+
+def test_a_loop_may_be_left_at_any_time(world):
+    """With break, before the attempt was used or after."""
+    numbers = []
+
+    @world.function
+    async def loop():
+        async for attempt in world.attempts(Retry(3, backoff=SECOND)):
+            if attempt.number == 2:
+                break
+            with attempt:
+                numbers.append(attempt.number)
+                raise ConnectionError
+
+    world.run(loop)
+    assert numbers == [1]

@@ -13,6 +13,7 @@ from holdfast._runtimes.alone_aio import alone
 from holdfast._runtimes.cancelling import cut_short
 from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.limits import (
+    check_stopping,
     check_turn,
     converted,
     in_context,
@@ -23,6 +24,8 @@ from holdfast._runtimes.limits import (
 from holdfast._runtimes.loop import running_loop
 from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
+from holdfast._stopping import sleepers, waking
+from holdfast._world import world
 from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, inside, live
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Ticket, Wait
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from holdfast.strategies.retry import Retry
     from holdfast.strategies.timeout import AdaptiveTimeout
 
+USUAL = asyncio.sleep
 _errands: set[asyncio.Task[None]] = set()
 """What runs in the background: a loop keeps its tasks by weak references only."""
 
@@ -61,9 +65,12 @@ class Asyncio:
         self.now = now
 
     async def sleep(self, delay: float) -> None:
-        """Wait for ``delay`` seconds."""
+        """Wait for ``delay`` seconds, or until `holdfast.stop`; as patched, where `asyncio.sleep` is."""
         running_loop()
-        await asyncio.sleep(delay)
+        if delay <= 0 or asyncio.sleep is not USUAL:
+            await asyncio.sleep(delay)
+        elif world.stopping is None:
+            await self._granted(Ticket(), delay)
 
     async def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
@@ -71,6 +78,7 @@ class Asyncio:
             if wait.ticket is None:
                 check_turn(gate, wait, site, self.now())
                 await self.sleep(wait.delay or 0.0)
+                check_stopping(site, self.now())
                 return wait.permit
             limit = patience(wait, self.now())
             if limit is not None or wait.ticket.granted:
@@ -106,13 +114,19 @@ class Asyncio:
                 return False
             return True
 
+        def rouse() -> None:  # also from a signal handler, while this very loop sleeps
+            loop.call_soon_threadsafe(done)
+
         ticket.wake = wake
-        if ticket.granted or ticket.over:
+        if ticket.granted or ticket.over or world.stopping:
             return
         timer = None if limit is None else loop.call_later(limit, done)
+        sleepers[id(ticket)] = waking(rouse)
         try:
-            await future
+            if world.stopping is None:
+                await future
         finally:
+            del sleepers[id(ticket)]
             if timer is not None:
                 timer.cancel()
 

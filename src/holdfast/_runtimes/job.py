@@ -29,7 +29,7 @@ class Job:
 
     __slots__ = (
         "args", "claim", "context", "done", "error", "function", "given", "kwargs", "late",
-        "limit", "place", "result", "share",
+        "limit", "place", "result", "returned", "share",
     )  # fmt: skip
 
     def __init__(
@@ -37,7 +37,7 @@ class Job:
         function: Function,
         args: Any,
         kwargs: Any,
-        late: Callable[[], None],
+        late: Callable[[Job], None],
         share: Share | None = None,
         limit: Ambient | None = None,
     ) -> None:
@@ -52,8 +52,8 @@ class Job:
         self.claim: list[bool] = [True]
         self.done: threading.Lock = threading.Lock()
         self.done.acquire()
-        self.late: Callable[[], None] = late
-        """Called in the worker when it ends although its caller has left."""
+        self.late: Callable[[Job], None] = late
+        """Called in the worker, with the job, when it ends although its caller has left."""
         self.share: Share | None = share
         """Whose workers it counts to."""
         self.place: object = None
@@ -61,12 +61,15 @@ class Job:
         self.given: bool = False
         """Whether a worker has it."""
         self.result: Any = None
+        self.returned: bool = False
+        """Whether it has ended with a result."""
         self.error: BaseException | None = None
 
     def run(self) -> bool:
         """Run the function; return whether the caller still wants the outcome."""
         try:
             self.result = self.context.run(self.function, self.args, self.kwargs)
+            self.returned = True
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller
             self.error = error
         wanted = self.take()

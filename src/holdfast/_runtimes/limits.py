@@ -12,6 +12,7 @@ from holdfast.errors import (
     DeadlineTooShortError,
     HoldfastError,
     RejectedError,
+    StoppedError,
 )
 from holdfast.shapes import Gate, Site, Wait
 
@@ -64,13 +65,27 @@ def patience(wait: Wait, now: float) -> float | None:
 def waited_too_long(refusal: RejectedError, site: Site, now: float) -> HoldfastError:
     """Return the error for a wait in a queue that was too long, by whose limit it was."""
     outer = current()
+    if world.stopping is not None:
+        return site.refuse(nobody_waits(), now)
     if outer[0] <= now + CLOSE:
         return exceeded(site.pipeline, outer, now)
     return site.refuse(refusal, now)
 
 
+def nobody_waits() -> RejectedError:
+    """Return the error for a wait that `holdfast.stop` has ended."""
+    return StoppedError("holdfast.stop() was called, so nobody waits for a turn", strategy="stop")
+
+
+def check_stopping(site: Site, now: float) -> None:
+    """Refuse a turn that has come because `holdfast.stop` has ended the wait for it."""
+    if world.stopping is not None:
+        raise site.refuse(nobody_waits(), now)
+
+
 def check_turn(gate: Gate, wait: Wait, site: Site, now: float) -> None:
-    """Refuse a turn that lies beyond the deadline."""
+    """Refuse a turn that lies beyond the deadline, or beyond the end of the process."""
+    check_stopping(site, now)
     if wait.delay is not None and now + wait.delay >= current()[0]:
         words = f"its turn comes in {wait.delay:.3g} s, after the deadline"
         strategy = getattr(gate, "title", "")

@@ -71,8 +71,10 @@ class Worker(threading.Thread):
             if wanted:
                 job.done.release()
             else:
-                job.error = None  # no cycle: its traceback keeps this frame, which keeps the job
-                job.late()
+                try:
+                    job.late(job)
+                finally:  # no cycle: its traceback keeps this frame, which keeps the job
+                    job.error = None
             del job
 
     def _woken(self) -> bool:

@@ -125,6 +125,8 @@ class Contest(Race):
         number = self.tasks.pop(task) if self.tasks is not None else 0
         error = None if task.cancelled() else task.exception()  # or asyncio says that nobody asked
         if self.over or self.verdict is not None:
+            if not task.cancelled() and error is None:
+                self.drop(task.result())
             return
         if task.cancelled():
             self._do(self.cancelled(number, asyncio.CancelledError()))
@@ -147,10 +149,11 @@ class Contest(Race):
     async def first_returned(self, result: Any) -> Any:
         """Go on after the first attempt has returned: it wins, unless it is too late for that."""
         if self.fired and self.task is not None:
-            alone(
-                self.task, 0, self.over_before, None
-            )  # it was cancelled, but returned all the same
-        if self.verdict is None and self.returned(1, result, self.now()) == NEXT:
+            # it was cancelled, but returned all the same
+            alone(self.task, 0, self.over_before, None)
+        if self.verdict is not None:
+            self.drop(result)
+        elif self.returned(1, result, self.now()) == NEXT:
             self._start()
         return await self._outcome()
 
@@ -192,6 +195,7 @@ class Contest(Race):
         try:
             if error is not None:
                 raise error
+            self.handed = True
             return result
         finally:
             del error

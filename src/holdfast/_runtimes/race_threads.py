@@ -12,7 +12,14 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from holdfast._runtimes.abandon import abandon, ended_late, has_room, holders_of
+from holdfast._runtimes.abandon import (
+    Discard,
+    abandon,
+    drop_result,
+    ended_late,
+    has_room,
+    holders_of,
+)
 from holdfast._runtimes.job import Job, Share
 from holdfast._runtimes.limits import exceeded, too_short
 from holdfast._runtimes.pool import WorkerPool
@@ -54,7 +61,7 @@ def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
     share = workers.share(site.pipeline)
 
     def lanes(call: Call, holders: tuple[Bulkhead, ...]) -> Lanes:
-        return Workers(call, holders, names, workers, now, share)
+        return Workers(call, holders, names, workers, now, hedge.discard, share)
 
     return racing(hedge, inner, site, now, lanes)
 
@@ -92,6 +99,7 @@ def racing(
             result, error = race.verdict
             if error is not None:
                 raise error
+            race.handed = True
             return result
         finally:
             error = None  # no cycle from its traceback through this frame back to it
@@ -149,8 +157,10 @@ class Workers:
         names: tuple[str, str],
         workers: WorkerPool,
         now: Callable[[], float],
+        discard: Discard | None,
         share: Share | None = None,
     ) -> None:
+        self._discard = discard
         self._call = call
         self._workers = workers
         self._share = share
@@ -195,7 +205,8 @@ class Workers:
         for job, abandoned in zip(jobs, left, strict=True):
             if not abandoned:
                 job.error = None  # it has ended in this instant, too late to count
+                drop_result(job, self._discard)
         return any(left)
 
-    def _ended_late(self) -> None:
-        ended_late(self._holders, self._names, self._now(), self._left_at)
+    def _ended_late(self, job: Job) -> None:
+        ended_late(self._holders, self._names, self._now(), self._left_at, job, self._discard)

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from holdfast._runtimes.abandon import abandon, ended_late, holders_of
+from holdfast._runtimes.abandon import Discard, abandon, ended_late, holders_of
 from holdfast._runtimes.caller import warn_if_in_loop
 from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.job import LONGEST, Job
 from holdfast._runtimes.limits import (
+    check_stopping,
     check_turn,
     converted,
     exceeded,
@@ -23,6 +24,8 @@ from holdfast._runtimes.limits import (
 )
 from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.pool import WorkerPool, pool
+from holdfast._stopping import sleepers, waking
+from holdfast._world import world
 from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, current, inside, live
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
@@ -36,9 +39,22 @@ if TYPE_CHECKING:
     from holdfast.strategies.retry import Retry
     from holdfast.strategies.timeout import AdaptiveTimeout, Sync, Timeout
 
+USUAL = time.sleep
 
-def _sleep(delay: float) -> None:
-    time.sleep(delay)  # whatever that is by then: tests patch it, and gevent does, too
+
+def pause(delay: float) -> None:
+    """Sleep, but no longer than until `holdfast.stop`; or as somebody else has `time.sleep` do it."""
+    if delay <= 0 or time.sleep is not USUAL:
+        time.sleep(delay)
+        return
+    signal = threading.Lock()
+    signal.acquire()
+    sleepers[id(signal)] = signal.release
+    try:
+        if world.stopping is None:
+            signal.acquire(timeout=min(delay, LONGEST))
+    finally:
+        del sleepers[id(signal)]
 
 
 class Threads:
@@ -47,7 +63,7 @@ class Threads:
     def __init__(
         self,
         now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = _sleep,
+        sleep: Callable[[float], None] = pause,
         workers: WorkerPool = pool,
     ) -> None:
         self.now = now
@@ -67,6 +83,7 @@ class Threads:
             if ticket is None:
                 check_turn(gate, wait, site, self.now())
                 self.sleep(wait.delay or 0.0)
+                check_stopping(site, self.now())
                 return wait.permit
             signal = threading.Lock()
             signal.acquire()
@@ -78,7 +95,8 @@ class Threads:
 
             ticket.wake = wake
             limit = patience(wait, self.now())
-            if not (ticket.granted or ticket.over):
+            sleepers[id(ticket)] = waking(wake)
+            if not (ticket.granted or ticket.over or world.stopping):
                 warn_if_in_loop("a wait for its turn")
                 if limit is None:
                     with endless_wait(gate, wait.permit, site.pipeline, blocks=True):
@@ -88,6 +106,8 @@ class Threads:
         except BaseException:
             gate.abandoned(wait.permit, self.now())
             raise
+        finally:
+            sleepers.pop(id(ticket), None)
         if not ticket.granted:
             error = gate.expired(wait.permit, self.now())
             if error is not None:
@@ -100,7 +120,7 @@ class Threads:
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in time."""
         if self.needs_worker(timeout.sync, site):
-            return self.in_worker(timeout.seconds, inner, site)
+            return self.in_worker(timeout.seconds, inner, site, timeout.discard)
         return self.cooperative(timeout.seconds, inner, site)
 
     def needs_worker(self, sync: Sync, site: Site) -> bool:
@@ -142,7 +162,9 @@ class Threads:
 
         return step
 
-    def in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
+    def in_worker(
+        self, seconds: float, inner: Step, site: Site, discard: Discard | None = None
+    ) -> Step:
         """Return a step that runs ``inner`` in a worker, and leaves it alone in time."""
         now, workers, pipeline = self.now, self.workers, site.pipeline
         around, names = holders_of(site), (site.pipeline, "timeout")
@@ -157,7 +179,7 @@ class Threads:
                 bulkhead.check_room(site)
             at = start + seconds
             own = inside(outer, at, seconds)
-            late = lambda: ended_late(holders, names, now(), own[0])  # noqa: E731 - it is brief
+            late = lambda job: ended_late(holders, names, now(), own[0], job, discard)  # noqa: E731
             job = Job(inner, args, kwargs, late, share, own)
             try:
                 workers.start(job)
@@ -216,14 +238,18 @@ class Threads:
         close = getattr(made, "close", None)
         if close is not None:
             close()
-        raise ConfigurationError(
-            "the fallback of a blocking pipeline returned something to await: give it a plain function"
+        refused = ConfigurationError(
+            f"what {verdict.make!r} returned must be awaited, and the pipeline is blocking: give it a "
+            "plain function"
         )
+        in_context(refused, verdict.subject)
+        raise refused
 
     def attempts(self, retry: Retry) -> Iterator[Attempt]:
         """Return the loop over a retry's attempts."""
         from holdfast.attempts import BlockingAttempts
 
+        retry.check_blocking()
         return BlockingAttempts(retry, self)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from holdfast._runtimes.abandon import ended_late, holders_of
+from holdfast._runtimes.abandon import Discard, ended_late, holders_of
 from holdfast._runtimes.limits import (
     converted,
     exceeded,
@@ -16,9 +16,11 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.threads import Threads
+from holdfast._stopping import sleepers, waking
+from holdfast._world import world
 from holdfast.deadline import OVER, RAN_OUT, ambient, current, inside, left, restore
 from holdfast.errors import DeadlineExceeded
-from holdfast.shapes import Arguments, Gate, Keywords, Site, Wait
+from holdfast.shapes import Arguments, Gate, Keywords, Site, Wait, told
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.testing._agenda import Cut, Scope
 
@@ -41,7 +43,8 @@ class VirtualThreads(Threads):
 
     def sleep(self, delay: float) -> None:
         """Let ``delay`` seconds pass on the clock: no event loop stands still for them."""
-        self.clock.sleep(delay)
+        if world.stopping is None:
+            self.clock.sleep(delay)
 
     def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
@@ -61,10 +64,14 @@ class VirtualThreads(Threads):
         until = math.inf if limit is None else self.now() + limit
         ticket.wake = wake
         came_back = False
+        sleepers[id(ticket)] = waking(wake)
         try:
+            if world.stopping is not None:
+                wake()
             self.clock.wait(until, lambda: ticket.granted or ticket.over or bool(woken), wakes)
             came_back = True
         finally:
+            sleepers.pop(id(ticket), None)
             if not came_back:
                 gate.abandoned(wait.permit, self.now())
         if not ticket.granted:
@@ -118,7 +125,9 @@ class VirtualThreads(Threads):
 
         return cuttable
 
-    def in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
+    def in_worker(
+        self, seconds: float, inner: Step, site: Site, discard: Discard | None = None
+    ) -> Step:
         """Return a step that unwinds ``inner`` in time, and does as if it went on in a worker."""
         now = self.now
         around = holders_of(site)
@@ -135,7 +144,7 @@ class VirtualThreads(Threads):
             token = ambient.set(own)
             scope = self.clock.entered_scope(own[0])
             try:
-                result = self._until_cut(scope, inner, args, kwargs)
+                result = self._until_cut(scope, inner, args, kwargs, discard)
             finally:
                 self.clock.left_scope(scope)
                 left(own, OVER if now() < scope.due else RAN_OUT)
@@ -155,7 +164,14 @@ class VirtualThreads(Threads):
 
         return step
 
-    def _until_cut(self, scope: Scope, inner: Step, args: Arguments, kwargs: Keywords) -> Any:
+    def _until_cut(
+        self,
+        scope: Scope,
+        inner: Step,
+        args: Arguments,
+        kwargs: Keywords,
+        discard: Discard | None,
+    ) -> Any:
         """Return what ``inner`` returns, if that is in time, and `LATE` otherwise."""
         try:
             result = inner(args, kwargs)
@@ -170,6 +186,8 @@ class VirtualThreads(Threads):
         else:
             if self.now() < scope.due:
                 return result
+            if discard is not None:
+                told(discard, result)
         return LATE
 
     def _run_on(self, holders: tuple[Bulkhead, ...], pipeline: str, scope: Scope) -> None:

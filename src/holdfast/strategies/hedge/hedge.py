@@ -18,6 +18,7 @@ more load.  As in gRPC (proposal A6) a failed attempt starts the next one at onc
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,8 @@ class Hedge(Identity):
         budget: a `RetryBudget`, which may be shared with retries; by default one of its own,
             ``RetryBudget()``; None for no bound but ``max_hedges``.  Where a `Retry` of the same
             pipeline has the same budget, successes are credited there, once.
+        discard: called with each result that is handed to nobody: of an attempt that another one
+            outran, or of one whose caller has left.
         name: for messages; by default the first pipeline's.
 
     Raises:
@@ -64,8 +67,8 @@ class Hedge(Identity):
     """
 
     __slots__ = (
-        "_condition", "_lock", "_prompt", "after", "budget", "judges", "learning", "max_hedges", "on",
-        "started", "won",
+        "_condition", "_lock", "_prompt", "after", "budget", "discard", "judges", "learning",
+        "max_hedges", "on", "started", "won",
     )  # fmt: skip
     kind = "hedge"
     sync = "thread"
@@ -78,6 +81,7 @@ class Hedge(Identity):
         *,
         on: On = Exception,
         budget: RetryBudget | None = OURS,
+        discard: Callable[[Any], object] | None = None,
         name: str | None = None,
     ) -> None:
         self.after: float | quantile | knee
@@ -95,6 +99,9 @@ class Hedge(Identity):
         if budget is not None and not isinstance(budget, RetryBudget):
             raise _validate.refuse("budget", budget, "it must be a RetryBudget or None")
         self.budget: RetryBudget | None = budget
+        if discard is not None:
+            _validate.plain_callable("discard", discard)
+        self.discard: Callable[[Any], object] | None = discard
         self.on: On = on
         self._condition: Condition = condition("on", on)
         self.judges: bool = bool(self._condition.on_results)

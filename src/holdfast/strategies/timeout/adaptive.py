@@ -25,17 +25,18 @@ Figures and alternatives: docs/explanation/decisions/0015-adaptive-timeout.md.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import world
-from holdfast.errors import AttemptTimeout, DeadlineExceeded, RejectedError
+from holdfast.errors import AttemptTimeout, DeadlineExceeded
 from holdfast.strategies.identity import Identity
 from holdfast.strategies.quantile import Quantiles
 from holdfast.strategies.timeout.sync import Sync, checked
-from holdfast.verdict import control_flow
+from holdfast.verdict import control_flow, refusal_in
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -85,8 +86,8 @@ class AdaptiveTimeout(Identity):
 
     __slots__ = (
         "_begun", "_hushed", "_lock", "_patient", "_quantiles", "_row", "_told", "_trial",
-        "_trial_at", "_usual", "ceiling", "estimate", "floor", "margin", "min_samples", "quantile",
-        "sync", "timeouts", "window",
+        "_trial_at", "_usual", "ceiling", "discard", "estimate", "floor", "margin", "min_samples",
+        "quantile", "sync", "timeouts", "window",
     )  # fmt: skip
     kind = "adaptive timeout"
 
@@ -100,6 +101,7 @@ class AdaptiveTimeout(Identity):
         min_samples: int = 100,
         window: float | timedelta = 60.0,
         sync: Sync = "cooperative",
+        discard: Callable[[Any], object] | None = None,
         name: str | None = None,
     ) -> None:
         self.quantile: float = _validate.number("quantile", quantile, low=0.5, high=0.9999)
@@ -109,6 +111,9 @@ class AdaptiveTimeout(Identity):
         self.floor: float = _validate.number("floor", least, low=0, high=self.ceiling)
         self.min_samples: int = _validate.count("min_samples", min_samples)
         self.sync: Sync = checked(sync)
+        if discard is not None:
+            _validate.plain_callable("discard", discard)
+        self.discard: Callable[[Any], object] | None = discard
         self._quantiles = Quantiles(window, least=self.min_samples)
         self.window: float = self._quantiles.window
         self.estimate: float | None = None
@@ -168,7 +173,7 @@ class AdaptiveTimeout(Identity):
         Not where the caller's deadline or a task's own time limit cut it, or a strategy further in gave
         up: that says nothing.
         """
-        if isinstance(error, DeadlineExceeded | RejectedError) or control_flow[type(error)]:
+        if isinstance(error, DeadlineExceeded) or control_flow[type(error)] or refusal_in(error):
             return
         with self._lock:
             if took >= limit.seconds - EARLY:

@@ -19,7 +19,8 @@ belong to the caller's thread, and the worker has none of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._value import Value
@@ -39,17 +40,28 @@ class Timeout(Value):
     Args:
         seconds: the limit, in seconds; greater than 0.
         sync: for blocking functions, ``"cooperative"`` (default) or ``"thread"``; see the module.
+        discard: called, in the worker, with a result that comes too late and is handed to nobody.
 
     Raises:
         ConfigurationError: for a limit that is not a finite positive number, or another ``sync``.
     """
 
-    __slots__ = _options = ("seconds", "sync")
+    __slots__ = _options = ("seconds", "sync", "discard")
     seconds: float
     sync: Sync
+    discard: Callable[[Any], object] | None
 
-    def __init__(self, seconds: float | timedelta, *, sync: Sync = "cooperative") -> None:
-        self._set(seconds=_validate.seconds("seconds", seconds), sync=checked(sync))
+    def __init__(
+        self,
+        seconds: float | timedelta,
+        *,
+        sync: Sync = "cooperative",
+        discard: Callable[[Any], object] | None = None,
+    ) -> None:
+        if discard is not None:
+            _validate.plain_callable("discard", discard)
+        limit = _validate.seconds("seconds", seconds)
+        self._set(seconds=limit, sync=checked(sync), discard=discard)
 
     @classmethod
     def adaptive(
@@ -62,6 +74,7 @@ class Timeout(Value):
         min_samples: int = 100,
         window: float | timedelta = 60.0,
         sync: Sync = "cooperative",
+        discard: Callable[[Any], object] | None = None,
         name: str | None = None,
     ) -> AdaptiveTimeout:
         """Return a timeout that learns its limit: ``margin`` times a quantile of the durations.
@@ -76,6 +89,7 @@ class Timeout(Value):
             min_samples: so many successes are needed before it adapts.
             window: how far back it looks, in seconds; further with fewer samples than those.
             sync: as for `Timeout`.
+            discard: as for `Timeout`.
             name: for messages; by default the first pipeline's.
 
         Raises:
@@ -85,5 +99,5 @@ class Timeout(Value):
 
         return AdaptiveTimeout(
             quantile=quantile, margin=margin, floor=floor, ceiling=ceiling, min_samples=min_samples,
-            window=window, sync=sync, name=name,
+            window=window, sync=sync, discard=discard, name=name,
         )  # fmt: skip
