@@ -9,6 +9,8 @@ come back together just when the outage is long.  Here it is drawn below the cap
 
 Sources: M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015 (full, equal,
 decorrelated); Polly.Contrib.WaitAndRetry, DecorrelatedJitterBackoffV2 (smooth).
+
+One file because they are one table: what is said of one kind is said in comparison with the others.
 """
 
 from __future__ import annotations
