@@ -9,6 +9,7 @@
 import typing as _typing
 
 from holdfast._later import later as _later
+from holdfast._register import pipelines
 from holdfast.classify import on_result
 from holdfast.deadline import deadline, remaining
 from holdfast.errors import (
@@ -98,6 +99,7 @@ __all__ = [
     "learnt",
     "llm",
     "on_result",
+    "pipelines",
     "priority",
     "quantile",
     "remaining",

@@ -25,6 +25,20 @@ def is_strategy(value: Any) -> bool:
     return isinstance(value, Timeout | Gate | Reaction) or hasattr(value, "attach")
 
 
+def no_strategy(value: Any) -> str:
+    """Return what to do about something that is no strategy."""
+    if hasattr(value, "strategies"):
+        return (
+            "a pipeline is no strategy; write *p.strategies for its layers, or decorate a function "
+            "with both pipelines"
+        )
+    if isinstance(value, type):
+        return f"that is a class, and a strategy is an object: {value.__name__}(...)"
+    if isinstance(value, list | tuple):
+        return "strategies are given one by one: put a * before it"
+    return "it must be a strategy object, such as Retry() or Timeout(5.0)"
+
+
 def check_function(fn: Any) -> None:
     """Refuse what cannot be protected, with the reason and the remedy."""
     if isinstance(fn, classmethod | staticmethod):

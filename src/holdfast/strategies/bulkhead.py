@@ -24,6 +24,7 @@ from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
 from holdfast.strategies.identity import Guard
+from holdfast.strategies.options import Option
 
 PERMIT = object()
 
@@ -47,12 +48,16 @@ class Bulkhead(Guard):
     """
 
     __slots__ = (
-        "_contended", "_debt", "_free", "_held", "_lock", "_queue", "_size", "max_wait", "queue",
+        "_contended", "_debt", "_free", "_held", "_lock", "_max_wait", "_places", "_queue", "_size",
     )  # fmt: skip
     kind = "bulkhead"
-    detected: int
-    enforced: int
     timed = False
+    size = Option[int]()
+    """How many calls may be in flight."""
+    queue = Option[int]("_places")
+    """How many may wait; those who wait already stay."""
+    max_wait = Option[float | None]()
+    """For how long; who waits already does so for as long as it held when it came."""
 
     def __init__(
         self,
@@ -64,8 +69,8 @@ class Bulkhead(Guard):
         name: str | None = None,
     ) -> None:
         self._size = _validate.count("size", size)
-        self.queue: int = _validate.count("queue", queue, low=0)
-        self.max_wait: float | None = _validate.optional_seconds("max_wait", max_wait)
+        self._places: int = _validate.count("queue", queue, low=0)
+        self._max_wait: float | None = _validate.optional_seconds("max_wait", max_wait)
         self.resting: Any = None  # never; in a slot, where reading it is quick
         self._after_fork()
         super().__init__(name, shadow=shadow)
@@ -129,15 +134,15 @@ class Bulkhead(Guard):
             if permit.granted:
                 return None
             self._queue.pop(permit, None)
-            permit.granted = passes = self.shadow
+            permit.granted = passes = self._shadow
             self._debt += passes
             self._note_locked()
-        self.detected += 1
+        self._detected += 1
         error = self._refusal(f"no permit came free in time; {self._size} are in flight")
         if passes:
             self._tell("CallRejected", at=now, error=error, enforced=False)
             return None
-        self.enforced += 1
+        self._enforced += 1
         return error
 
     def _enter_locked(self) -> Any:
@@ -147,8 +152,8 @@ class Bulkhead(Guard):
                 return self._free.pop()
             except IndexError:
                 pass
-        if len(self._queue) >= self.queue or self.shadow:
-            waiting = f" and {len(self._queue)} wait" if self.queue else ""
+        if len(self._queue) >= self._places or self._shadow:
+            waiting = f" and {len(self._queue)} wait" if self._places else ""
             return f"{self._in_flight_locked()} of {self._size} are in flight{waiting}"
         ticket = Ticket()
         self._queue[ticket] = None
@@ -158,11 +163,11 @@ class Bulkhead(Guard):
             try:
                 permit = self._free.pop()
             except IndexError:  # and a newcomer was faster
-                return Wait(ticket, self.max_wait, ticket)
+                return Wait(ticket, self._max_wait, ticket)
             self._queue.pop(ticket, None)
             self._note_locked()
             return permit
-        return Wait(ticket, self.max_wait, ticket)
+        return Wait(ticket, self._max_wait, ticket)
 
     def _settle(self) -> None:
         """Hand free permits to the queue, after the debt is paid.  Wakes outside the lock."""
@@ -204,7 +209,7 @@ class Bulkhead(Guard):
         self._contended = bool(self._queue) or self._debt > 0
 
     def _refusal(self, why: str) -> BulkheadFullError:
-        return BulkheadFullError(f"{self.title} is full: {why}", strategy=self.title)
+        return BulkheadFullError(f"{self._title} is full: {why}", strategy=self._title)
 
     # -- abandoned workers, and people ---------------------------------------------------------
 
@@ -228,30 +233,26 @@ class Bulkhead(Guard):
 
     def check_room(self, site: Site) -> None:
         """Refuse a further attempt while abandoned workers have overdrawn the compartment."""
-        if self._held and self._debt > 0 and not self.shadow:
+        if self._held and self._debt > 0 and not self._shadow:
             running = f"{self.in_flight} of {self._size} are in flight"
             why = f"abandoned calls still run, {running}"
             raise site.refuse(self._refusal(why), current_instant())
 
-    @property
-    def size(self) -> int:
-        """How many calls may be in flight; can be set while it runs."""
-        return self._size
+    def _adopt(self, twin: Bulkhead, changed: frozenset[str]) -> None:
+        more = twin._size - self._size
+        super()._adopt(twin, changed)
+        if more < 0:
+            self._debt -= more
+        for _ in range(more):
+            if self._debt > 0:
+                self._debt -= 1
+            else:
+                self._free.append(PERMIT)
+        self._contended = True
 
-    @size.setter
-    def size(self, size: int) -> None:
-        size = _validate.count("size", size)
-        with self._lock:
-            more, self._size = size - self._size, size
-            if more < 0:
-                self._debt -= more
-            for _ in range(more):
-                if self._debt > 0:
-                    self._debt -= 1
-                else:
-                    self._free.append(PERMIT)
-            self._contended = True
+    def _configured(self, before: dict[str, Any], after: dict[str, Any], told: Any) -> None:
         self._settle()
+        super()._configured(before, after, told)
 
     def _in_flight_locked(self) -> int:
         return max(0, self._size - len(self._free) + self._debt)
@@ -274,7 +275,7 @@ class Bulkhead(Guard):
         """Return the state as plain data."""
         return {
             "strategy": self.kind, "name": self.name, "size": self._size, "in_flight": self.in_flight,
-            "waiting": self.waiting, "queue": self.queue, "max_wait": self.max_wait,
+            "waiting": self.waiting, "queue": self._places, "max_wait": self._max_wait,
             "shadow": self.shadow, "detected": self.detected, "enforced": self.enforced,
         }  # fmt: skip
 

@@ -58,6 +58,7 @@ from holdfast.strategies.breaker.probe import Probe
 from holdfast.strategies.breaker.recovery import Recovery
 from holdfast.strategies.breaker.trip import new_trip
 from holdfast.strategies.identity import Guard
+from holdfast.strategies.options import Option, Shown
 
 if TYPE_CHECKING:
     from random import Random
@@ -114,8 +115,25 @@ class CircuitBreaker(Guard):
     __slots__ = ("_check", "_ignore", "_lock", "_machine", "_on")
     kind = "circuit breaker"
     timed = True
-    detected: int
-    enforced: int
+    failures = Option[int | None]("_machine._trip.failures")
+    failure_rate = Option[float | None]("_machine._trip.failure_rate")
+    window = Option[float](None)
+    min_calls = Option[int]("_machine._trip.min_calls")
+    confidence = Option[float | None](None)
+    slow = Option["float | learnt | None"]("_machine._slow")
+    slow_rate = Option[float | None]("_machine._trip.slow_rate")
+    open_for = Option[float]("_machine._recovery.open_for")
+    """Of one that is open already it changes for how long, counted from when it opened."""
+    open_growth = Option[float]("_machine._recovery.growth")
+    open_cap = Option[float]("_machine._recovery.cap")
+    open_jitter = Option[float]("_machine._recovery.jitter")
+    open_calls = Option[int]("_machine._recovery.calls")
+    probes = Option[int]("_machine._recovery.probes")
+    probe_timeout = Option[float | None](None)
+    probe = Shown[Callable[[], Any] | None]("_check")
+    ramp = Option[float | None]("_machine._recovery.ramp")
+    on = Option[On](None)
+    ignore = Option[On](None)
 
     def __init__(
         self,
@@ -184,8 +202,8 @@ class CircuitBreaker(Guard):
             if permit is not None:
                 return permit
         # Made by a helper: kept in this frame, the error would be part of a cycle with its traceback.
-        if not self.shadow:
-            self.enforced += 1
+        if not self._shadow:
+            self._enforced += 1
             raise self._rejection(now, site)
         self._rejection(now, site)
         return EARLIER
@@ -205,7 +223,7 @@ class CircuitBreaker(Guard):
         """Return the machine's permit or None, and tell what there is to tell."""
         machine = self._machine
         with self._lock:
-            permit, tellings = machine.enter(now, self.detected)
+            permit, tellings = machine.enter(now, self._detected)
             self.resting = machine.resting
         self._tell_all(tellings, now)
         return permit
@@ -261,7 +279,7 @@ class CircuitBreaker(Guard):
     def _settle(self, permit: Any, now: float, error: Exception | None, *, failed: bool) -> None:
         machine = self._machine
         with self._lock:
-            tellings = machine.settle(permit, now, error, self.detected, failed=failed)
+            tellings = machine.settle(permit, now, error, self._detected, failed=failed)
             self.resting = machine.resting
             epoch = machine.epoch
         if tellings:
@@ -277,7 +295,7 @@ class CircuitBreaker(Guard):
             self._tell(event, at=now, **details)
 
     def _rejection(self, now: float, site: Site) -> CircuitOpenError:
-        self.detected += 1  # outside the lock: a statistic, not a decision
+        self._detected += 1  # outside the lock: a statistic, not a decision
         machine = self._machine
         state, manual = machine.state, machine.manual
         if manual is None and (state is OPEN or state is RAMPING):
@@ -290,12 +308,12 @@ class CircuitBreaker(Guard):
             error.retry_after = None
             error.state = manual or HALF_OPEN  # half-open too where it has closed just now
         error.pipeline = site.pipeline
-        error.strategy = self.title
+        error.strategy = self._title
         error.opened_at = machine.opened_at
         error.after = None
         error.__cause__ = machine.cause
         if world.listeners:
-            site.refuse(error, now, enforced=not self.shadow)
+            site.refuse(error, now, enforced=not self._shadow)
         return error
 
     # -- the health check ----------------------------------------------------------------------
@@ -328,6 +346,13 @@ class CircuitBreaker(Guard):
             permit = self._asked(now)
             if type(permit) is Probe:
                 self._ask(check, permit, site)
+
+    def _adopt(self, twin: CircuitBreaker, changed: frozenset[str]) -> None:
+        """Go by other options; the state stays, and what has been counted by the same window."""
+        self._shadow, self._on, self._ignore = twin._shadow, twin._on, twin._ignore
+        self._machine.count_good(current_instant())
+        self._machine.adopt(twin._machine, changed)
+        self.resting = self._machine.resting
 
     # -- people --------------------------------------------------------------------------------
 
@@ -379,6 +404,7 @@ class CircuitBreaker(Guard):
         return {
             "strategy": self.kind, "name": self.name, **state,
             "shadow": self.shadow, "detected": self.detected, "enforced": self.enforced,
+            "options": self._options(),
         }  # fmt: skip
 
     def __repr__(self) -> str:

@@ -24,6 +24,7 @@ from holdfast.errors import RejectedError
 from holdfast.shapes import NOWHERE, Arguments, Instead, Keywords, Site, Ticket, Wait
 from holdfast.strategies.chaos.faults import NOTHING, Faults, Injected, faults, window
 from holdfast.strategies.identity import Identity
+from holdfast.strategies.options import Option, Shown
 
 if TYPE_CHECKING:
     from random import Random
@@ -61,10 +62,15 @@ class Chaos(Identity):
     """
 
     __slots__ = (
-        "_began", "_faults", "_inside", "_rng", "_switch", "delayed", "failed_calls", "rate",
-        "replaced", "resting", "when",
+        "_began", "_delayed", "_failed_calls", "_faults", "_inside", "_rate", "_replaced", "_rng",
+        "_switch", "_when", "resting",
     )  # fmt: skip
     kind = "chaos"
+    rate = Option[float]()
+    when = Option[Callable[..., bool] | None]()
+    delayed = Shown[int]()
+    failed_calls = Shown[int]()
+    replaced = Shown[int]()
     timed = True
 
     def __init__(
@@ -80,18 +86,18 @@ class Chaos(Identity):
         rng: Random | None = None,
         name: str | None = None,
     ) -> None:
-        self.rate: float = _validate.number("rate", rate, low=0, high=1)
+        self._rate: float = _validate.number("rate", rate, low=0, high=1)
         self._faults: Faults = faults(latency, error, result)
         if when is not None:
             _validate.plain_callable("when", when)
-        self.when: Callable[..., bool] | None = when
+        self._when: Callable[..., bool] | None = when
         self._inside = window(between)
         if rng is not None and not callable(getattr(rng, "random", None)):
             raise _validate.refuse("rng", rng, "it must be a random.Random or None")
         self._rng = rng
-        self.delayed: int = 0
-        self.failed_calls: int = 0
-        self.replaced: int = 0
+        self._delayed: int = 0
+        self._failed_calls: int = 0
+        self._replaced: int = 0
         if not isinstance(enabled, bool):
             _validate.plain_callable("enabled", enabled)
         self._switch: bool | Callable[[], bool] = enabled
@@ -153,9 +159,9 @@ class Chaos(Identity):
 
     def _count(self, injected: Injected, now: float, site: Site) -> None:
         """Count and tell a fault; without a lock, for these are statistics."""
-        self.delayed += injected.delay > 0
-        self.failed_calls += injected.error is not None
-        self.replaced += injected.replaced
+        self._delayed += injected.delay > 0
+        self._failed_calls += injected.error is not None
+        self._replaced += injected.replaced
         if world.listeners:
             from holdfast import events
 

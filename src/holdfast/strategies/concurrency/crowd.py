@@ -26,6 +26,7 @@ from holdfast.shapes import Wait
 from holdfast.strategies.concurrency.partitions import Partitions, Party, Permit, admitted
 from holdfast.strategies.concurrency.waiting import Waiting
 from holdfast.strategies.identity import Guard
+from holdfast.strategies.options import Option
 
 SHEDDABLE = 0.75
 """The part of the limit that sheddable calls may fill."""
@@ -35,14 +36,16 @@ class Crowd(Guard):
     """A gate with a limit that moves; what finds the limit is its subclass."""
 
     __slots__ = (
-        "_contended", "_inside", "_judges", "_limit", "_lock", "_open", "_partitions", "_rest_until",
-        "_slow", "_waiting", "max_wait", "queue", "reserve",
+        "_contended", "_inside", "_judges", "_limit", "_lock", "_max_wait", "_open", "_partitions",
+        "_queue", "_reserve", "_rest_until", "_slow", "_waiting",
     )  # fmt: skip
-    queue: int
-    max_wait: float | None
-    reserve: float
-    detected: int
-    enforced: int
+    queue = Option[int]()
+    """How many may wait; those who wait already stay."""
+    max_wait = Option[float | None]()
+    reserve = Option[float]()
+    _queue: int
+    _max_wait: float | None
+    _reserve: float
     _judges: bool
     _partitions: Partitions | None
 
@@ -100,7 +103,7 @@ class Crowd(Guard):
 
     def _ceiling(self, rank: int) -> float:
         if rank == 0:
-            return self._limit / (1 - self.reserve)
+            return self._limit / (1 - self._reserve)
         return self._limit if rank == 1 else max(1.0, self._limit * SHEDDABLE)
 
     def _is_sample_locked(self) -> bool:
@@ -194,12 +197,12 @@ class Crowd(Guard):
             self._settle(now)
         if room:
             return None
-        self.detected += 1
+        self._detected += 1
         error = self._refusal(permit.rank, now, f"; its turn did not come within {waited:.3g} s")
         if permit.granted:
             self._tell("CallRejected", at=now, error=error, enforced=False)
             return None
-        self.enforced += 1
+        self._enforced += 1
         return error
 
     def _note_locked(self) -> None:
@@ -215,8 +218,8 @@ class Crowd(Guard):
         waiting = f" and {self.waiting} wait" if self._contended else ""
         found = f"the limit found for {CLASSES[rank]} calls is {self._ceiling(rank):.3g}"
         return ConcurrencyLimitedError(
-            f"{self.title} is at its limit: {in_flight} in flight{waiting}, and {found}{more}",
-            strategy=self.title, retry_after=rest if rest > 0 else None,
+            f"{self._title} is at its limit: {in_flight} in flight{waiting}, and {found}{more}",
+            strategy=self._title, retry_after=rest if rest > 0 else None,
         )  # fmt: skip
 
     @property

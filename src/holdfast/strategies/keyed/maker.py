@@ -78,9 +78,8 @@ class Maker:
 
     def _christen(self, child: Identity, key: Hashable) -> None:
         _world.spare_after_fork(child)
-        if child.name is None:
-            child.name = key if isinstance(key, str) else repr(key)
-            child.title = f"{child.kind} {key!r}"
+        if child._name is None:  # noqa: SLF001 - ours
+            child._called(key if isinstance(key, str) else repr(key), repr(key))  # noqa: SLF001
         if not child._pipelines:  # noqa: SLF001 - ours
             child._pipelines = self.pipelines  # noqa: SLF001
 

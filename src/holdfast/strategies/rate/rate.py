@@ -103,12 +103,13 @@ def speeds(rates: tuple[Rate, ...]) -> tuple[list[float], list[float]]:
     return [rate.limit / rate.per for rate in rates], [rate.capacity for rate in rates]
 
 
-def several(rates: tuple[Any, ...]) -> tuple[Rate, ...]:
+def several(rates: Any) -> tuple[Rate, ...]:
     """Return one `Rate` or more; refuse anything else."""
-    rates = tuple(rates)
+    given = rates
+    rates = tuple(given) if isinstance(given, list | tuple) else ()
     if not rates or not all(isinstance(rate, Rate) for rate in rates):
         ways = "RateLimiter(100, per=60) or RateLimiter(Rate(10), Rate(300, per=60))"
         raise _validate.refuse(
-            "rates", rates, f"it must be one number, or one Rate or more: {ways}"
+            "rates", given, f"it must be one number, or one Rate or more: {ways}"
         )
     return rates

@@ -30,6 +30,7 @@ from holdfast.deadline import ambient
 from holdfast.errors import DeadlineTooShortError, RejectedError, ThrottledError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Wait
 from holdfast.strategies.identity import Guard
+from holdfast.strategies.options import Option, Shown
 from holdfast.strategies.queues import Place
 from holdfast.strategies.shedding.admission import FULL, IN, LATE, Admission
 from holdfast.strategies.shedding.room import Room
@@ -68,9 +69,20 @@ class LoadShedder(Guard):
         DeadlineTooShortError: (on calls) if what is left of the deadline is shorter than expected.
     """
 
-    __slots__ = ("_all", "_lock", "_room", "_times", "priority", "shed")
+    __slots__ = ("_all", "_lock", "_priority", "_room", "_shed_calls", "_times")
     kind = "load shedder"
     timed = True
+    size = Option[int]("_room.limit")
+    """How many calls are served at once; can be set unless an algorithm finds it."""
+    queue = Option[int]("_all.limit")
+    target = Option[Seconds](None)
+    interval = Option[float](None)
+    lifo = Option[bool]("_all.lifo")
+    expected = Option[Seconds](None)
+    reserve = Option[float]("_room.reserve")
+    priority = Shown[Callable[..., str] | None]()
+    shed = Shown[dict[str, int]]("_shed_calls")
+    """How many calls were refused, by class."""
 
     def __init__(
         self,
@@ -92,9 +104,8 @@ class LoadShedder(Guard):
         self._room, self._times = self._all.room, self._all.times
         if priority is not None:
             _validate.plain_callable("priority", priority)
-        self.priority: Callable[..., str] | None = priority
-        self.shed: dict[str, int] = dict.fromkeys(CLASSES, 0)
-        """How many calls were refused, by class."""
+        self._priority: Callable[..., str] | None = priority
+        self._shed_calls: dict[str, int] = dict.fromkeys(CLASSES, 0)
         self.resting: Any = None
         self._after_fork()
         super().__init__(name, shadow=shadow)
@@ -111,7 +122,7 @@ class LoadShedder(Guard):
         place = Place(self._rank(args, kwargs), now, ambient.get()[0])
         error: RejectedError | None = None
         with self._lock:
-            verdict, victim = self._all.arrive(place, now, waits=not self.shadow)
+            verdict, victim = self._all.arrive(place, now, waits=not self._shadow)
             if verdict == LATE:
                 error = self._too_late_locked(place, now)
             elif verdict == FULL:
@@ -130,7 +141,7 @@ class LoadShedder(Guard):
 
     def _shed(self, error: RejectedError, place: Place, now: float, site: Site) -> Place:
         """Refuse a call; in shadow mode let it in all the same."""
-        self.shed[CLASSES[place.rank]] += 1
+        self._shed_calls[CLASSES[place.rank]] += 1
         try:
             self._refused(error, now, site, place)
         finally:
@@ -166,7 +177,7 @@ class LoadShedder(Guard):
             if self.shadow:  # switched on meanwhile
                 self._all.let_in(permit, now)
                 return None
-            self.shed[CLASSES[permit.rank]] += 1
+            self._shed_calls[CLASSES[permit.rank]] += 1
             if not permit.out and (permit.hurried or self._times.late(permit.due, now)):
                 return self._too_late_locked(permit, now)
             why = permit.out or f"its turn did not come within {now - permit.arrived:.3g} s"
@@ -174,7 +185,7 @@ class LoadShedder(Guard):
 
     def _rank(self, args: Arguments, kwargs: Keywords) -> int:
         return rank_of(
-            current_priority() if self.priority is None else self.priority(*args, **kwargs)
+            current_priority() if self._priority is None else self._priority(*args, **kwargs)
         )
 
     # -- departures ----------------------------------------------------------------------------
@@ -218,8 +229,8 @@ class LoadShedder(Guard):
         return self._overloaded_locked(why, rank, now)
 
     def _overloaded_locked(self, why: str, rank: int, now: float) -> ThrottledError:
-        why, after = f"{self.title} is overloaded: {why}", self._all.retry_after(rank, now)
-        return ThrottledError(why, strategy=self.title, retry_after=after)
+        why, after = f"{self._title} is overloaded: {why}", self._all.retry_after(rank, now)
+        return ThrottledError(why, strategy=self._title, retry_after=after)
 
     def _too_late_locked(self, place: Place, now: float) -> DeadlineTooShortError:
         left, expected = place.due - now, self._times.expected(now)
@@ -253,16 +264,19 @@ class LoadShedder(Guard):
                 self._full_locked(0, now), now
             )  # a reading that is stale harms nobody
 
-    @property
-    def size(self) -> int:
-        """How many calls are served at once; can be set while it runs, unless it is learnt."""
-        return self._room.limit
+    def _prepare(self, twin: LoadShedder, changed: frozenset[str]) -> None:
+        if "size" in changed and (self._room.learns or twin._room.learns):
+            given = twin._as_given("size")
+            here = "an algorithm finds it here" if self._room.learns else "it is a number here"
+            raise _validate.refuse("size", given, here)
 
-    @size.setter
-    def size(self, size: int) -> None:
-        with self._lock:
-            self._room.resize(size)
+    def _adopt(self, twin: LoadShedder, changed: frozenset[str]) -> None:
+        self._shadow = twin._shadow
+        self._all.follow(twin._all)
+
+    def _configured(self, before: dict[str, Any], after: dict[str, Any], told: Any) -> None:
         self._settle(current_instant())
+        super()._configured(before, after, told)
 
     @property
     def in_flight(self) -> int:
@@ -288,8 +302,8 @@ class LoadShedder(Guard):
         return {
             "strategy": self.kind, "name": self.name, "size": self.size, "in_flight": self.in_flight,
             "waiting": waiting, "queue": self._all.limit, "standing": standing, "target": target,
-            "expected": expected, "shed": dict(self.shed), "shadow": self.shadow,
-            "detected": self.detected, "enforced": self.enforced,
+            "expected": expected, "shed": dict(self._shed_calls), "shadow": self.shadow,
+            "detected": self.detected, "enforced": self.enforced, "options": self._options(),
         }  # fmt: skip
 
     def __repr__(self) -> str:
