@@ -52,6 +52,13 @@ def count(option: str, value: Any, *, low: int = 1, high: int = sys.maxsize) -> 
     return value
 
 
+def flag(option: str, value: Any) -> bool:
+    """Return a value that is True or False."""
+    if not isinstance(value, bool):
+        raise refuse(option, value, "it must be True or False")
+    return value
+
+
 def text(option: str, value: Any) -> str:
     """Return a string that is not empty."""
     if not isinstance(value, str) or not value:
@@ -72,10 +79,10 @@ def one_of(option: str, value: Any, allowed: tuple[Any, ...]) -> None:
 
 def plain_callable(option: str, value: Any) -> None:
     """Check that ``value`` can be called, and gives its answer without being awaited."""
-    if not callable(value) or is_async(value):
-        raise refuse(
-            option, value, "it must be a plain function or another callable, not an async one"
-        )
+    if not callable(value):
+        raise refuse(option, value, "it must be a function, or something else that can be called")
+    if is_async(value):
+        raise refuse(option, value, "it must be a plain function, and this one is async")
 
 
 def is_async(fn: Any) -> bool:

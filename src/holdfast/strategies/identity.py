@@ -84,9 +84,7 @@ class Guard(Identity):
     resting: Any
 
     def __init__(self, name: str | None, *, shadow: bool) -> None:
-        if not isinstance(shadow, bool):
-            raise _validate.refuse("shadow", shadow, "it must be True or False")
-        self._shadow: bool = shadow
+        self._shadow: bool = _validate.flag("shadow", shadow)
         self._detected = self._enforced = 0
         super().__init__(name)
 

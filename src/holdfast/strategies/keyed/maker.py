@@ -20,6 +20,12 @@ class Maker:
     __slots__ = ("_bare", "_factory", "_known", "alone", "attaches", "pipelines")
 
     def __init__(self, factory: Callable[[Any], Any] | type[object], *, alone: bool) -> None:
+        if hasattr(factory, "spelt"):
+            raise _validate.refuse(
+                "factory", factory,
+                "that is one strategy, and each key gets its own: give the class, or a function of the key "
+                f"such as lambda key: {factory.spelt()}",
+            )  # fmt: skip
         _validate.plain_callable("factory", factory)
         self._factory = factory
         self._known: set[type] = set()

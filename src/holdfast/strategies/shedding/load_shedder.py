@@ -100,7 +100,7 @@ class LoadShedder(Guard):
     ) -> None:
         times = ServiceTime(expected, target)
         room = Room(size, reserve)
-        self._all = Admission(room, times, interval=interval, queue=queue, lifo=bool(lifo))
+        self._all = Admission(room, times, interval=interval, queue=queue, lifo=_validate.flag("lifo", lifo))
         self._room, self._times = self._all.room, self._all.times
         if priority is not None:
             _validate.plain_callable("priority", priority)
