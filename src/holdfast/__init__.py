@@ -38,6 +38,7 @@ from holdfast.transient import transient
 
 if _typing.TYPE_CHECKING:
     from holdfast.criticality import priority as priority
+    from holdfast.integrations.http import unhealthy as unhealthy
     from holdfast.integrations.llm import llm as llm
     from holdfast.outcome import Outcome as Outcome
     from holdfast.presets import standard as standard
@@ -105,6 +106,7 @@ __all__ = [
     "remaining",
     "standard",
     "transient",
+    "unhealthy",
 ]
 
 _LATER = {
@@ -126,6 +128,7 @@ _LATER = {
     "priority": "criticality",
     "quantile": "strategies.hedge",
     "standard": "presets",
+    "unhealthy": "integrations.http",
 }
 """Where the names are that not every program needs: imported when they are first used."""
 

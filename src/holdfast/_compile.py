@@ -46,7 +46,7 @@ def check_function(fn: Any) -> None:
         raise ConfigurationError(
             f"a pipeline cannot protect a {kind} object: put @{kind} above the pipeline"
         )
-    if not callable(fn):
+    if not _validate.is_function(fn):
         raise _validate.refuse("fn", fn, "a pipeline protects functions and other callables")
     if _validate.has_flag(fn, _validate.GENERATOR | _validate.ASYNC_GENERATOR):
         plain = _validate.unwrapped(fn)

@@ -16,12 +16,13 @@ from holdfast import _register, _validate
 from holdfast._compile import applier, is_strategy, no_strategy, protect
 from holdfast._runtimes.caller import users_level
 from holdfast._sent import Sent
-from holdfast.composition import findings
+from holdfast.composition import findings, place
 from holdfast.errors import CompositionWarning, ConfigurationError, Misuse
 from holdfast.outcome import Outcome
 
 if TYPE_CHECKING:
     from holdfast._block import Block, Blocks
+    from holdfast.shapes import Strategy
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,7 +58,7 @@ class Pipeline(Sent):
     _acall: Callable[..., Any] | None
     _blocks: Blocks | None
 
-    def __init__(self, name: str, /, *strategies: Any) -> None:
+    def __init__(self, name: str, /, *strategies: Strategy) -> None:
         _validate.text("name", name)
         for strategy in strategies:
             if not is_strategy(strategy):
@@ -146,17 +147,20 @@ class Pipeline(Sent):
 
     # -- deriving others -----------------------------------------------------------------------
 
-    def with_(self, *strategies: Any, name: str | None = None) -> Pipeline:
+    def with_(self, *strategies: Strategy, name: str | None = None) -> Pipeline:
         """Return a pipeline in which each of ``strategies`` replaces the one of its own kind.
 
-        One without a counterpart is added innermost.  State is shared with this pipeline where the
+        One without a counterpart comes to its usual place: a fallback outermost, a rate limiter outside
+        the retry, a timeout innermost (see "Order the strategies").  State is shared with this pipeline where the
         strategies are the same objects.
 
         Raises:
             ConfigurationError: where several of that kind are there, so that it is unclear which.
         """
-        layers = list(self.strategies)
+        layers: list[Any] = list(self.strategies)
         for strategy in strategies:
+            if not is_strategy(strategy):
+                raise _validate.refuse("strategy", strategy, no_strategy(strategy))
             places = [i for i, one in enumerate(layers) if type(one) is type(strategy)]
             if len(places) > 1:
                 raise ConfigurationError(
@@ -166,7 +170,7 @@ class Pipeline(Sent):
             if places:
                 layers[places[0]] = strategy
             else:
-                layers.append(strategy)
+                layers.insert(place(strategy, tuple(layers)), strategy)
         return Pipeline(name or self.name, *layers)
 
     def without(self, *kinds: type, name: str | None = None) -> Pipeline:

@@ -22,7 +22,7 @@ from holdfast.shapes import History, Instead, Verdict
 from holdfast.strategies.identity import Identity
 
 
-class Fallback(Value):
+class Fallback(Value, _validate.Layer):
     """Answer with ``instead`` where the call ends in an outcome that ``on`` matches.
 
     A value: equal, hashable (if ``instead`` is), safe to share between pipelines, threads and tasks.

@@ -18,7 +18,7 @@ MANY = 64
 _joining = threading.RLock()
 
 
-class Identity(Configurable):
+class Identity(Configurable, _validate.Layer):
     """A strategy with state of its own, which pipelines may share on purpose.
 
     Its name is the given one, or that of the first pipeline that uses it.

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from holdfast.strategies.breaker.slowness import learnt
+
+State = Literal["closed", "open", "half-open", "ramping", "isolated", "disabled"]
 
 BATCH = 64
 """Good outcomes are counted this many at a time."""
@@ -386,9 +388,9 @@ class CircuitBreaker(Guard):
         self._tell("BreakerClosed", reason="reset by hand")
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """The state: "closed", "open", "half-open", "ramping", or by hand "isolated" or "disabled"."""
-        return self._machine.seen(current_instant(), self.detected)
+        return cast("State", self._machine.seen(current_instant(), self._detected))
 
     def busy(self, now: float) -> bool:
         """Return whether it still keeps calls away, for `Keyed`, which must not forget it then.

@@ -20,7 +20,7 @@ class Maker:
     __slots__ = ("_bare", "_factory", "_known", "alone", "attaches", "pipelines")
 
     def __init__(self, factory: Callable[[Any], Any] | type[object], *, alone: bool) -> None:
-        if hasattr(factory, "spelt"):
+        if isinstance(factory, Identity):
             raise _validate.refuse(
                 "factory", factory,
                 "that is one strategy, and each key gets its own: give the class, or a function of the key "
@@ -88,6 +88,11 @@ class Maker:
             child._called(key if isinstance(key, str) else repr(key), repr(key))  # noqa: SLF001
         if not child._pipelines:  # noqa: SLF001 - ours
             child._pipelines = self.pipelines  # noqa: SLF001
+
+
+def is_strategy_class(value: Any) -> bool:
+    """Return whether ``value`` is a class of strategies."""
+    return isinstance(value, type) and (_is_gate(value) or hasattr(value, "attach"))
 
 
 def _takes_nothing(factory: Any) -> bool:

@@ -246,5 +246,10 @@ def of(value: Backoff | Callable[[int], float]) -> Backoff:
         raise _validate.refuse("backoff", value, "call it, to make the backoff")
     if isinstance(value, Backoff):
         return value
+    if not callable(value):
+        how = f"backoff.constant({value!r})" if isinstance(value, int | float) else "backoff.exponential()"
+        raise _validate.refuse(
+            "backoff", value, f"it must be a backoff such as {how}, or a function of the attempt's number"
+        )
     _validate.plain_callable("backoff", value)
     return _Custom(value)
