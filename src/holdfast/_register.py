@@ -25,7 +25,7 @@ def everyone() -> list[Pipeline]:
 
 
 def living(names: tuple[str, ...], most: int) -> tuple[str, ...]:
-    """Return ``names``; where they are ``most``, the last of those that pipelines still have, half as many."""
+    """Return ``names``; where they are ``most``, the last half of those that pipelines still have."""
     if len(names) < most:
         return names
     known = {one.name for one in everyone()}

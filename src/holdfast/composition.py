@@ -40,7 +40,9 @@ def place(strategy: Any, strategies: tuple[Any, ...]) -> int:
         return 0
     if kind in ORDER:
         inside = ORDER[ORDER.index(kind) + 1 :]
-        return next((place for place, one in enumerate(kinds) if one in inside), _before_limit(kinds, kind))
+        return next(
+            (place for place, one in enumerate(kinds) if one in inside), _before_limit(kinds, kind)
+        )
     return len(kinds) - (kinds[-1:] == ["chaos"])
 
 

@@ -151,8 +151,8 @@ class Pipeline(Sent):
         """Return a pipeline in which each of ``strategies`` replaces the one of its own kind.
 
         One without a counterpart comes to its usual place: a fallback outermost, a rate limiter outside
-        the retry, a timeout innermost (see "Order the strategies").  State is shared with this pipeline where the
-        strategies are the same objects.
+        the retry, a timeout innermost (see "Order the strategies").  State is shared with this
+        pipeline where the strategies are the same objects.
 
         Raises:
             ConfigurationError: where several of that kind are there, so that it is unclear which.

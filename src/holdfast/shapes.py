@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final, runtime_checkable
 
 from holdfast._world import world
 from holdfast.deadline import ambient
@@ -275,7 +275,7 @@ class Attaching(Protocol):
 if TYPE_CHECKING:
     from holdfast.strategies.timeout import Timeout
 
-    Strategy = Deciding | Answering | Attaching | Timeout
+    Strategy: TypeAlias = Deciding | Answering | Attaching | Timeout
     """What a pipeline takes, for type checkers; at run time it is looked at more closely."""
 
 

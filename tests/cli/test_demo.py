@@ -68,8 +68,9 @@ def stories(folder):
     with starter(folder) as start:
         yield {
             "sync": start("--sync", "--rate", "50", "--json", "results.json"),
-            "async": start("--async", "--rate", "50", "--json", "-", "--report", "other.html",
-                           "--check"),
+            "async": start(
+                "--async", "--rate", "50", "--json", "-", "--report", "other.html", "--check"
+            ),
         }
 
 

@@ -28,10 +28,10 @@ from holdfast import (
     RetryBudget,
     Throttle,
     Timeout,
+    _sent,
     concurrency,
     learnt,
 )
-from holdfast import _sent
 from holdfast.events import OptionsChanged
 from holdfast.strategies.options import Configurable, Option
 
@@ -90,6 +90,7 @@ def case(request):
 
 def test_all_strategies_with_a_state_are_here():
     """A new one joins the tables above."""
+
     def below(kind):
         return {kind, *(one for child in kind.__subclasses__() for one in below(child))}
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
 from holdfast import _validate
 from holdfast._compile import protect
@@ -78,10 +78,9 @@ class Base:
         self._hosts: Hosts[Any] = Hosts(self._make, _validate.count("max_hosts", max_hosts))
 
     def pipeline(self, origin: str) -> Pipeline:
-        """Return the pipeline of an origin such as ``"https://api.example.com"``; its path doesn't matter.
+        """Return the pipeline of an origin such as ``"https://api.example.com"``; a path doesn't matter.
 
-        It is made if there was no request to that host yet, so that
-        ``transport.pipeline("https://api.example.com")[CircuitBreaker].isolate()`` holds from the first on.
+        It is made if there was no request to that host yet, so its breaker can be held open before.
 
         Raises:
             ConfigurationError: for what is no URL with a scheme and a host.
@@ -89,7 +88,7 @@ class Base:
         url = self._kit.module.URL(_validate.text("origin", origin))
         if not (url.scheme and url.host):
             raise _validate.refuse("origin", origin, 'it must be such as "https://api.example.com"')
-        return cast("Pipeline", self._hosts.of((url.raw_scheme, url.raw_host, url.port)).pipeline)
+        return self._hosts.of((url.raw_scheme, url.raw_host, url.port)).pipeline
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """Return the state of each host's strategies as plain data, by its origin."""

@@ -250,9 +250,9 @@ class Bulkhead(Guard):
                 self._free.append(PERMIT)
         self._contended = True
 
-    def _configured(self, before: dict[str, Any], after: dict[str, Any], told: Any) -> None:
+    def _configured(self, before: dict[str, Any], after: dict[str, Any], adopted: Any) -> None:
         self._settle()
-        super()._configured(before, after, told)
+        super()._configured(before, after, adopted)
 
     def _in_flight_locked(self) -> int:
         return max(0, self._size - len(self._free) + self._debt)

@@ -51,7 +51,7 @@ class Identity(Configurable, _validate.Layer):
     def _after_fork(self) -> None:
         raise NotImplementedError
 
-    def _configured(self, before: dict[str, Any], after: dict[str, Any], told: Any) -> None:
+    def _configured(self, before: dict[str, Any], after: dict[str, Any], _adopted: Any) -> None:
         """Tell it, and what the class makes of it."""
         self._tell("OptionsChanged", before=before, after=after)
 

@@ -62,7 +62,7 @@ class Shown(Generic[T]):
 
     def __set__(self, one: Any, value: T) -> None:
         raise AttributeError(
-            f"{type(one).__name__}.{self.name} can only be read; {one._can_change()}"
+            f"{type(one).__name__}.{self.name} can only be read; {one._can_change()}"  # noqa: SLF001 - ours
         )
 
 
@@ -120,10 +120,10 @@ class Configurable(Sent):
             with self._lock:
                 if self._given is given:  # nobody else was faster
                     before = {name: getattr(self, name) for name in changes}
-                    self._given = twin._given
-                    told = self._adopt(twin, frozenset(changes))
+                    self._given = twin._given  # noqa: SLF001 - a twin
+                    adopted = self._adopt(twin, frozenset(changes))
                     break
-        self._configured(before, {name: getattr(self, name) for name in changes}, told)
+        self._configured(before, {name: getattr(self, name) for name in changes}, adopted)
 
     def _regiven(self, given: Given, changes: dict[str, Any]) -> Given:
         """Return what is given after the changes; what stood first stays there."""
@@ -144,8 +144,8 @@ class Configurable(Sent):
             slot = getattr(type(self), name).slot
             setattr(self, slot, getattr(twin, slot))
 
-    def _configured(self, before: dict[str, Any], after: dict[str, Any], told: Any) -> None:
-        """Tell it, outside of the lock, and do what follows."""
+    def _configured(self, before: dict[str, Any], after: dict[str, Any], adopted: Any) -> None:
+        """Tell it, outside of the lock, and do what follows from what `_adopt` returned."""
 
     def _as_given(self, name: str) -> Any:
         names = _positional(type(self))

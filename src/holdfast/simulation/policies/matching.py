@@ -17,7 +17,7 @@ FAILURES: Final = (ServerError, Conflict, Refused, AttemptTimeout)
 
 
 def unheard(policy: Policy, scenario: Scenario) -> str | None:
-    """Return which layers of a policy take no failure of a simulation for one, and what to do; or None."""
+    """Return which layers of a policy match no failure of a simulation, and what to do; or None."""
     with Simulation("matching"):
         made = policy.make(scenario)
     layers = made.strategies if isinstance(made, Pipeline) else ()
@@ -26,8 +26,9 @@ def unheard(policy: Policy, scenario: Scenario) -> str | None:
         return None
     verb = "hears" if len(deaf) == 1 else "hear"
     return (
-        f"policy {policy.name}: {' and '.join(deaf)} {verb} of no failure in this run, because none matches "
-        "its on=. Simulated calls end in ConnectionError and TimeoutError: simulate with on=transient"
+        f"policy {policy.name}: {' and '.join(deaf)} {verb} of no failure in this run, because none "
+        "matches its on=. Simulated calls end in ConnectionError and TimeoutError: simulate with "
+        "on=transient"
     )
 
 

@@ -80,7 +80,9 @@ def axis(text: str) -> Axis:
     if len(parts) > 3:  # noqa: PLR2004 - low, high, number
         raise _validate.refuse("sweep", text, FORM)
     if low >= high:
-        raise _validate.refuse("sweep", text, f"LOW must be below HIGH, as in {name}={high:g}:{low:g}")
+        raise _validate.refuse(
+            "sweep", text, f"LOW must be below HIGH, as in {name}={high:g}:{low:g}"
+        )
     if len(parts) == 3:  # noqa: PLR2004 - low, high, number
         return Axis(name, _spaced(low, high, _validate.count("number", int(parts[2]), low=2)))
     if name in LADDERS:

@@ -53,6 +53,7 @@ class Machine:
         "opened_at", "quick", "reopen_at", "resting", "slow_after", "state", "unheard", "usual",
     )  # fmt: skip
 
+    _passed: int
     epoch: int
     manual: str | None
     slow_after: float | None

@@ -271,9 +271,9 @@ class ConcurrencyLimiter(Crowd):
             self._learnt_locked(twin._limit)
         return before
 
-    def _configured(self, before: dict[str, Any], after: dict[str, Any], told: float) -> None:
-        super()._configured(before, after, told)
-        self._changed(current_instant(), told, self._limit)
+    def _configured(self, before: dict[str, Any], after: dict[str, Any], adopted: float) -> None:
+        super()._configured(before, after, adopted)
+        self._changed(current_instant(), adopted, self._limit)
 
     # -- for people ----------------------------------------------------------------------------
 

@@ -86,7 +86,9 @@ class Keyed(ByKey):
     ) -> None:
         if is_strategy_class(key):
             raise _validate.refuse(
-                "key", key, "the function that takes the call's arguments comes first: Keyed(key, factory)"
+                "key",
+                key,
+                "the function that takes the call's arguments comes first: Keyed(key, factory)",
             )
         _validate.plain_callable("key", key)
         self._make = Maker(factory, alone=parent is None)

@@ -23,8 +23,8 @@ class Maker:
         if isinstance(factory, Identity):
             raise _validate.refuse(
                 "factory", factory,
-                "that is one strategy, and each key gets its own: give the class, or a function of the key "
-                f"such as lambda key: {factory.spelt()}",
+                "that is one strategy, and each key gets its own: give the class, or a function of "
+                f"the key such as lambda key: {factory.spelt()}",
             )  # fmt: skip
         _validate.plain_callable("factory", factory)
         self._factory = factory

@@ -105,11 +105,10 @@ def speeds(rates: tuple[Rate, ...]) -> tuple[list[float], list[float]]:
 
 def several(rates: Any) -> tuple[Rate, ...]:
     """Return one `Rate` or more; refuse anything else."""
-    given = rates
-    rates = tuple(given) if isinstance(given, list | tuple) else ()
-    if not rates or not all(isinstance(rate, Rate) for rate in rates):
+    found: tuple[Rate, ...] = tuple(rates) if isinstance(rates, list | tuple) else ()
+    if not found or not all(isinstance(rate, Rate) for rate in found):
         ways = "RateLimiter(100, per=60) or RateLimiter(Rate(10), Rate(300, per=60))"
         raise _validate.refuse(
-            "rates", given, f"it must be one number, or one Rate or more: {ways}"
+            "rates", rates, f"it must be one number, or one Rate or more: {ways}"
         )
-    return rates
+    return found

@@ -100,7 +100,9 @@ class LoadShedder(Guard):
     ) -> None:
         times = ServiceTime(expected, target)
         room = Room(size, reserve)
-        self._all = Admission(room, times, interval=interval, queue=queue, lifo=_validate.flag("lifo", lifo))
+        self._all = Admission(
+            room, times, interval=interval, queue=queue, lifo=_validate.flag("lifo", lifo)
+        )
         self._room, self._times = self._all.room, self._all.times
         if priority is not None:
             _validate.plain_callable("priority", priority)
@@ -270,13 +272,13 @@ class LoadShedder(Guard):
             here = "an algorithm finds it here" if self._room.learns else "it is a number here"
             raise _validate.refuse("size", given, here)
 
-    def _adopt(self, twin: LoadShedder, changed: frozenset[str]) -> None:
+    def _adopt(self, twin: LoadShedder, _changed: frozenset[str]) -> None:
         self._shadow = twin._shadow
         self._all.follow(twin._all)
 
-    def _configured(self, before: dict[str, Any], after: dict[str, Any], told: Any) -> None:
+    def _configured(self, before: dict[str, Any], after: dict[str, Any], adopted: Any) -> None:
         self._settle(current_instant())
-        super()._configured(before, after, told)
+        super()._configured(before, after, adopted)
 
     @property
     def in_flight(self) -> int:

@@ -60,7 +60,8 @@ class Throttle(Guard):
     """
 
     __slots__ = (
-        "_accepts", "_ignore", "_lock", "_max_rejection", "_min_calls", "_on", "_ratio", "_rng", "_window",
+        "_accepts", "_ignore", "_lock", "_max_rejection", "_min_calls", "_on", "_ratio", "_rng",
+        "_window",
     )  # fmt: skip
     kind = "throttle"
     timed = True
