@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - mkdocs loads this file by its path
 """Gives the pages their weight in the search: what to do comes before why it was decided so."""
 
 from __future__ import annotations

@@ -9,7 +9,6 @@
 import typing as _typing
 
 from holdfast._later import later as _later
-from holdfast._register import pipelines
 from holdfast.classify import on_result
 from holdfast.deadline import deadline, remaining
 from holdfast.errors import (
@@ -28,7 +27,7 @@ from holdfast.errors import (
     RejectedError,
     ThrottledError,
 )
-from holdfast.pipeline import Pipeline
+from holdfast.pipeline import Pipeline, pipelines
 from holdfast.strategies.breaker import CircuitBreaker
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.fallback import Fallback

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakValueDictionary
 
-if TYPE_CHECKING:
-    from holdfast.pipeline import Pipeline
-
-_made: WeakValueDictionary[int, Pipeline] = WeakValueDictionary()
+_made: WeakValueDictionary[int, Any] = WeakValueDictionary()
 _number = count().__next__
 
 
-def enter(pipeline: Pipeline) -> None:
+def enter(pipeline: Any) -> None:
     """Note a pipeline that has been made."""
     _made[_number()] = pipeline
 
 
-def everyone() -> list[Pipeline]:
+def everyone() -> list[Any]:
     """Return those that are still there, in the order in which they were made."""
     found = [ref() for ref in _made.valuerefs()]  # one step, whatever other threads do meanwhile
     return [one for one in found if one is not None]
@@ -32,7 +29,7 @@ def living(names: tuple[str, ...], most: int) -> tuple[str, ...]:
     return tuple(name for name in names if name in known)[-most // 2 :]
 
 
-def like(name: str, strategies: tuple[Any, ...]) -> Pipeline | None:
+def like(name: str, strategies: tuple[Any, ...]) -> Any:
     """Return the pipeline of that name whose layers have the same options, the last of several."""
     here = [one for one in everyone() if one.name == name and _alike(one.strategies, strategies)]
     return here[-1] if here else None
@@ -50,15 +47,3 @@ def _alike(one: Any, other: Any) -> bool:
     if callable(given):  # a value
         given, others = given(), others()  # type: ignore[misc] # of the same type
     return _alike(given, others)
-
-
-def pipelines() -> dict[str, Pipeline]:
-    """Return the pipelines of this process by their names.
-
-    Those that something else still refers to: this keeps none of them alive.  Of several with one name
-    it is the one that was made last; the pipelines that a transport makes are named after its origins.
-
-    >>> import holdfast
-    >>> holdfast.pipelines()["payments"][CircuitBreaker].isolate()
-    """
-    return {one.name: one for one in everyone()}

@@ -22,7 +22,7 @@ from holdfast.outcome import Outcome
 
 if TYPE_CHECKING:
     from holdfast._block import Block, Blocks
-    from holdfast.shapes import Strategy
+    from holdfast._strategy import Strategy
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -279,5 +279,14 @@ class Pipeline(Sent):
 
 def _arrived(kind: type[Pipeline], name: str, strategies: tuple[Any, ...]) -> Pipeline:
     """Return this process's own pipeline with that name and those options, or a new one."""
-    here = _register.like(name, strategies)
+    here: Pipeline | None = _register.like(name, strategies)
     return kind(name, *strategies) if here is None else here
+
+
+def pipelines() -> dict[str, Pipeline]:
+    """Return the pipelines of this process by their names: ``pipelines()["payments"]``.
+
+    Those that something else still refers to: this keeps none of them alive.  Of several with one name
+    it is the one that was made last; the pipelines that a transport makes are named after its origins.
+    """
+    return {one.name: one for one in _register.everyone()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
 from holdfast._world import world
 from holdfast.deadline import ambient
@@ -246,37 +246,6 @@ class Attempt(AbstractContextManager["Attempt", bool], Protocol):
     """One attempt of a retry loop, numbered from 1; use it as ``with attempt:``, once."""
 
     number: int
-
-
-class Deciding(Protocol):
-    """What a type checker asks of a gate: its methods."""
-
-    def enter(self, now: float, args: Arguments, kwargs: Keywords, site: Site, /) -> Any:
-        """Return a permit or a `Wait`, or raise."""
-
-    def abandoned(self, permit: Any, now: float, /) -> None:
-        """Take back a permit."""
-
-
-class Answering(Protocol):
-    """What a type checker asks of a reaction."""
-
-    def after_error(self, error: Exception, history: History, /) -> Verdict:
-        """Return what to do about an exception."""
-
-
-class Attaching(Protocol):
-    """What a type checker asks of a strategy with a step of its own."""
-
-    def attach(self, driver: Any, inner: Any, runtime: Any, site: Any, /) -> Any:
-        """Return the step around ``inner``."""
-
-
-if TYPE_CHECKING:
-    from holdfast.strategies.timeout import Timeout
-
-    Strategy: TypeAlias = Deciding | Answering | Attaching | Timeout
-    """What a pipeline takes, for type checkers; at run time it is looked at more closely."""
 
 
 @runtime_checkable

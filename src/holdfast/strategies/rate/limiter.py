@@ -23,12 +23,9 @@ from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site, Wait
 from holdfast.strategies.identity import Guard
 from holdfast.strategies.options import Given, Option
 from holdfast.strategies.rate.gcra import ROUNDING, Costs, Turn, meter
-from holdfast.strategies.rate.rate import Actual, Cost, Rate, several, speeds
+from holdfast.strategies.rate.rate import Actual, Cost, Rate, regiven, several, speeds
 
 __all__ = ["PASSED", "Permit", "Rate", "RateLimiter"]
-
-KEPT = ("max_wait", "shadow", "name")
-"""The options that do not describe a rate."""
 
 PASSED = object()
 """The permit of a call that took what it took: nothing about it can change."""
@@ -251,14 +248,7 @@ class RateLimiter(Guard):
     # -- people --------------------------------------------------------------------------------
 
     def _regiven(self, given: Given, changes: dict[str, Any]) -> Given:
-        left = dict(changes)
-        rates = left.pop("rates", None)
-        if "rates" in changes:
-            rates = several((rates,) if isinstance(rates, Rate) else rates)
-            if len(rates) != len(self._rates):
-                raise _validate.refuse("rates", rates, f"as many as before: {len(self._rates)}")
-            given = (*(("", rate) for rate in rates), *(one for one in given if one[0] in KEPT))
-        return (*(one for one in given if one[0] not in left), *left.items())
+        return regiven(given, changes, len(self._rates))
 
     def _adopt(self, twin: RateLimiter, changed: frozenset[str]) -> None:
         super()._adopt(twin, changed)

@@ -14,6 +14,9 @@ and nobody gets an answer in time.  Three rules decide, each by what it costs th
   WeChat Microservices", SoCC 2018).
 
 All of it happens under one lock, in O(1) per call; callers are woken outside of it.
+
+One file because it is one thing: the decisions are an `Admission` of their own, and what is left is what
+calls and people do with it under the lock.
 """
 
 from __future__ import annotations
