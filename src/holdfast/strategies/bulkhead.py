@@ -52,11 +52,11 @@ class Bulkhead(Guard):
     )  # fmt: skip
     kind = "bulkhead"
     timed = False
-    size = Option[int]()
+    size: Option[int] = Option()
     """How many calls may be in flight."""
-    queue = Option[int]("_places")
+    queue: Option[int] = Option("_places")
     """How many may wait; those who wait already stay."""
-    max_wait = Option[float | None]()
+    max_wait: Option[float | None] = Option()
     """For how long; who waits already does so for as long as it held when it came."""
 
     def __init__(

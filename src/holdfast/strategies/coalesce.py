@@ -113,10 +113,10 @@ class Coalesce(Identity):
 
     __slots__ = ("_flights", "_key", "_led", "_lock", "_shared")
     kind = "coalesce"
-    key = Shown[Callable[..., Hashable]]()
-    led = Shown[int]()
+    key: Shown[Callable[..., Hashable]] = Shown()
+    led: Shown[int] = Shown()
     """How many attempts were made."""
-    shared = Shown[int]()
+    shared: Shown[int] = Shown()
     """How many calls shared one that was under way."""
 
     def __init__(self, key: Callable[..., Hashable], *, name: str | None = None) -> None:

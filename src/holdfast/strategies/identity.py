@@ -26,8 +26,8 @@ class Identity(Configurable, _validate.Layer):
 
     __slots__ = ("_name", "_pipelines", "_title")
     kind = "strategy"
-    name = Shown[str | None]()
-    title = Shown[str]()
+    name: Shown[str | None] = Shown()
+    title: Shown[str] = Shown()
     """What messages call it, such as ``"circuit breaker 'payments'"``."""
 
     def __init__(self, name: str | None) -> None:
@@ -78,9 +78,9 @@ class Guard(Identity):
     """
 
     __slots__ = ("_detected", "_enforced", "_shadow", "resting")
-    shadow = Option[bool]()
-    detected = Shown[int]()
-    enforced = Shown[int]()
+    shadow: Option[bool] = Option()
+    detected: Shown[int] = Shown()
+    enforced: Shown[int] = Shown()
     resting: Any
 
     def __init__(self, name: str | None, *, shadow: bool) -> None:

@@ -66,11 +66,11 @@ class Chaos(Identity):
         "_switch", "_when", "resting",
     )  # fmt: skip
     kind = "chaos"
-    rate = Option[float]()
-    when = Option[Callable[..., bool] | None]()
-    delayed = Shown[int]()
-    failed_calls = Shown[int]()
-    replaced = Shown[int]()
+    rate: Option[float] = Option()
+    when: Option[Callable[..., bool] | None] = Option()
+    delayed: Shown[int] = Shown()
+    failed_calls: Shown[int] = Shown()
+    replaced: Shown[int] = Shown()
     timed = True
 
     def __init__(

@@ -39,10 +39,10 @@ class Crowd(Guard):
         "_contended", "_inside", "_judges", "_limit", "_lock", "_max_wait", "_open", "_partitions",
         "_queue", "_reserve", "_rest_until", "_slow", "_waiting",
     )  # fmt: skip
-    queue = Option[int]()
+    queue: Option[int] = Option()
     """How many may wait; those who wait already stay."""
-    max_wait = Option[float | None]()
-    reserve = Option[float]()
+    max_wait: Option[float | None] = Option()
+    reserve: Option[float] = Option()
     _queue: int
     _max_wait: float | None
     _reserve: float

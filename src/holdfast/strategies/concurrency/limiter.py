@@ -95,10 +95,10 @@ class ConcurrencyLimiter(Crowd):
     )  # fmt: skip
     kind = "concurrency limiter"
     timed = True
-    min = Option[float]()
+    min: Option[float] = Option()
     """The lowest limit; another one, as another `max`, begins a new search at the limit in force."""
-    max = Option[int]()
-    initial = Shown[int | None]()
+    max: Option[int] = Option()
+    initial: Shown[int | None] = Shown()
 
     def __init__(
         self,

@@ -65,18 +65,18 @@ class Hedge(Identity):
         "_prompt", "_started", "_won",
     )  # fmt: skip
     kind = "hedge"
-    after = Option[float | quantile | knee]()
+    after: Option[float | quantile | knee] = Option()
     """When; another one begins to learn anew."""
-    max_hedges = Option[int]()
-    budget = Shown[RetryBudget | None]()
-    on = Shown[On]()
-    judges = Shown[bool]()
+    max_hedges: Option[int] = Option()
+    budget: Shown[RetryBudget | None] = Shown()
+    on: Shown[On] = Shown()
+    judges: Shown[bool] = Shown()
     """Whether a result can be a failure."""
-    learning = Shown[Fixed | Learning]()
+    learning: Shown[Fixed | Learning] = Shown()
     """What is known about the durations of first attempts."""
-    started = Shown[int]()
+    started: Shown[int] = Shown()
     """How many hedges have been started."""
-    won = Shown[int]()
+    won: Shown[int] = Shown()
     """How many of them answered first."""
     sync = "thread"
     """Blocking code: it stops waiting in time by itself, so a `Timeout` around it needs no thread."""

@@ -82,12 +82,12 @@ class RateLimiter(Guard):
     __slots__ = ("_costs", "_lock", "_max_wait", "_meter", "_rates", "_varies")
     kind = "rate limiter"
     timed = True
-    rates = Option[tuple[Rate, ...]]()
+    rates: Option[tuple[Rate, ...]] = Option()
     """The limits; as many others can be set.
 
     What has been taken stays taken, and who waits keeps its time.
     """
-    max_wait = Option[float | None]()
+    max_wait: Option[float | None] = Option()
 
     def __init__(
         self,

@@ -36,8 +36,8 @@ class RetryBudget(Configurable):
     """
 
     __slots__ = ("_capacity", "_lock", "_ratio", "_tokens")
-    ratio = Option[float]()
-    capacity = Option[float]()
+    ratio: Option[float] = Option()
+    capacity: Option[float] = Option()
     """The most tokens that it holds; what is beyond a smaller one is lost, a larger one fills up."""
 
     def __init__(self, ratio: float = 0.1, capacity: float = 10.0) -> None:

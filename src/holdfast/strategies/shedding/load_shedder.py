@@ -75,16 +75,16 @@ class LoadShedder(Guard):
     __slots__ = ("_all", "_lock", "_priority", "_room", "_shed_calls", "_times")
     kind = "load shedder"
     timed = True
-    size = Option[int]("_room.limit")
+    size: Option[int] = Option("_room.limit")
     """How many calls are served at once; can be set unless an algorithm finds it."""
-    queue = Option[int]("_all.limit")
-    target = Option[Seconds](None)
-    interval = Option[float](None)
-    lifo = Option[bool]("_all.lifo")
-    expected = Option[Seconds](None)
-    reserve = Option[float]("_room.reserve")
-    priority = Shown[Callable[..., str] | None]()
-    shed = Shown[dict[str, int]]("_shed_calls")
+    queue: Option[int] = Option("_all.limit")
+    target: Option[Seconds] = Option(None)
+    interval: Option[float] = Option(None)
+    lifo: Option[bool] = Option("_all.lifo")
+    expected: Option[Seconds] = Option(None)
+    reserve: Option[float] = Option("_room.reserve")
+    priority: Shown[Callable[..., str] | None] = Shown()
+    shed: Shown[dict[str, int]] = Shown("_shed_calls")
     """How many calls were refused, by class."""
 
     def __init__(

@@ -65,11 +65,11 @@ class Throttle(Guard):
     )  # fmt: skip
     kind = "throttle"
     timed = True
-    ratio = Option[float]()
-    window = Option[float]()
+    ratio: Option[float] = Option()
+    window: Option[float] = Option()
     """Another one begins empty."""
-    min_calls = Option[int]()
-    max_rejection = Option[float]()
+    min_calls: Option[int] = Option()
+    max_rejection: Option[float] = Option()
 
     def __init__(
         self,

@@ -88,16 +88,16 @@ class AdaptiveTimeout(Identity):
         "_window",
     )  # fmt: skip
     kind = "adaptive timeout"
-    quantile = Option[float]()
-    margin = Option[float]()
-    floor = Option[float]()
-    ceiling = Option[float]()
-    min_samples = Option[int]()
-    window = Option[float]()
-    sync = Shown[Sync]()
-    estimate = Shown[float | None]()
+    quantile: Option[float] = Option()
+    margin: Option[float] = Option()
+    floor: Option[float] = Option()
+    ceiling: Option[float] = Option()
+    min_samples: Option[int] = Option()
+    window: Option[float] = Option()
+    sync: Shown[Sync] = Shown()
+    estimate: Shown[float | None] = Shown()
     """The quantile, in seconds; None before `min_samples`."""
-    timeouts = Shown[int]()
+    timeouts: Shown[int] = Shown()
     """How many attempts have been given up on; a statistic."""
 
     def __init__(
