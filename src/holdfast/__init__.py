@@ -27,7 +27,7 @@ from holdfast.errors import (
     RejectedError,
     ThrottledError,
 )
-from holdfast.pipeline import Pipeline
+from holdfast.pipeline import Pipeline, pipelines
 from holdfast.strategies.breaker import CircuitBreaker
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.fallback import Fallback
@@ -37,6 +37,7 @@ from holdfast.transient import transient
 
 if _typing.TYPE_CHECKING:
     from holdfast.criticality import priority as priority
+    from holdfast.integrations.http import unhealthy as unhealthy
     from holdfast.integrations.llm import llm as llm
     from holdfast.outcome import Outcome as Outcome
     from holdfast.presets import standard as standard
@@ -98,11 +99,13 @@ __all__ = [
     "learnt",
     "llm",
     "on_result",
+    "pipelines",
     "priority",
     "quantile",
     "remaining",
     "standard",
     "transient",
+    "unhealthy",
 ]
 
 _LATER = {
@@ -124,6 +127,7 @@ _LATER = {
     "priority": "criticality",
     "quantile": "strategies.hedge",
     "standard": "presets",
+    "unhealthy": "integrations.http",
 }
 """Where the names are that not every program needs: imported when they are first used."""
 

@@ -5,6 +5,8 @@ happened, never under a lock of ours.  A listener that raises never breaks a cal
 logged to the logger ``holdfast``.  Without a listener no event is built.
 
 All durations are in seconds, and `at` is the instant on the clock in force.
+
+One file because it is a list, of all that there is to be told.
 """
 
 from __future__ import annotations
@@ -91,6 +93,16 @@ class NestedRetry(Event):
 
     inner: str
     attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionsChanged(Event):
+    """Somebody changed options of the strategy with ``configure()``, or by setting one."""
+
+    before: dict[str, Any]
+    """The options that were named, as they were, ..."""
+    after: dict[str, Any]
+    """... and as they are now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from holdfast.strategies.fallback.stale import StaleFallback
 from holdfast.strategies.fallback.told import tell_fallback
 
 
-class Fallback(Value):
+class Fallback(Value, _validate.Layer):
     """Answer with ``instead`` where the call ends in an outcome that ``on`` matches.
 
     A value: equal, hashable (if ``instead`` is), safe to share between pipelines, threads and tasks.

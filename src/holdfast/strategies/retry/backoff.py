@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from holdfast import _validate
 from holdfast._value import Value
@@ -240,11 +240,22 @@ class _Custom:
         return _validate.seconds("backoff", self._function(attempt), positive=False)
 
 
-def of(value: Backoff | Callable[[int], float]) -> Backoff:
+def of(value: Any) -> Backoff:
     """Return ``value`` as a `Backoff`: one already, or a function of the attempt's number."""
     if isinstance(value, type):
         raise _validate.refuse("backoff", value, "call it, to make the backoff")
     if isinstance(value, Backoff):
         return value
+    if not callable(value):
+        how = (
+            f"backoff.constant({value!r})"
+            if isinstance(value, int | float)
+            else "backoff.exponential()"
+        )
+        raise _validate.refuse(
+            "backoff",
+            value,
+            f"it must be a backoff such as {how}, or a function of the attempt's number",
+        )
     _validate.plain_callable("backoff", value)
     return _Custom(value)

@@ -41,7 +41,7 @@ EXPONENTIAL = backoffs.exponential()
 Nested = Literal["allow", "inner", "outer"]
 
 
-class Retry(Value):
+class Retry(Value, _validate.Layer):
     """Make up to ``attempts`` attempts, with a growing, jittered delay between them.
 
     A value: equal, hashable, safe to share between pipelines, threads and tasks.
