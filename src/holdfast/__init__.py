@@ -29,7 +29,7 @@ from holdfast.errors import (
     StoppedError,
     ThrottledError,
 )
-from holdfast.pipeline import Pipeline
+from holdfast.pipeline import Pipeline, pipelines
 from holdfast.strategies.breaker import CircuitBreaker
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.fallback import Fallback
@@ -41,6 +41,7 @@ if _typing.TYPE_CHECKING:
     from holdfast._ongoing import attempt as attempt
     from holdfast._stopping import stop as stop
     from holdfast.criticality import priority as priority
+    from holdfast.integrations.http import unhealthy as unhealthy
     from holdfast.integrations.llm import llm as llm
     from holdfast.outcome import Outcome as Outcome
     from holdfast.presets import standard as standard
@@ -108,12 +109,14 @@ __all__ = [
     "llm",
     "on_error",
     "on_result",
+    "pipelines",
     "priority",
     "quantile",
     "remaining",
     "standard",
     "stop",
     "transient",
+    "unhealthy",
 ]
 
 _LATER = {
@@ -137,6 +140,7 @@ _LATER = {
     "quantile": "strategies.hedge",
     "standard": "presets",
     "stop": "_stopping",
+    "unhealthy": "integrations.http",
 }
 """Where the names are that not every program needs: imported when they are first used."""
 

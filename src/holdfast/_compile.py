@@ -33,6 +33,20 @@ def is_strategy(value: Any) -> bool:
     return isinstance(value, Timeout | Gate | Reaction) or hasattr(value, "attach")
 
 
+def no_strategy(value: Any) -> str:
+    """Return what to do about something that is no strategy."""
+    if hasattr(value, "strategies"):
+        return (
+            "a pipeline is no strategy; write *p.strategies for its layers, or decorate a function "
+            "with both pipelines"
+        )
+    if isinstance(value, type):
+        return f"that is a class, and a strategy is an object: {value.__name__}(...)"
+    if isinstance(value, list | tuple):
+        return "strategies are given one by one: put a * before it"
+    return "it must be a strategy object, such as Retry() or Timeout(5.0)"
+
+
 def check_function(fn: Any) -> None:
     """Refuse what cannot be protected, with the reason and the remedy."""
     if isinstance(fn, classmethod | staticmethod):
@@ -40,7 +54,7 @@ def check_function(fn: Any) -> None:
         raise ConfigurationError(
             f"a pipeline cannot protect a {kind} object: put @{kind} above the pipeline"
         )
-    if not callable(fn):
+    if not _validate.is_function(fn):
         raise _validate.refuse("fn", fn, "a pipeline protects functions and other callables")
     if _validate.has_flag(fn, LAZY_CODE):
         plain = _validate.unwrapped(fn)

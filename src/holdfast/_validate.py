@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigurationError
 
@@ -103,12 +103,32 @@ def one_of(option: str, value: Any, allowed: tuple[Any, ...]) -> None:
         raise refuse(option, value, "it must be one of " + ", ".join(map(repr, allowed)))
 
 
+class Layer:
+    """A layer of a pipeline: put above a function like a decorator, it says what is meant."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # a type checker shall know that it can't be called
+
+        def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+            kind = type(self).__name__
+            raise TypeError(
+                f"a {kind} is a layer of a pipeline, not a decorator, nor a function: "
+                f"pipeline = Pipeline('name', {kind}(...)), and then @pipeline"
+            )
+
+
+def is_function(value: Any) -> bool:
+    """Return whether ``value`` can be called to some purpose."""
+    return callable(value) and not isinstance(value, Layer)
+
+
 def plain_callable(option: str, value: Any) -> None:
     """Check that ``value`` can be called, and gives its answer without being awaited."""
-    if not callable(value) or is_async(value):
-        raise refuse(
-            option, value, "it must be a plain function or another callable, not an async one"
-        )
+    if not is_function(value):
+        raise refuse(option, value, "it must be a function, or something else that can be called")
+    if is_async(value):
+        raise refuse(option, value, "it must be a plain function, and this one is async")
 
 
 def is_async(fn: Any) -> bool:

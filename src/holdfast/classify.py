@@ -245,7 +245,7 @@ def condition(option: str, value: On) -> Condition:
         if not issubclass(value, Exception):
             raise _validate.refuse(option, value, ALLOWED)
         return Condition(types=(value,))
-    if not callable(value) or _validate.is_async(value):
+    if not _validate.is_function(value) or _validate.is_async(value):
         raise _validate.refuse(option, value, ALLOWED)
     return Condition(on_errors=(value,))
 

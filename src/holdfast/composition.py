@@ -26,6 +26,32 @@ def findings(strategies: tuple[Any, ...]) -> list[str]:
     ]
 
 
+ORDER = (
+    "fallback", "stale fallback", "coalesce", "rate limiter", "bulkhead", "load shedder", "retry",
+    "throttle", "circuit breaker", "concurrency limiter", "hedge", "adaptive timeout", "chaos",
+)  # fmt: skip
+"""The usual order, outermost first, of all whose place follows from what they are."""
+
+
+def place(strategy: Any, strategies: tuple[Any, ...]) -> int:
+    """Return where a layer that is new among ``strategies`` belongs; innermost where nobody knows."""
+    kind, kinds = _kind(strategy), [_kind(one) for one in strategies]
+    if kind in ("fallback", "stale fallback"):
+        return 0
+    if kind in ORDER:
+        inside = ORDER[ORDER.index(kind) + 1 :]
+        return next(
+            (place for place, one in enumerate(kinds) if one in inside), _before_limit(kinds, kind)
+        )
+    return len(kinds) - (kinds[-1:] == ["chaos"])
+
+
+def _before_limit(kinds: list[str], kind: str) -> int:
+    """Return the innermost place, but outside the timeout of an attempt, if that is there."""
+    inmost = kinds[-1:] == ["timeout"] and len(kinds) > 1 and kind != "chaos"
+    return len(kinds) - inmost
+
+
 WRONG_SIDES = (
     ("concurrency limiter", "retry", "it takes the delays between attempts for latency"),
     ("adaptive timeout", "retry", "it learns how long series of attempts take, delays included"),

@@ -116,6 +116,16 @@ class NestedRetry(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OptionsChanged(Event):
+    """Somebody changed options of the strategy with ``configure()``, or by setting one."""
+
+    before: dict[str, Any]
+    """The options that were named, as they were, ..."""
+    after: dict[str, Any]
+    """... and as they are now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerOpened(Event):
     """The breaker opened for ``open_for``, for ``reason``."""
 

@@ -4,7 +4,7 @@ import functools
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import holdfast
 from holdfast import (
@@ -40,6 +40,7 @@ from holdfast import (
     llm,
     on_error,
     on_result,
+    pipelines,
     priority,
     quantile,
     remaining,
@@ -219,7 +220,19 @@ CircuitBreaker(5)  # type: ignore[call-arg]
 Fallback(read_from_cache, on=RejectedError)
 
 breaker = CircuitBreaker()
-assert_type(breaker.state, str)
+assert_type(
+    breaker.state, Literal["closed", "open", "half-open", "ramping", "isolated", "disabled"]
+)
+assert_type(breaker.failures, int | None)
+assert_type(breaker.open_for, float)
+breaker.configure(failures=10, open_for=2.0)
+breaker.open_for = "soon"  # type: ignore[assignment]
+assert_type(pipeline[CircuitBreaker], CircuitBreaker)
+assert_type(pipelines(), dict[str, Pipeline])
+Pipeline("x", 5)  # type: ignore[arg-type]
+Pipeline("x", "retry", CircuitBreaker)  # type: ignore[arg-type]
+pipeline.with_(5)  # type: ignore[arg-type]
+Retry(3)(str)  # type: ignore[operator]
 assert_type(breaker.snapshot(), dict[str, Any])
 assert_type(Bulkhead(1).in_flight, int)
 assert_type(RetryBudget().tokens, float)

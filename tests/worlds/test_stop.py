@@ -206,6 +206,7 @@ def test_a_signal_ends_a_real_pause():
     assert time.monotonic() - began < REAL
 
 
+@pytest.mark.real_time
 @pytest.mark.parametrize("waits", ["pause", "turn"])
 def test_a_signal_ends_a_real_wait_of_an_event_loop(waits):
     """The loop sleeps, too, and the handler runs in its thread: it is woken as by another one."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
     """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
-    now, learning, judges, answered = runtime.now, hedge.learning, hedge.judges, hedge.answered
+    now, judges, answered = runtime.now, hedge.judges, hedge.answered
     earns = hedge.earns(site)
     get_loop, current_task = asyncio.get_running_loop, asyncio.current_task
 
@@ -48,7 +48,7 @@ def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
         race.call, race.now, race.loop = (inner, args, kwargs), now, loop
         race.earns, race.task = earns, current_task(loop)
         before = 0 if race.task is None else race.task.cancelling()
-        delay = learning.delay
+        delay = hedge._learning.delay  # noqa: SLF001 - as quick as it gets
         if delay is not None:
             race.timer = loop.call_later(delay, race.rings)
         try:

@@ -71,6 +71,11 @@ class Quantiles:
         self._length: float = self.window / PARTS
         self.clear()
 
+    def stretch(self, window: float, least: int) -> None:
+        """Hold another window from the next turn on; what is held stays until then."""
+        self.window, self.least = window, least
+        self._length = window / PARTS
+
     def clear(self) -> None:
         """Forget everything."""
         self._counts: dict[int, int] = {}

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from holdfast import _validate
 from holdfast._value import Value
@@ -59,12 +59,15 @@ from holdfast.strategies.breaker.probe import Probe
 from holdfast.strategies.breaker.recovery import Recovery
 from holdfast.strategies.breaker.trip import new_trip
 from holdfast.strategies.identity import Guard
+from holdfast.strategies.options import Option, Shown
 
 if TYPE_CHECKING:
     from datetime import timedelta
     from random import Random
 
     from holdfast.strategies.breaker.slowness import learnt
+
+State = Literal["closed", "open", "half-open", "ramping", "isolated", "disabled"]
 
 BATCH = 64
 """Good outcomes are counted this many at a time."""
@@ -116,6 +119,25 @@ class CircuitBreaker(Guard):
     __slots__ = ("_check", "_ignore", "_lock", "_machine", "_on")
     kind = "circuit breaker"
     timed = True
+    failures: Option[int | None] = Option("_machine._trip.failures")
+    failure_rate: Option[float | None] = Option("_machine._trip.failure_rate")
+    window: Option[float] = Option(None)
+    min_calls: Option[int] = Option("_machine._trip.min_calls")
+    confidence: Option[float | None] = Option(None)
+    slow: Option[float | learnt | None] = Option("_machine._slow")
+    slow_rate: Option[float | None] = Option("_machine._trip.slow_rate")
+    open_for: Option[float] = Option("_machine._recovery.open_for")
+    """Of one that is open already it changes for how long, counted from when it opened."""
+    open_growth: Option[float] = Option("_machine._recovery.growth")
+    open_cap: Option[float] = Option("_machine._recovery.cap")
+    open_jitter: Option[float] = Option("_machine._recovery.jitter")
+    open_calls: Option[int] = Option("_machine._recovery.calls")
+    probes: Option[int] = Option("_machine._recovery.probes")
+    probe_timeout: Option[float | None] = Option(None)
+    probe: Shown[Callable[[], Any] | None] = Shown("_check")
+    ramp: Option[float | None] = Option("_machine._recovery.ramp")
+    on: Option[On] = Option(None)
+    ignore: Option[On] = Option(None)
 
     def __init__(
         self,
@@ -186,7 +208,7 @@ class CircuitBreaker(Guard):
             if permit is not None:
                 return permit
         # Made by a helper: kept in this frame, the error would be part of a cycle with its traceback.
-        if not self.shadow:
+        if not self._shadow:
             next(self._enforced or self._first("_enforced"))
             raise self._rejection(now, site)
         self._noted(enforced=False)
@@ -300,12 +322,12 @@ class CircuitBreaker(Guard):
             error.retry_after = None
             error.state = manual or HALF_OPEN  # half-open too where it has closed just now
         error.pipeline = site.pipeline
-        error.strategy = self.title
+        error.strategy = self._title
         error.opened_at = machine.opened_at
         error.after = None
         error.__cause__ = machine.cause
         if world.listeners:
-            site.refuse(error, now, enforced=not self.shadow)
+            site.refuse(error, now, enforced=not self._shadow)
         return error
 
     # -- the health check ----------------------------------------------------------------------
@@ -341,6 +363,13 @@ class CircuitBreaker(Guard):
             if type(permit) is Probe:
                 self._ask(check, permit, site)
 
+    def _adopt(self, twin: CircuitBreaker, changed: frozenset[str]) -> None:
+        """Go by other options; the state stays, and what has been counted by the same window."""
+        self._shadow, self._on, self._ignore = twin._shadow, twin._on, twin._ignore
+        self._machine.count_good(current_instant())
+        self._machine.adopt(twin._machine, changed)
+        self.resting = self._machine.resting
+
     # -- people --------------------------------------------------------------------------------
 
     def trip(self, reason: str = "tripped by hand", *, now: float | None = None) -> None:
@@ -373,9 +402,9 @@ class CircuitBreaker(Guard):
         self._tell("BreakerClosed", reason="reset by hand")
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """The state: "closed", "open", "half-open", "ramping", or by hand "isolated" or "disabled"."""
-        return self._machine.seen(current_instant(), self._refusals())
+        return cast("State", self._machine.seen(current_instant(), self._refusals()))
 
     def busy(self, now: float) -> bool:
         """Return whether it still keeps calls away, for `Keyed`, which must not forget it then.
@@ -391,6 +420,7 @@ class CircuitBreaker(Guard):
         return {
             "strategy": self.kind, "name": self.name, **state,
             "shadow": self.shadow, "detected": self.detected, "enforced": self.enforced,
+            "options": self._options(),
         }  # fmt: skip
 
     def __repr__(self) -> str:

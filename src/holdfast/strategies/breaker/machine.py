@@ -7,6 +7,8 @@ what there is to tell as ``(event, details)`` pairs, to be emitted after the loc
 The lock may be entered again by its own thread: allocating something here may start the garbage
 collector, which may close a coroutine that was forgotten inside this very gate, and so call `abandon`,
 which only takes a probe out of a dict.
+
+One file because it is one thing: all states, and all that leads from one to another.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 CLOSED, OPEN, HALF_OPEN, RAMPING = "closed", "open", "half-open", "ramping"
 ISOLATED, DISABLED = "isolated", "disabled"
+
+OPENING = frozenset({"open_for", "open_growth", "open_cap", "open_jitter"})
+"""The options by which it is open for so long."""
 
 Tellings = list[tuple[str, dict[str, Any]]]
 
@@ -49,6 +54,7 @@ class Machine:
         "opened_at", "quick", "reopen_at", "resting", "slow_after", "state", "unheard", "usual",
     )  # fmt: skip
 
+    _passed: int
     epoch: int
     manual: str | None
     slow_after: float | None
@@ -189,6 +195,22 @@ class Machine:
         self._trip.forget()
         self._become(CLOSED, "")
 
+    def adopt(self, other: Machine, changed: frozenset[str]) -> None:
+        """Go by the options of another machine, of which so many are different; the state stays."""
+        self._judges, old = other._judges, self._recovery
+        self._recovery = other._recovery
+        self._trip = other._trip.after(self._trip, changed)
+        if self.good is NONE or other.good is NONE:
+            self.good = other.good
+        if "slow" in changed:
+            self._slow, self.usual, self.slow_after = other._slow, other.usual, other.slow_after
+        self._passed = min(self._passed, self._recovery.probes - 1)
+        if self.state is OPEN and not OPENING.isdisjoint(changed):
+            self.reopen_at = self.opened_at + self._recovery.opening(self._failed_trials)
+        elif self.state is RAMPING:
+            self.reopen_at += (self._recovery.ramp or 0.0) - (old.ramp or 0.0)
+        self._rest()
+
     # -- to look at ----------------------------------------------------------------------------
 
     def seen(self, now: float, refused: int) -> str:
@@ -242,7 +264,7 @@ class Machine:
         self.state = CLOSED
         self._failed_trials = 0
         self._rest()
-        reason = f"ramped up in {self._recovery.ramp:g} s"
+        reason = f"ramped up in {self._recovery.ramp or 0.0:g} s"
         return (self.epoch, now), [("BreakerClosed", {"reason": reason})]
 
     def _probed(

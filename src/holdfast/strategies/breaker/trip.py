@@ -17,6 +17,9 @@ from holdfast.strategies.breaker.window import CountWindow, TimeWindow, Window
 if TYPE_CHECKING:
     from holdfast.strategies.breaker.slowness import learnt
 
+WINDOW = frozenset({"window", "window_calls"})
+"""The options that say how long the window is."""
+
 LARGEST_WINDOW = 10_000_000
 """In calls; a byte each."""
 
@@ -54,6 +57,15 @@ class Trip:
         self.streak = 0
         self.failed_at: float = 0.0
         """The instant of the last failure, if there was one."""
+
+    def after(self, before: Trip, changed: frozenset[str]) -> Trip:
+        """Return this one with the counts of the one ``before``, as far as they mean the same."""
+        self.streak, self.failed_at = before.streak, before.failed_at
+        if (self.window is None) == (before.window is None) and changed.isdisjoint(WINDOW):
+            self.window = before.window
+        if changed.isdisjoint(("confidence", "failures")):
+            self.noise = before.noise
+        return self
 
     def clear(self) -> None:
         """Forget all counts, as each change of state does, but not how noisy it always is."""

@@ -29,6 +29,7 @@ from holdfast.shapes import Arguments, Keywords, Site
 from holdfast.strategies.aside import on_a_fresh_stack
 from holdfast.strategies.coalesce.flight import GONE, Flight, Outcome, Seat, inside
 from holdfast.strategies.identity import Identity
+from holdfast.strategies.options import Shown
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -66,16 +67,19 @@ class Coalesce(Identity):
         DeadlineExceeded: (on calls) if the caller's deadline passes before the shared attempt ends.
     """
 
-    __slots__ = ("_flights", "_lock", "key", "led", "shared")
+    __slots__ = ("_flights", "_key", "_led", "_lock", "_shared")
     kind = "coalesce"
+    key: Shown[Callable[..., Hashable]] = Shown()
+    led: Shown[int] = Shown()
+    """How many attempts were made."""
+    shared: Shown[int] = Shown()
+    """How many calls shared one that was under way."""
 
     def __init__(self, key: Callable[..., Hashable], *, name: str | None = None) -> None:
         _validate.plain_callable("key", key)
-        self.key: Callable[..., Hashable] = key
-        self.led: int = 0
-        """How many attempts were made."""
-        self.shared: int = 0
-        """How many calls shared one that was under way."""
+        self._key: Callable[..., Hashable] = key
+        self._led: int = 0
+        self._shared: int = 0
         self._after_fork()
         super().__init__(name)
 
@@ -92,7 +96,7 @@ class Coalesce(Identity):
 
     def key_of(self, scope: object, args: Arguments, kwargs: Keywords, skip: int) -> Hashable:
         """Return what makes a call identical to another one of the same function."""
-        key = self.key(*args[skip:], **kwargs)
+        key = self._key(*args[skip:], **kwargs)
         try:
             hash(key)
         except TypeError:
@@ -130,8 +134,8 @@ class Coalesce(Identity):
             flight.seats[seat] = None
             if made.bound[2] is None:
                 flight.bound[2] = None
-            self.led += leads
-            self.shared += not leads
+            self._led += leads
+            self._shared += not leads
         return seat, leads
 
     def land(self, flight: Flight, result: Any, error: BaseException | None) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-class Fallback(Value):
+class Fallback(Value, _validate.Layer):
     """Answer with ``instead`` where the call ends in an outcome that ``on`` matches.
 
     A value: equal, hashable (if ``instead`` is), safe to share between pipelines, threads and tasks.

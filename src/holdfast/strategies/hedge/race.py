@@ -53,7 +53,7 @@ class Race:
         self.site = site
         self.began = began
         self.deadline = deadline
-        delay = hedge.learning.delay
+        delay = hedge._learning.delay  # noqa: SLF001 - as quick as it gets
         self.due: float = inf if delay is None else began + delay
         """The instant at which another attempt is due."""
 
@@ -80,7 +80,7 @@ class Race:
             return self._over((None, error))
         hedge, outcome = self.hedge, (None, error)
         if number == 1 and isinstance(error, TimeoutError):
-            hedge.learning.going(now - self.began, now)
+            hedge._learning.going(now - self.began, now)  # noqa: SLF001 - as quick as it gets
         refusal = refusal_in(error)
         if refusal is not None and not hedge.names_rejection(refusal):
             self._keep(number, outcome)
@@ -128,13 +128,13 @@ class Race:
         hedge, seconds = self.hedge, now - self.began
         if number > 1:
             if 1 in self.running:
-                hedge.learning.going(seconds, now)
+                hedge._learning.going(seconds, now)  # noqa: SLF001 - as quick as it gets
             hedge.note_won()
             self._tell("HedgeWon", now, attempt=number, duration=seconds)
         elif outcome[1] is not None:
             pass  # an answer, but a call that fails says nothing of how long one takes that succeeds
         elif self.late or self.attempts > 1:
-            hedge.learning.ended(seconds, now)
+            hedge._learning.ended(seconds, now)  # noqa: SLF001 - as quick as it gets
         else:
             hedge.answered(seconds, now, earns=self.earns)
         return self._over(outcome)
@@ -147,15 +147,15 @@ class Race:
 
     def _another(self, now: float, error: Exception | None) -> bool:
         """Count another attempt as started, if everything allows it; otherwise there is none at all."""
-        hedge, delay = self.hedge, self.hedge.learning.delay
+        hedge, delay = self.hedge, self.hedge._learning.delay  # noqa: SLF001 - as quick as it gets
         self.due = inf
-        if self.attempts > hedge.max_hedges or (self.room is not None and not self.room()):
+        if self.attempts > hedge._max_hedges or (self.room is not None and not self.room()):  # noqa: SLF001 - as quick as it gets
             return False
         if not hedge.allows(now, self.deadline, error):
             return False
         self.attempts += 1
         self.running = (*self.running, self.attempts)
-        if delay is not None and self.attempts <= hedge.max_hedges:
+        if delay is not None and self.attempts <= hedge._max_hedges:  # noqa: SLF001 - as quick as it gets
             self.due = now + delay
         self._tell("HedgeStarted", now, attempt=self.attempts, delay=now - self.began, error=error)
         return True

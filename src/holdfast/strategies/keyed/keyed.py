@@ -30,11 +30,11 @@ from typing import TYPE_CHECKING, Any
 from holdfast import _validate
 from holdfast.shapes import NOWHERE, Arguments, Instead, Keywords, Site, Wait
 from holdfast.strategies.breaker import CircuitBreaker, Probe
-from holdfast.strategies.identity import Identity
 from holdfast.strategies.keyed.answer import behind, rewrapped, waited
+from holdfast.strategies.keyed.by_key import ByKey
 from holdfast.strategies.keyed.child import no_gate, report, tell_full
 from holdfast.strategies.keyed.keys import FULL, Keys
-from holdfast.strategies.keyed.maker import Maker
+from holdfast.strategies.keyed.maker import Maker, is_strategy_class
 from holdfast.strategies.keyed.table import Entry
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ WORST = 5
 """How many open keys a snapshot shows."""
 
 
-class Keyed(Identity):
+class Keyed(ByKey):
     """Guard each key with a strategy of its own.
 
     An identity: share one instance between pipelines to share the state of its keys.  Thread- and
@@ -72,7 +72,7 @@ class Keyed(Identity):
             or a factory that makes something that cannot be keyed.
     """
 
-    __slots__ = ("_key", "_keys", "_make", "_parent", "resting")
+    __slots__ = ("_key", "_make", "_parent", "resting")
     kind = "keyed"
     timed = True
 
@@ -88,6 +88,12 @@ class Keyed(Identity):
         parent_min_keys: int = 5,
         name: str | None = None,
     ) -> None:
+        if is_strategy_class(key):
+            raise _validate.refuse(
+                "key",
+                key,
+                "the function that takes the call's arguments comes first: Keyed(key, factory)",
+            )
         _validate.plain_callable("key", key)
         self._make = Maker(factory, alone=parent is None)
         limit = _validate.count("max_keys", max_keys)
@@ -121,8 +127,12 @@ class Keyed(Identity):
 
     def _met(self, args: Arguments, kwargs: Keywords, now: float) -> Entry:
         """Return the entry of a call's key, which is used now."""
+        return self._used(self._key(*args, **kwargs), now)
+
+    def _used(self, key: Hashable, now: float) -> Entry:
+        """Return the entry of a key, which is used now."""
         keys = self._keys
-        entry = keys.meet(self._key(*args, **kwargs), now)
+        entry = keys.meet(key, now)
         for what in keys.news():
             if what is FULL:
                 tell_full(self.title, keys.table.limit)
@@ -271,23 +281,6 @@ class Keyed(Identity):
         return child if hasattr(child, "hold") else None
 
     # -- people --------------------------------------------------------------------------------
-
-    def get(self, key: Hashable, default: Any = None) -> Any:
-        """Return the strategy of ``key`` if there is one; neither makes it nor counts as a use."""
-        entry = self._keys.table.entries.get(key)
-        return default if entry is None else entry.child
-
-    def __getitem__(self, key: Hashable) -> Any:
-        return self._keys.table.entries[key].child
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._keys.table.entries
-
-    def __len__(self) -> int:
-        return len(self._keys.table.entries)
-
-    def __bool__(self) -> bool:
-        return True  # also while it has no keys
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data: how many keys there are, and the worst few."""

@@ -274,12 +274,23 @@ class _Custom:
         return _validate.seconds("backoff", said, positive=False)
 
 
-def of(value: Backoff | DelayFunction) -> Backoff:
+def of(value: Any) -> Backoff:
     """Return ``value`` as a `Backoff`: one already, or a function of the attempt's number."""
     if isinstance(value, type):
         raise _validate.refuse("backoff", value, "call it, to make the backoff")
     if isinstance(value, Backoff):
         return value
+    if not callable(value):
+        how = (
+            f"backoff.constant({value!r})"
+            if isinstance(value, int | float)
+            else "backoff.exponential()"
+        )
+        raise _validate.refuse(
+            "backoff",
+            value,
+            f"it must be a backoff such as {how}, or a function of the attempt's number",
+        )
     _validate.plain_callable("backoff", value)
     return _Custom(value)
 

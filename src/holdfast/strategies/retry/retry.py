@@ -52,7 +52,7 @@ Nested = Literal["allow", "inner", "outer"]
 Exhausted = Literal["return", "raise"]
 
 
-class Retry(Value):
+class Retry(Value, _validate.Layer):
     """Make up to ``attempts`` attempts, with a growing, jittered delay between them.
 
     A value: equal, hashable, safe to share between pipelines, threads and tasks.

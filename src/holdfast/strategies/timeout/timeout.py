@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from holdfast.strategies.timeout.adaptive import AdaptiveTimeout
 
 
-class Timeout(Value):
+class Timeout(Value, _validate.Layer):
     """Give up on what is inside after ``seconds``, with `AttemptTimeout`.
 
     A value: equal, hashable, safe to share between pipelines, threads and tasks.
