@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from itertools import count
 from typing import Any, Self
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 from holdfast._world import renew_after_fork
 
@@ -29,14 +29,17 @@ class Home:
         """Be another process: what the parent sends from now on is not what is here."""
         self._mark = b""
         self._next = count().__next__
-        self._tokens: WeakKeyDictionary[Any, Token] = WeakKeyDictionary()
         self._here: WeakValueDictionary[Token, Any] = WeakValueDictionary()
+        self._tokens: dict[int, Token] = {}
+        """By `id`, so what is dead leaves its own to the next thing in its place, which gets another."""
 
     def token(self, thing: Any) -> Token:
-        """Return the token of ``thing``, which is the same as long as it lives."""
-        self._mark = self._mark or os.urandom(16)
-        token = self._tokens.setdefault(thing, (self._mark, self._next()))
-        self._here[token] = thing
+        """Return a token by which ``thing`` is found as long as it lives, the same one each time."""
+        token = self._tokens.get(id(thing))
+        if token is None or self._here.get(token) is not thing:
+            self._mark = self._mark or os.urandom(16)
+            token = self._tokens[id(thing)] = (self._mark, self._next())
+            self._here[token] = thing
         return token
 
     def find(self, token: Token) -> Any:
