@@ -216,12 +216,14 @@ class Scope:
         if entry is None or token is None:
             return True
         self._entry = self._token = None
-        left(entry)
+        entry[3] = OVER  # first, and in place: there may be no stack left for a call
         there = ambient.get()
         try:
             ambient.reset(token)
+            if there is not entry:  # set inside, and not left yet: blocks of generators interleave
+                ambient.set(there)
         except ValueError:
             return False
-        if there is not entry:  # set inside, and not left yet: blocks of generators interleave
-            ambient.set(there)
+        finally:
+            left(entry)
         return True

@@ -45,9 +45,12 @@ class Block:
 
     def leave(self, error: BaseException | None, now: float) -> None:
         """Give everything back, the innermost first."""
-        while self.limits:
-            self.limits.pop().take_back()
         fault: BaseException | None = None
+        while self.limits:
+            try:
+                self.limits.pop().take_back()
+            except BaseException as raised:  # noqa: BLE001 - raised when the gates have got theirs
+                fault = raised
         while self.permits:  # in one frame: leaving needs no deeper a stack than entering did
             gate, permit = self.permits.pop()
             try:
@@ -90,9 +93,8 @@ class Blocks:
     def held_by(self, who: object, gate: Any) -> int:
         """Return how many permits of ``gate`` the blocks of ``who`` hold."""
         held, block = 0, self._newest.get(who)
-        while block is not None:
-            if block in self._entered:
-                held += sum(one[0] is gate for one in list(block.permits))
+        while block is not None:  # one that has been left holds nothing
+            held += sum(one[0] is gate for one in list(block.permits))
             block = block.outer
         return held
 

@@ -206,7 +206,7 @@ def test_what_needs_threads_works_in_a_subinterpreter():
             made = {
                 "timeout": lambda: Pipeline("p", Timeout(5.0, sync="thread")),
                 "hedge": lambda: Pipeline("p", Hedge(5.0)),
-                "standard": lambda: standard("p"),
+                "standard": lambda: standard("p", sync="thread"),
             }
             return made[kind]().call(str.upper, kind)
 

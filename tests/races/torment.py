@@ -67,7 +67,7 @@ KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "keyed bulkhead": lambda: (Keyed(lambda *_: 1, lambda _: Bulkhead(9)),),
     "fallback": lambda: (Fallback([]),),
     "standard": lambda: tuple(
-        one for one in standard("x").strategies if not isinstance(one, Timeout | Hedge)
+        one for one in standard("x").strategies if not isinstance(one, Hedge)
     ),
 }
 

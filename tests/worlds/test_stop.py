@@ -218,17 +218,17 @@ def test_a_signal_ends_a_real_wait_of_an_event_loop(waits):
     async def wait():
         if waits == "pause":
             return await Pipeline("p", Retry(3, backoff=LONG)).outcome(afailing)
-        with Pipeline("held", bulkhead):
-            return await Pipeline("p", bulkhead).outcome(afailing)
+        return await Pipeline("p", bulkhead).outcome(afailing)
 
     before = signal.signal(signal.SIGTERM, lambda *_: stopping.append(stop()))
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
     timer.start()
     try:
-        found = asyncio.run(asyncio.wait_for(wait(), REAL))
+        with Pipeline("held", bulkhead):
+            found = asyncio.run(asyncio.wait_for(wait(), REAL))
     finally:
+        timer.join()  # first, or its signal ends the tests
         signal.signal(signal.SIGTERM, before)
-        timer.join()
         for one in stopping:
             one.close()
     assert type(found.error) is (ConnectionError if waits == "pause" else StoppedError)

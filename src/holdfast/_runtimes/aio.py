@@ -156,20 +156,25 @@ class Asyncio:
             if outer[0] <= at or task is None or task in due:
                 task = None  # it keeps its exception, whose traceback keeps this frame
                 return await alone(inner, args, kwargs, site, now, seconds, outer)
-            before = task.cancelling()
             own: Any = [at, seconds, None, None, outer]  # an `Ambient`; making one takes longer
             if outer is not NOTHING and outer[2] is not None:
                 own = inside(outer, at, seconds)
-            token = ambient.set(own)
+            fired, before, token = False, task.cancelling(), ambient.set(own)
             due[task] = at
             try:
-                if wheel.handle is None:
-                    wheel.arm(at)
-                return await inner(args, kwargs)
+                try:
+                    if wheel.handle is None:
+                        wheel.arm(at)
+                    result = await inner(args, kwargs)
+                finally:  # in place, not in a function: there may be no stack left for a call
+                    own[3] = OVER
+                    fired = due.pop(task, None) is None
+                    try:
+                        ambient.reset(token)
+                    except ValueError:  # it is closed, or went on, in another context
+                        pass
             except BaseException as error:
-                own[3] = OVER
-                ours = due.pop(task, None) is None and wheel.ended(task, before, error)
-                task = None  # as above
+                ours, task = fired and wheel.ended(task, before, error), None  # as above
                 if ours:
                     own[3] = RAN_OUT
                     if isinstance(error, asyncio.CancelledError):
@@ -179,16 +184,11 @@ class Asyncio:
                     raise converted(pipeline, seconds) from error
                 raise
             finally:
-                if task is not None:
-                    own[3] = OVER
-                    if due.pop(task, None) is None:  # cancelled, but it returned all the same
-                        wheel.ended(task, before, None)
                 if outer is not NOTHING and outer[3]:
                     own[4] = live(outer)  # no chain of calls that are over
-                try:
-                    ambient.reset(token)
-                except ValueError:  # it is closed, or went on, in another context
-                    pass
+            if fired:
+                wheel.ended(task, before, None)  # cancelled, but it returned all the same
+            return result
 
         return step
 

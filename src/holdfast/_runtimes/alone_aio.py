@@ -96,6 +96,8 @@ class Timer:
 
     def _fire(self) -> None:
         limit = self._limit
+        if limit[3] == OVER:  # the call has left, and had no stack to stop this
+            return
         if limit[3]:
             at = limit[0]
             live(limit)

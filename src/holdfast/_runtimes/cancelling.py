@@ -14,23 +14,25 @@ import sys
 from asyncio import CancelledError, Task
 from collections.abc import Iterator
 from typing import Any
+from weakref import ref
 
 COUNTS_LIE = sys.version_info < (3, 13)
 MOST_LINKS = 20
 
 
-_ours: dict[int, int] = {}
-"""How many of our cancellations are under way, by the task's identity, where the counts lie."""
+_ours: dict[ref[Task[Any]], int] = {}
+"""How many of our cancellations are under way, where the counts lie."""
 
 
 def cancel(task: Task[Any]) -> int:
     """Cancel ``task``, and return how many earlier cancellations of it are long over."""
     over = 0
     if COUNTS_LIE:
-        ours = _ours.get(id(task), 0)
+        key = ref(task, _forget)
+        ours = _ours.get(key, 0)
         if ours or not _under_way(task):
             over = task.cancelling() - ours
-        _ours[id(task)] = ours + 1
+        _ours[key] = ours + 1
     task.cancel()
     return over
 
@@ -43,9 +45,11 @@ def alone(task: Task[Any], before: int, over: int, error: BaseException | None) 
     """
     left = task.uncancel()
     if COUNTS_LIE:
-        ours = _ours.pop(id(task), 1) - 1
-        if ours:
-            _ours[id(task)] = ours
+        key = ref(task)
+        if _ours.get(key, 0) > 1:
+            _ours[key] -= 1
+        else:
+            _forget(key)
     if left <= before:
         return True
     return left <= over and not any(isinstance(one, CancelledError) for one in _behind(error))
@@ -74,6 +78,10 @@ def _behind(error: BaseException | None) -> Iterator[BaseException]:
         if error is None:
             return
         yield error
+
+
+def _forget(key: ref[Task[Any]]) -> None:
+    _ours.pop(key, None)
 
 
 def _under_way(task: Task[Any]) -> bool:

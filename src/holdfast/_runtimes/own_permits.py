@@ -12,7 +12,6 @@ Not seen: what runs on other stacks, in threads and tasks that a call has starte
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -42,17 +41,17 @@ class _Stuck:
         self._after_fork()
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: dict[int, int] = {}
-        """By the identity of the gate, whose callers keep it."""
+        self._held: dict[object, tuple[Any, int]] = {}
+        """Gate and permits of each such call; no lock, for the collector may end one at any point."""
 
-    def add(self, gate: Any, permits: int) -> int:
-        """Count more, or fewer, and return how many there are."""
-        with self._lock:
-            count = self._counts.pop(id(gate), 0) + permits
-            if count:
-                self._counts[id(gate)] = count
-            return count
+    def add(self, call: object, gate: Any, permits: int) -> int:
+        """Count those of a call, and return how many there are of its gate."""
+        self._held[call] = gate, permits
+        return sum(held for other, held in list(self._held.values()) if other is gate)
+
+    def forget(self, call: object) -> None:
+        """Count those of a call no longer."""
+        self._held.pop(call, None)
 
 
 _stuck = _Stuck()
@@ -72,14 +71,15 @@ def endless_wait(gate: Gate, permit: Any, pipeline: str, *, blocks: bool) -> Ite
     if not own:
         yield
         return
-    stuck = _stuck.add(real, own)
+    call = object()
     try:
+        stuck = _stuck.add(call, real, own)
         in_flight = getattr(real, "in_flight", None)
         if in_flight is not None and stuck >= in_flight:
             raise OwnPermit(_words(pipeline, real, in_flight, loop=tasks > 0))
         yield
     finally:
-        _stuck.add(real, -own)
+        _stuck.forget(call)
 
 
 def _words(pipeline: str, gate: Any, in_flight: int, *, loop: bool) -> str:

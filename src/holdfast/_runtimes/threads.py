@@ -154,11 +154,12 @@ class Threads:
                 own[3] = RAN_OUT
                 raise converted(pipeline, seconds) from error
             finally:
+                # in place, not in a function: there may be no stack left for a call
                 if own[3] != RAN_OUT:
                     own[3] = OVER
+                ambient.reset(token)
                 if outer is not NOTHING and outer[3]:
                     own[4] = live(outer)  # no chain of calls that are over
-                ambient.reset(token)
 
         return step
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import world
-from holdfast.deadline import current, left
+from holdfast.deadline import OVER, current
 from holdfast.errors import DeadlineExceeded, DeadlineTooShortError
 from holdfast.shapes import Arguments, Keywords, Site
 from holdfast.strategies.aside import on_a_fresh_stack
@@ -154,7 +154,7 @@ class Coalesce(Identity):
 
     def _end(self, flight: Flight, outcome: Outcome | None) -> None:
         with self._lock:  # each step can be made again, if an interruption comes before the last
-            left(flight.bound)
+            flight.bound[3] = OVER
             self._close_locked(flight)
             if not flight.ended:
                 if outcome is None:

@@ -7,6 +7,8 @@ that failed (from 1), the delay before it, and the source of randomness.  All ti
 tower, cockatiel), 79-100 % of the callers sleep exactly the cap after five to nine retries, so they
 come back together just when the outage is long.  Here it is drawn below the cap, or after it.
 
+One file because the schedules are one family, to be compared line by line: they share cap and jitter.
+
 Sources: M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015 (full, equal,
 decorrelated); Polly.Contrib.WaitAndRetry, DecorrelatedJitterBackoffV2 (smooth).
 
