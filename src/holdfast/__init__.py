@@ -10,7 +10,7 @@ import typing as _typing
 
 from holdfast._later import later as _later
 from holdfast.classify import on_error, on_result
-from holdfast.deadline import deadline, remaining
+from holdfast.deadline import allowance, deadline, detached, remaining
 from holdfast.errors import (
     AttemptTimeout,
     BadResultError,
@@ -97,10 +97,12 @@ __all__ = [
     "ThrottledError",
     "Timeout",
     "__version__",
+    "allowance",
     "attempt",
     "backoff",
     "concurrency",
     "deadline",
+    "detached",
     "knee",
     "learnt",
     "llm",

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from holdfast._ambient import bound
 from holdfast._ongoing import Call, Ongoing, under_way
 from holdfast._world import world
-from holdfast.deadline import ambient
 
 if TYPE_CHECKING:
     import random
@@ -44,6 +44,8 @@ class History:
     attempt: int
     attempt_began: float | None
     shortest: float
+    deadline: float
+    enclosing_retry: str | None
 
     def __init__(
         self,
@@ -83,9 +85,7 @@ class History:
         self._call: Call | None = None
         self.discard: Callable[[Any], object] | None = None
         """Called with a result that is handed to nobody."""
-        outer = ambient.get()
-        self.deadline: float = outer[0]
-        self.enclosing_retry: str | None = outer[2]
+        self.deadline, self.enclosing_retry = bound()
         self.rng: random.Random = world.rng
 
     @property
@@ -140,6 +140,7 @@ class History:
     def ended(self, now: float) -> None:
         """Remember that an attempt has ended."""
         self.now = now
+        self.deadline, self.enclosing_retry = bound()
         if self.attempt_began is not None:
             self.attempt_took(now - self.attempt_began)
 

@@ -9,6 +9,7 @@ call must take the slow way round.  That question costs the happy path one attri
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -91,6 +92,19 @@ world = World()
 def now() -> float:
     """Return the current instant of the clock in force, in seconds."""
     return world.clock()
+
+
+def owner() -> object:
+    """Return what tells this thread or task from the others."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None:
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no running loop in this thread
+            task = None
+        if task is not None:
+            return id(task)
+    return threading.get_ident()
 
 
 _forkable: Weakly[Any] = Weakly()

@@ -9,12 +9,13 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
+from math import inf
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Self
 
+from holdfast._ambient import Scope, current, inside
 from holdfast._drivers import aio, blocking
 from holdfast._ongoing import leave, ongoing
-from holdfast.deadline import Ambient, ambient, restore
 from holdfast.errors import Misuse
 from holdfast.shapes import Again, Earlier, History
 
@@ -66,7 +67,7 @@ class _Attempts:
         self._verdict: Again | None = FIRST
         """What leads to the next attempt; None when there is none."""
         self._entered = True
-        self._tokens: list[Callable[[], None]] = []
+        self._tokens: list[Callable[[], object]] = []
         """What takes back the context variables that are set during an attempt."""
 
     def begun(self, frame: FrameType) -> None:
@@ -74,8 +75,9 @@ class _Attempts:
         self._entered = True
         retry = self._retry
         if retry.claims:
-            at, seconds, _ = ambient.get()
-            self._tokens.append(partial(restore, ambient.set(Ambient(at, seconds, LOOP))))
+            scope = Scope()
+            scope.set(inside(current(), inf, inf, LOOP))
+            self._tokens.append(scope.take_back)
         if self._number > 1 or retry.attends:
             history = self._known()
             mine = history.begins()

@@ -3,6 +3,7 @@
 import functools
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
 from typing import Any, assert_type
 
 import holdfast
@@ -30,9 +31,11 @@ from holdfast import (
     StoppedError,
     Throttle,
     Timeout,
+    allowance,
     backoff,
     concurrency,
     deadline,
+    detached,
     knee,
     llm,
     on_error,
@@ -174,6 +177,10 @@ for one in Retry(3):
 with deadline(2.0) as limit:
     assert_type(limit.seconds, float)
 assert_type(remaining(), float)
+with deadline(timedelta(seconds=2)), detached():
+    assert_type(allowance(5.0), float | None)
+    assert_type(allowance(timedelta(seconds=5)), float | None)
+Pipeline("durations", Timeout(timedelta(seconds=2)), Retry(3, max_elapsed=timedelta(minutes=1)))
 
 
 # -- strategies ------------------------------------------------------------------------------------

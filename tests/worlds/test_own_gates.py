@@ -102,7 +102,7 @@ def test_a_call_that_is_cut_is_abandoned(world):
     """A timeout around the gate ends the call, and the gate hears that nothing came of it."""
     gate = Pace(10.0)
     call = world.protect(Pipeline("inner", gate), world.dependency(Hang()))
-    pipeline = Pipeline("outer", Timeout(3.0))
+    pipeline = Pipeline("outer", Timeout(3.0, sync="thread"))
     with pytest.raises(AttemptTimeout):
         world.call(pipeline, call)
     assert gate.log == [("abandoned", "permit")]

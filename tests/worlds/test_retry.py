@@ -300,14 +300,14 @@ def test_a_total_timeout_is_a_deadline_for_the_retry(world):
 
 def test_a_timeout_per_attempt_is_retried(world):
     """An attempt that is given up on is a failure like any other."""
-    pipeline = Pipeline("p", Retry(3, backoff=SECOND), Timeout(2.0))
+    pipeline = Pipeline("p", Retry(3, backoff=SECOND), Timeout(2.0, sync="thread"))
     assert world.call(pipeline, world.dependency(Hang(), Hang(), Ok("up"))) == "up"
     assert world.elapsed() == 6.0
 
 
 def test_when_every_attempt_times_out_the_timeout_is_raised(world):
     """The last error is then `AttemptTimeout`, with the history as its note."""
-    pipeline = Pipeline("p", Retry(3, backoff=SECOND), Timeout(2.0))
+    pipeline = Pipeline("p", Retry(3, backoff=SECOND), Timeout(2.0, sync="thread"))
     with pytest.raises(AttemptTimeout) as caught:
         world.call(pipeline, world.dependency(Hang()))
     assert world.elapsed() == 8.0

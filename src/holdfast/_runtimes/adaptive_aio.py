@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.alone_aio import alone
-from holdfast.deadline import Ambient, ambient
+from holdfast.deadline import current
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncRuntime as Runtime
@@ -22,13 +22,10 @@ def adapted(runtime: Runtime, timeout: AdaptiveTimeout, inner: Step, site: Site)
     now = runtime.now
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
-        outer, start = ambient.get(), now()
+        start = now()
         limit = timeout.begin(start)
-        at = start + limit.seconds
-        ours = at < outer[0]
-        until = Ambient(at, limit.seconds, outer[2]) if ours else outer
         try:
-            result = await alone(inner, args, kwargs, site, now, until, ours=ours)
+            result = await alone(inner, args, kwargs, site, now, limit.seconds, current())
         except Exception as error:
             timeout.failed(limit, now() - start, error)
             raise

@@ -10,6 +10,7 @@ from weakref import ref
 
 from holdfast import _validate
 from holdfast._runtimes.alone_aio import alone
+from holdfast._runtimes.cancelling import cut_short
 from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.limits import (
     check_stopping,
@@ -21,10 +22,11 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.loop import running_loop
+from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
 from holdfast._stopping import sleepers, waking
 from holdfast._world import world
-from holdfast.deadline import Ambient, ambient
+from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, inside, live
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Ticket, Wait
 from holdfast.strategies.timeout import Timeout
@@ -78,7 +80,12 @@ class Asyncio:
                 await self.sleep(wait.delay or 0.0)
                 check_stopping(site, self.now())
                 return wait.permit
-            await self._granted(wait.ticket, patience(wait, self.now()))
+            limit = patience(wait, self.now())
+            if limit is not None or wait.ticket.granted:
+                await self._granted(wait.ticket, limit)
+            else:
+                with endless_wait(gate, wait.permit, site.pipeline, blocks=False):
+                    await self._granted(wait.ticket, None)
         except BaseException:
             gate.abandoned(wait.permit, self.now())
             raise
@@ -123,21 +130,22 @@ class Asyncio:
             if timer is not None:
                 timer.cancel()
 
-    def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:  # noqa: C901 - in one piece
+    def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in time, and cancels it exactly once."""
         now, seconds, pipeline = self.now, timeout.seconds, site.pipeline
-        wheels: Wheels = {}
         get_loop, current_task = asyncio.get_running_loop, asyncio.current_task
-
+        wheels: Wheels = {}
         latest: Callable[[], Wheel | None] = lambda: None  # noqa: E731 - a reference to none yet
 
-        async def step(args: Arguments, kwargs: Keywords) -> Any:  # noqa: C901 - in one piece
+        async def step(args: Arguments, kwargs: Keywords) -> Any:
             nonlocal latest
             try:
                 loop = get_loop()
             except RuntimeError:
                 loop = running_loop()  # says why there is none
             outer, start = ambient.get(), now()
+            if outer is not NOTHING and outer[3]:
+                outer = live(outer)
             at = start + seconds
             task = current_task(loop)
             wheel = latest()
@@ -147,35 +155,40 @@ class Asyncio:
             due = wheel.due
             if outer[0] <= at or task is None or task in due:
                 task = None  # it keeps its exception, whose traceback keeps this frame
-                limit = outer if outer[0] <= at else Ambient(at, seconds, outer[2])
-                return await alone(inner, args, kwargs, site, now, limit, ours=limit is not outer)
+                return await alone(inner, args, kwargs, site, now, seconds, outer)
             before = task.cancelling()
-            token = ambient.set((at, seconds, outer[2]))  # type: ignore[arg-type] # see Ambient
+            own: Any = [at, seconds, None, None, outer]  # an `Ambient`; making one takes longer
+            if outer is not NOTHING and outer[2] is not None:
+                own = inside(outer, at, seconds)
+            token = ambient.set(own)
             due[task] = at
             try:
                 if wheel.handle is None:
                     wheel.arm(at)
-                result = await inner(args, kwargs)
+                return await inner(args, kwargs)
             except BaseException as error:
-                # first what nobody else can undo, and in place: there may be no stack for a call
-                fired = due.pop(task, None) is None and task.uncancel() <= before
+                own[3] = OVER
+                ours = due.pop(task, None) is None and wheel.ended(task, before, error)
                 task = None  # as above
-                try:
-                    ambient.reset(token)
-                except ValueError:  # it is closed, or goes on, in another context
-                    pass
-                if fired and isinstance(error, asyncio.CancelledError):
-                    raise timed_out(pipeline, seconds, now()) from error
-                if isinstance(error, DeadlineExceeded) and error.at == at:
+                if ours:
+                    own[3] = RAN_OUT
+                    if isinstance(error, asyncio.CancelledError):
+                        raise timed_out(pipeline, seconds, now()) from error
+                    cut_short(error, timed_out(pipeline, seconds, now()))
+                elif isinstance(error, DeadlineExceeded) and error.at == at:
                     raise converted(pipeline, seconds) from error
                 raise
-            if due.pop(task, None) is None:
-                task.uncancel()  # we did cancel it, but the function returned all the same
-            try:
-                ambient.reset(token)
-            except ValueError:  # it went on in another context, which has kept nothing of ours
-                pass
-            return result
+            finally:
+                if task is not None:
+                    own[3] = OVER
+                    if due.pop(task, None) is None:  # cancelled, but it returned all the same
+                        wheel.ended(task, before, None)
+                if outer is not NOTHING and outer[3]:
+                    own[4] = live(outer)  # no chain of calls that are over
+                try:
+                    ambient.reset(token)
+                except ValueError:  # it is closed, or went on, in another context
+                    pass
 
         return step
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from holdfast._world import world
-from holdfast.deadline import Ambient, ambient
+from holdfast.deadline import Ambient, current
 from holdfast.errors import (
     AttemptTimeout,
     DeadlineExceeded,
@@ -43,16 +43,19 @@ def exceeded(
 
 def too_short(site: Site, outer: Ambient, now: float) -> RejectedError:
     """Return the rejection of a call whose deadline has passed already."""
-    error = DeadlineTooShortError(
-        f"nothing was started: the deadline of {outer[1]:.3g} s passed {now - outer[0]:.3g} s ago",
-        strategy="timeout",
-    )
-    return site.refuse(error, now)
+    if outer[1] > 0:
+        when = f"the deadline of {outer[1]:.3g} s passed {now - outer[0]:.3g} s ago"
+    elif outer[1] < 0:
+        when = f"the deadline had passed {-outer[1]:.3g} s before"
+    else:
+        when = "the deadline left no time"
+    words = f"nothing was started: {when}"
+    return site.refuse(DeadlineTooShortError(words, strategy="timeout"), now)
 
 
 def patience(wait: Wait, now: float) -> float | None:
     """Return how long a queueing caller may wait: its gate's limit, and never past its deadline."""
-    at = ambient.get()[0]
+    at: float = current()[0]
     if at == math.inf:
         return wait.delay
     left = max(0.0, at - now)
@@ -61,7 +64,7 @@ def patience(wait: Wait, now: float) -> float | None:
 
 def waited_too_long(refusal: RejectedError, site: Site, now: float) -> HoldfastError:
     """Return the error for a wait in a queue that was too long, by whose limit it was."""
-    outer = ambient.get()
+    outer = current()
     if world.stopping is not None:
         return site.refuse(nobody_waits(), now)
     if outer[0] <= now + CLOSE:
@@ -83,7 +86,7 @@ def check_stopping(site: Site, now: float) -> None:
 def check_turn(gate: Gate, wait: Wait, site: Site, now: float) -> None:
     """Refuse a turn that lies beyond the deadline, or beyond the end of the process."""
     check_stopping(site, now)
-    if wait.delay is not None and now + wait.delay >= ambient.get()[0]:
+    if wait.delay is not None and now + wait.delay >= current()[0]:
         words = f"its turn comes in {wait.delay:.3g} s, after the deadline"
         strategy = getattr(gate, "title", "")
         raise site.refuse(

@@ -17,9 +17,10 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from holdfast._runtimes.cancelling import alone, cancel
 from holdfast._runtimes.limits import too_short
 from holdfast._runtimes.loop import running_loop
-from holdfast.deadline import ambient
+from holdfast.deadline import current
 from holdfast.strategies.hedge import NEXT, OVER, Race
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
             loop = get_loop()
         except RuntimeError:
             loop = running_loop()  # says why there is none
-        outer, began = ambient.get(), now()
+        outer, began = current(), now()
         if outer[0] <= began:
             raise too_short(site, outer, began)
         race = Contest(hedge, site, began, outer[0])
@@ -90,6 +91,8 @@ class Contest(Race):
     """The further attempts that run."""
     fired: bool = False
     """Whether the first attempt has been cancelled, because another one has won."""
+    over_before: int = 0
+    """What `cancel` returned then."""
     waiter: asyncio.Future[None] | None = None
     """What the caller waits for, once its own attempt has failed."""
     over: bool = False
@@ -137,8 +140,7 @@ class Contest(Race):
             self._start()
         elif what == OVER and 1 in self.running:
             if self.task is not None:
-                self.fired = True
-                self.task.cancel()
+                self.fired, self.over_before = True, cancel(self.task)
         elif what == OVER and self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 
@@ -147,7 +149,8 @@ class Contest(Race):
     async def first_returned(self, result: Any) -> Any:
         """Go on after the first attempt has returned: it wins, unless it is too late for that."""
         if self.fired and self.task is not None:
-            self.task.uncancel()  # we did cancel it, but it returned all the same
+            # it was cancelled, but returned all the same
+            alone(self.task, 0, self.over_before, None)
         if self.verdict is not None:
             self.drop(result)
         elif self.returned(1, result, self.now()) == NEXT:
@@ -156,7 +159,11 @@ class Contest(Race):
 
     async def first_raised(self, error: BaseException, before: int) -> Any:
         """Go on after the first attempt has raised, perhaps because we have cancelled it."""
-        ours = self.fired and self.task is not None and self.task.uncancel() <= before
+        ours = (
+            self.fired
+            and self.task is not None
+            and alone(self.task, before, self.over_before, error)
+        )
         try:
             if isinstance(error, GeneratorExit):
                 self._cancel()  # closed from outside: nothing can be awaited any more

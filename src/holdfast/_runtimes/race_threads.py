@@ -23,7 +23,7 @@ from holdfast._runtimes.abandon import (
 from holdfast._runtimes.job import Job, Share
 from holdfast._runtimes.limits import exceeded, too_short
 from holdfast._runtimes.pool import WorkerPool
-from holdfast.deadline import ambient
+from holdfast.deadline import Ambient, current
 from holdfast.errors import BulkheadFullError
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.hedge import NEXT, Race
@@ -73,7 +73,7 @@ def racing(
     around, earns = holders_of(site), hedge.earns(site)
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
-        outer, began = ambient.get(), now()
+        outer, began = current(), now()
         if outer[0] <= began:
             raise too_short(site, outer, began)
         holders = around(args, kwargs)
@@ -116,6 +116,8 @@ def follow(race: Race, lanes: Lanes, ended: tuple[int, Job], now: float) -> None
     what = (
         race.returned(number, job.result, now) if error is None else race.raised(number, error, now)
     )
+    if error is None and race.verdict is not None:
+        job.bring_back_context()
     del error
     if what == NEXT:
         start(race, lanes, now)
@@ -175,7 +177,9 @@ class Workers:
 
     def start(self, number: int) -> None:
         """Give the attempt to a worker."""
-        job = Job(*self._call, self._ended_late, self._share)
+        outer = current()  # a loser goes on to its own end, and is bound until then
+        limit = Ambient(outer[0], outer[1], outer[2], None, outer)
+        job = Job(*self._call, self._ended_late, self._share, limit)
         job.done = Bell(self._answers, number)  # type: ignore[assignment] # all that a worker does is release it
         self._running[number] = job
         try:

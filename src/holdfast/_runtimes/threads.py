@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast._runtimes.abandon import Discard, abandon, ended_late, holders_of
 from holdfast._runtimes.caller import warn_if_in_loop
 from holdfast._runtimes.errands import in_worker
-from holdfast._runtimes.job import Job
+from holdfast._runtimes.job import LONGEST, Job
 from holdfast._runtimes.limits import (
     check_stopping,
     check_turn,
@@ -22,10 +22,11 @@ from holdfast._runtimes.limits import (
     too_short,
     waited_too_long,
 )
+from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.pool import WorkerPool, pool
 from holdfast._stopping import sleepers, waking
 from holdfast._world import world
-from holdfast.deadline import Ambient, ambient
+from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, current, inside, live
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from holdfast.strategies.retry import Retry
     from holdfast.strategies.timeout import AdaptiveTimeout, Sync, Timeout
 
-LONGEST = threading.TIMEOUT_MAX
 USUAL = time.sleep
 
 
@@ -98,7 +98,11 @@ class Threads:
             sleepers[id(ticket)] = waking(wake)
             if not (ticket.granted or ticket.over or world.stopping):
                 warn_if_in_loop("a wait for its turn")
-                signal.acquire(timeout=-1 if limit is None else min(limit, LONGEST))
+                if limit is None:
+                    with endless_wait(gate, wait.permit, site.pipeline, blocks=True):
+                        signal.acquire()
+                else:
+                    signal.acquire(timeout=min(limit, LONGEST))
         except BaseException:
             gate.abandoned(wait.permit, self.now())
             raise
@@ -108,9 +112,9 @@ class Threads:
             error = gate.expired(wait.permit, self.now())
             if error is not None:
                 raise waited_too_long(error, site, self.now())
-        if ambient.get()[0] <= self.now():  # granted in the instant in which nobody waits any more
+        if current()[0] <= self.now():  # granted in the instant in which nobody waits any more
             gate.abandoned(wait.permit, self.now())
-            raise exceeded(site.pipeline, ambient.get(), self.now())
+            raise exceeded(site.pipeline, current(), self.now())
         return wait.permit
 
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
@@ -133,18 +137,28 @@ class Threads:
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             outer, start = ambient.get(), now()
+            if outer is not NOTHING and outer[3]:
+                outer = live(outer)
             at = start + seconds
             if outer[0] <= start:
                 raise too_short(site, outer, start)
-            token = ambient.set(outer if outer[0] <= at else Ambient(at, seconds, outer[2]))
+            own: Any = [at, seconds, None, None, outer]  # an `Ambient`; making one takes longer
+            if outer is not NOTHING and (outer[0] <= at or outer[2] is not None):
+                own = inside(outer, at, seconds)
+            token = ambient.set(own)
             try:
                 return inner(args, kwargs)
             except DeadlineExceeded as error:
                 if error.at != at:
                     raise
+                own[3] = RAN_OUT
                 raise converted(pipeline, seconds) from error
             finally:
-                ambient.reset(token)  # no function of ours: there may be no stack left for a call
+                if own[3] != RAN_OUT:
+                    own[3] = OVER
+                if outer is not NOTHING and outer[3]:
+                    own[4] = live(outer)  # no chain of calls that are over
+                ambient.reset(token)
 
         return step
 
@@ -157,24 +171,19 @@ class Threads:
         share = workers.share(pipeline)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
-            outer, start = ambient.get(), now()
-            at = start + seconds
-            limited = outer[0] <= at
+            outer, start = current(), now()
             if outer[0] <= start:
                 raise too_short(site, outer, start)
             holders = around(args, kwargs)
             for bulkhead in holders:
                 bulkhead.check_room(site)
-            due = outer[0] if limited else at
-            token = ambient.set(outer if limited else Ambient(at, seconds, outer[2]))
-            try:
-                late = lambda job: ended_late(holders, names, now(), due, job, discard)  # noqa: E731
-                job = Job(inner, args, kwargs, late, share)
-            finally:
-                ambient.reset(token)
+            at = start + seconds
+            own = inside(outer, at, seconds)
+            late = lambda job: ended_late(holders, names, now(), own[0], job, discard)  # noqa: E731
+            job = Job(inner, args, kwargs, late, share, own)
             try:
                 workers.start(job)
-                job.done.acquire(timeout=min(due - start, LONGEST))
+                job.wait(own, now)
             except BulkheadFullError as error:
                 site.refuse(error, start)
                 raise
@@ -183,8 +192,8 @@ class Threads:
                     abandon(job, workers, holders)
                 raise
             if abandon(job, workers, holders):
-                if limited:
-                    raise exceeded(pipeline, outer, now(), abandoned=True)
+                if own[0] != at or at == outer[0]:
+                    raise exceeded(pipeline, own, now(), abandoned=True)
                 raise timed_out(pipeline, seconds, now(), abandoned=True)
             return _outcome(job, at, lambda: converted(pipeline, seconds))
 
@@ -245,6 +254,7 @@ class Threads:
 
 
 def _outcome(job: Job, at: float, ours: Callable[[], Exception]) -> Any:
+    job.bring_back_context()
     error = job.error
     if error is None:
         return job.result

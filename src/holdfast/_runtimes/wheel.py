@@ -15,6 +15,8 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
+from holdfast._runtimes.cancelling import alone, cancel
+
 
 class Wheel:
     """The calls of one loop and one limit, in the order in which they run out.
@@ -23,7 +25,7 @@ class Wheel:
     the tasks that will never run again.
     """
 
-    __slots__ = ("__weakref__", "_now", "due", "handle", "loop")
+    __slots__ = ("__weakref__", "_fired", "_now", "due", "handle", "loop")
 
     def __init__(self, loop: AbstractEventLoop, now: Callable[[], float]) -> None:
         self.loop = loop
@@ -31,6 +33,8 @@ class Wheel:
         self.handle: TimerHandle | None = None
         self.due: dict[Task[Any], float] = {}
         """Whoever puts itself in looks whether `handle` is None, and if so calls `arm`."""
+        self._fired: dict[Task[Any], int] = {}
+        """Of those that have been cancelled and not left yet: what `cancel` returned."""
 
     def arm(self, at: float) -> None:
         """Look again at the instant ``at``, when the first call is due."""
@@ -47,7 +51,11 @@ class Wheel:
                 self.arm(due[task])
                 return
             del due[task]
-            task.cancel()
+            self._fired[task] = cancel(task)
+
+    def ended(self, task: Task[Any], before: int, error: BaseException | None) -> bool:
+        """Take back that a task was cancelled; return whether that was the only cancellation."""
+        return alone(task, before, self._fired.pop(task, 0), error)
 
 
 Wheels = dict[int, ref[Wheel]]

@@ -21,13 +21,16 @@ One file because permits, queue and debt are one invariant under one lock.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
 from holdfast.strategies.aside import Queueing
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class Bulkhead(Queueing):
@@ -59,7 +62,7 @@ class Bulkhead(Queueing):
         size: int,
         *,
         queue: int = 0,
-        max_wait: float | None = None,
+        max_wait: float | timedelta | None = None,
         shadow: bool = False,
         name: str | None = None,
     ) -> None:

@@ -18,7 +18,7 @@ from holdfast._runtimes.limits import (
 from holdfast._runtimes.threads import Threads
 from holdfast._stopping import sleepers, waking
 from holdfast._world import world
-from holdfast.deadline import Ambient, ambient, restore
+from holdfast.deadline import OVER, RAN_OUT, ambient, current, inside, left, restore
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Gate, Keywords, Site, Wait, told
 from holdfast.strategies.bulkhead import Bulkhead
@@ -133,31 +133,32 @@ class VirtualThreads(Threads):
         around = holders_of(site)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
-            outer, start = ambient.get(), now()
+            outer, start = current(), now()
             if outer[0] <= start:
                 raise too_short(site, outer, start)
             holders = around(args, kwargs)
             for bulkhead in holders:
                 bulkhead.check_room(site)
-            own = Ambient(start + seconds, seconds, outer[2])
-            limit = outer if outer[0] <= own.at else own
-            token = ambient.set(limit)
-            scope = self.clock.entered_scope(limit.at)
+            own = inside(outer, start + seconds, seconds)
+            theirs = outer[0] <= start + seconds
+            token = ambient.set(own)
+            scope = self.clock.entered_scope(own[0])
             try:
                 result = self._until_cut(scope, inner, args, kwargs, discard)
             finally:
                 self.clock.left_scope(scope)
+                left(own, OVER if now() < scope.due else RAN_OUT)
                 restore(token)
             if result is not LATE:
                 return result
-            if isinstance(scope.cause, DeadlineExceeded) and scope.cause.at == limit.at:
-                if limit is outer:
+            if isinstance(scope.cause, DeadlineExceeded) and scope.cause.at == own[0]:
+                if theirs:
                     raise scope.cause
                 raise converted(site.pipeline, seconds) from scope.cause
             abandoned = scope.runs_until > scope.due
             if abandoned:
                 self._run_on(holders, site.pipeline, scope)
-            if limit is outer:
+            if theirs:
                 raise exceeded(site.pipeline, outer, now(), abandoned=abandoned) from scope.cause
             raise timed_out(site.pipeline, seconds, now(), abandoned=abandoned) from scope.cause
 

@@ -297,7 +297,7 @@ def test_it_starts_no_attempt_that_cannot_finish(clock, took, again):
     """The shortest attempt so far must fit in what the delay leaves of the deadline."""
     with deadline(took + 1.5):
         past = history(0.0, started=0.0)
-    past.ended(took)
+        past.ended(took)
 
     verdict = Retry(backoff=SECOND).after_error(DOWN, past)
 

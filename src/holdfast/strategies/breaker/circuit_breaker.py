@@ -37,10 +37,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
+from holdfast._value import Value
 from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
-from holdfast.deadline import NOTHING, ambient, restore
+from holdfast.deadline import detached
 from holdfast.errors import CircuitOpenError, IsolatedError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
 from holdfast.strategies.breaker.keepsake import keepsake
@@ -60,6 +61,7 @@ from holdfast.strategies.breaker.trip import new_trip
 from holdfast.strategies.identity import Guard
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from random import Random
 
     from holdfast.strategies.breaker.slowness import learnt
@@ -123,23 +125,25 @@ class CircuitBreaker(Guard):
         window: float = 10.0,
         min_calls: int = 20,
         confidence: float | None = None,
-        slow: float | learnt | None = None,
+        slow: float | timedelta | learnt | None = None,
         slow_rate: float | None = None,
-        open_for: float = 5.0,
+        open_for: float | timedelta = 5.0,
         open_growth: float = 2.0,
-        open_cap: float = 60.0,
+        open_cap: float | timedelta = 60.0,
         open_jitter: float = 0.1,
         open_calls: int = 0,
         probes: int = 3,
-        probe_timeout: float | None = None,
+        probe_timeout: float | timedelta | None = None,
         probe: Callable[[], Any] | None = None,
-        ramp: float | None = None,
+        ramp: float | timedelta | None = None,
         on: On = Exception,
         ignore: On = (),
         shadow: bool = False,
         name: str | None = None,
         rng: Random | None = None,
     ) -> None:
+        if not isinstance(slow, Value):
+            slow = _validate.optional_seconds("slow", slow)
         trip = new_trip(failures, failure_rate, window, min_calls, slow, slow_rate, confidence)
         recovery = Recovery(
             open_for=open_for, open_growth=open_growth, open_cap=open_cap, open_jitter=open_jitter,
@@ -308,13 +312,11 @@ class CircuitBreaker(Guard):
 
     def _ask(self, check: Callable[[], Any], probe: Probe, site: Site) -> None:
         """Start the health check elsewhere, without the deadline of whoever happened to call."""
-        token = ambient.set(NOTHING)
-        try:
-            site.background(check, lambda error: self._answered(check, probe, site, error))
-        except Exception as error:  # noqa: BLE001 - no thread to be had: not the caller's trouble
-            self._answered(check, probe, site, error)
-        finally:
-            restore(token)
+        with detached():
+            try:
+                site.background(check, lambda error: self._answered(check, probe, site, error))
+            except Exception as error:  # noqa: BLE001 - no thread to be had: not the caller's trouble
+                self._answered(check, probe, site, error)
 
     def _answered(
         self, check: Callable[[], Any], probe: Probe, site: Site, error: BaseException | None

@@ -5,7 +5,9 @@ seat, and all get its outcome.  Nothing is kept after that: this is no cache.
 
 Each caller has its own limits.  One that is cancelled, timed out or past its deadline leaves, and the
 others stay; the last to leave cancels the flight.  The attempt runs in the context of the first caller,
-so what is inside obeys the *first* caller's deadline.  Where that deadline cuts it, those who have more
+so what is inside obeys the *first* caller's deadline.  (A retry around it that has claimed the retrying
+for itself, ``nested="outer"``, is obeyed as long as all who sit there are inside of such a one.)
+Where that deadline cuts it, those who have more
 time do not take the outcome: one of them starts the next flight.  So it is when the attempt is
 interrupted for a reason of the first caller's own (its event loop ends, its thread is interrupted).
 
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import world
-from holdfast.deadline import ambient
+from holdfast.deadline import current, left
 from holdfast.errors import DeadlineExceeded, DeadlineTooShortError
 from holdfast.shapes import Arguments, Keywords, Site
 from holdfast.strategies.aside import on_a_fresh_stack
@@ -106,7 +108,7 @@ class Coalesce(Identity):
         through however many others: it would wait for its own end.
         """
         if made is None:  # the runtimes bring theirs, to lose it whatever interrupts them in here
-            made = Flight(key, ambient.get()[0])
+            made = Flight(key, current())
         seat = Seat(made.due)
         marks = inside.get()
         if marks and marks[-1] is made.mark:
@@ -126,6 +128,8 @@ class Coalesce(Identity):
                 return None, False
             seat.flight = flight
             flight.seats[seat] = None
+            if made.bound[2] is None:
+                flight.bound[2] = None
             self.led += leads
             self.shared += not leads
         return seat, leads
@@ -146,6 +150,7 @@ class Coalesce(Identity):
 
     def _end(self, flight: Flight, outcome: Outcome | None) -> None:
         with self._lock:  # each step can be made again, if an interruption comes before the last
+            left(flight.bound)
             self._close_locked(flight)
             if not flight.ended:
                 if outcome is None:

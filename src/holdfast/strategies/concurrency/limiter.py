@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate, classify
 from holdfast._world import now as current_instant
@@ -46,6 +46,9 @@ from holdfast.strategies.concurrency.partitions import Partitions, Permit
 from holdfast.strategies.concurrency.protocol import Algorithm
 from holdfast.strategies.concurrency.spread import spread
 from holdfast.transient import transient
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 TOLD = 0.1
 """A limit that has moved by less than this part of it is not worth an event."""
@@ -110,7 +113,7 @@ class ConcurrencyLimiter(Crowd):
         partition: Callable[..., Hashable] | None = None,
         shares: Mapping[Any, float] | None = None,
         queue: int = 0,
-        max_wait: float | None = None,
+        max_wait: float | timedelta | None = None,
         shadow: bool = False,
         name: str | None = None,
     ) -> None:

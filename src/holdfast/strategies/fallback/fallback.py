@@ -11,7 +11,7 @@ original as its context.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._value import Value
@@ -21,6 +21,9 @@ from holdfast.strategies.fallback.copies import copied, is_mutable
 from holdfast.strategies.fallback.reach import Reach, check_fits, reach_of
 from holdfast.strategies.fallback.stale import StaleFallback
 from holdfast.strategies.fallback.told import tell_fallback
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class Fallback(Value):
@@ -91,7 +94,7 @@ class Fallback(Value):
 
     @staticmethod
     def stale(
-        ttl: float,
+        ttl: float | timedelta,
         *,
         key: Callable[..., Hashable] | None = None,
         on: On = Exception,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable
 from itertools import islice
 from operator import itemgetter
 from types import CodeType, MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
@@ -24,6 +24,9 @@ from holdfast.strategies.fallback.copies import copied
 from holdfast.strategies.fallback.owners import Owners
 from holdfast.strategies.fallback.told import tell_fallback
 from holdfast.strategies.identity import Identity
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class StaleFallback(Identity):
@@ -59,7 +62,7 @@ class StaleFallback(Identity):
 
     def __init__(
         self,
-        ttl: float,
+        ttl: float | timedelta,
         *,
         key: Callable[..., Hashable] | None = None,
         on: On = Exception,

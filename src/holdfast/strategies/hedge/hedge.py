@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable
 from itertools import count
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
@@ -30,6 +30,9 @@ from holdfast.shapes import Site
 from holdfast.strategies.hedge.delay import Fixed, Learning, knee, quantile
 from holdfast.strategies.identity import Identity
 from holdfast.strategies.retry import Retry, RetryBudget
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 OURS: Any = ...
 """Stands for: a ``RetryBudget()`` of its own."""
@@ -73,7 +76,7 @@ class Hedge(Identity):
 
     def __init__(
         self,
-        after: float | quantile | knee = KNEE,
+        after: float | timedelta | quantile | knee = KNEE,
         max_hedges: int = 1,
         *,
         on: On = Exception,
@@ -81,10 +84,11 @@ class Hedge(Identity):
         discard: Callable[[Any], object] | None = None,
         name: str | None = None,
     ) -> None:
-        self.after: float | quantile | knee = after
+        self.after: float | quantile | knee
         self.learning: Fixed | Learning
         """What is known about the durations of first attempts."""
         if isinstance(after, quantile | knee):
+            self.after = after
             self.learning = Learning(after)
         else:
             self.after = _validate.seconds("after", after)

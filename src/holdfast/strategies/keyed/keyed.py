@@ -31,13 +31,15 @@ from holdfast import _validate
 from holdfast.shapes import NOWHERE, Arguments, Instead, Keywords, Site, Wait
 from holdfast.strategies.breaker import CircuitBreaker, Probe
 from holdfast.strategies.identity import Identity
-from holdfast.strategies.keyed.answer import rewrapped, waited
-from holdfast.strategies.keyed.child import no_gate, report
+from holdfast.strategies.keyed.answer import behind, rewrapped, waited
+from holdfast.strategies.keyed.child import no_gate, report, tell_full
 from holdfast.strategies.keyed.keys import FULL, Keys
 from holdfast.strategies.keyed.maker import Maker
 from holdfast.strategies.keyed.table import Entry
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.strategies.keyed.lanes import Step
 
 PASSING = ("closed", "ramping")
@@ -80,7 +82,7 @@ class Keyed(Identity):
         factory: Callable[[Any], Any] | type[object],
         *,
         max_keys: int = 10_000,
-        idle: float = 600.0,
+        idle: float | timedelta = 600.0,
         parent: CircuitBreaker | None = None,
         parent_share: float = 0.5,
         parent_min_keys: int = 5,
@@ -242,6 +244,8 @@ class Keyed(Identity):
         if parent.state in PASSING:
             self._keys.forgive()  # what the keys' breakers remember is older than this
 
+    behind = staticmethod(behind)
+
     # -- other shapes --------------------------------------------------------------------------
 
     def attach(self, driver: ModuleType, inner: Step, runtime: Any, site: Site) -> Step:
@@ -301,14 +305,3 @@ class Keyed(Identity):
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
         return f"<Keyed{name} {len(self)} keys, {len(self._keys.open)} open>"
-
-
-def tell_full(title: str, limit: int) -> None:
-    """Warn, once, that keys share a strategy that should have their own."""
-    import logging
-
-    logging.getLogger("holdfast").warning(
-        "%s is full: a call is inside of each of its %d keys, or they are open or in debt, so that "
-        "none may go; further keys share one strategy until there is room. If all of these keys are "
-        "real, raise max_keys", title, limit,
-    )  # fmt: skip

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
@@ -23,6 +23,9 @@ from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site, Wait
 from holdfast.strategies.identity import Guard
 from holdfast.strategies.rate.gcra import ROUNDING, Costs, Meter, Turn, meter
 from holdfast.strategies.rate.rate import Actual, Cost, Rate, several, speeds
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 __all__ = ["PASSED", "Permit", "Rate", "RateLimiter"]
 
@@ -87,9 +90,9 @@ class RateLimiter(Guard):
     def __init__(
         self,
         *rates: float | Rate,
-        per: float = 1.0,
+        per: float | timedelta = 1.0,
         burst: float | None = None,
-        max_wait: float | None = 0.0,
+        max_wait: float | timedelta | None = 0.0,
         cost: Cost = 1,
         actual: Actual | None = None,
         shadow: bool = False,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._value import Value
 from holdfast.errors import RateLimitedError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 Cost = float | Callable[..., float]
 Actual = Callable[[Any], float | None]
@@ -49,7 +52,7 @@ class Rate(Value):
     def __init__(
         self,
         limit: float,
-        per: float = 1.0,
+        per: float | timedelta = 1.0,
         *,
         burst: float | None = None,
         cost: Cost = 1,

@@ -9,6 +9,8 @@ come back together just when the outage is long.  Here it is drawn below the cap
 
 Sources: M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015 (full, equal,
 decorrelated); Polly.Contrib.WaitAndRetry, DecorrelatedJitterBackoffV2 (smooth).
+
+One file because they are one table: what is said of one kind is said in comparison with the others.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from holdfast import _validate
 from holdfast._value import Value
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from random import Random
 
     from holdfast.shapes import History
@@ -97,9 +100,9 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
 
     def __init__(
         self,
-        base: float = 1.0,
+        base: float | timedelta = 1.0,
         factor: float = 2.0,
-        cap: float = 30.0,
+        cap: float | timedelta = 30.0,
         jitter: Jitter = "full",
         amplitude: float = 0.5,
     ) -> None:
@@ -109,7 +112,7 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
             factor=_validate.number("factor", factor, low=1),
             cap=_validate.seconds("cap", cap, positive=False),
         )
-        if cap < base:
+        if self.cap < self.base:
             raise _validate.refuse("cap", cap, f"it must be at least base={base!r}")
 
     def delay(self, attempt: int, previous: float | None, rng: Random, /) -> float:
@@ -170,7 +173,9 @@ class constant(_Jittered):  # noqa: N801 - reads as a word
     _options = ("seconds", "jitter", "amplitude")
     seconds: float
 
-    def __init__(self, seconds: float = 1.0, jitter: Jitter = None, amplitude: float = 0.5) -> None:
+    def __init__(
+        self, seconds: float | timedelta = 1.0, jitter: Jitter = None, amplitude: float = 0.5
+    ) -> None:
         self._check_jitter(jitter, amplitude)
         self._set(seconds=_validate.seconds("seconds", seconds, positive=False))
 
@@ -194,9 +199,9 @@ class linear(_Jittered):  # noqa: N801 - reads as a word
 
     def __init__(
         self,
-        base: float = 1.0,
-        step: float = 1.0,
-        cap: float = 30.0,
+        base: float | timedelta = 1.0,
+        step: float | timedelta = 1.0,
+        cap: float | timedelta = 30.0,
         jitter: Jitter = "full",
         amplitude: float = 0.5,
     ) -> None:
@@ -225,7 +230,11 @@ class fibonacci(_Jittered):  # noqa: N801 - reads as a word
     cap: float
 
     def __init__(
-        self, base: float = 1.0, cap: float = 30.0, jitter: Jitter = "full", amplitude: float = 0.5
+        self,
+        base: float | timedelta = 1.0,
+        cap: float | timedelta = 30.0,
+        jitter: Jitter = "full",
+        amplitude: float = 0.5,
     ) -> None:
         self._check_jitter(jitter, amplitude)
         self._set(

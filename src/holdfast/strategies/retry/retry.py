@@ -42,6 +42,8 @@ from holdfast.strategies.retry.retry_after import RETRY_AFTER_CAP, waited
 from holdfast.verdict import refusal_in
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.shapes import Attempt
     from holdfast.strategies.retry.backoff import Backoff, DelayFunction
 
@@ -61,16 +63,14 @@ class Retry(Value):
         ignore: which of these not to retry all the same.
         backoff: how long to wait; see `holdfast.backoff`, or any function of the attempt's number, and
             of the call's `History` if it takes two arguments.
-        max_elapsed: give up when the next attempt would start later than this many seconds after
-            the call did; None for no limit.
+        max_elapsed: give up when the next attempt would start later than this after the call did.
         budget: a `RetryBudget`, possibly shared; None for no budget.
         respect_retry_after: let a ``Retry-After`` of the dependency lengthen the delay (RFC 9110).
         retry_after_cap: take a longer hint for this many seconds; None to wait as long as is asked.
         retry_after_limit: give up where a hint asks for more than this many seconds; None for no limit.
         before_sleep: called with the `RetryScheduled` event before each delay; may be async around
             async code. What it raises ends the retrying.
-        nested: who retries when this retry encloses another one: "allow" both (with a warning),
-            only the "inner" one, or only this "outer" one.
+        nested: who retries inside of it: "allow" both (with a warning), the "inner" or this "outer" one.
         exhausted: what follows where the last result is still a bad one: "return" it, or "raise"
             `BadResultError`.
         stop: a `threading.Event`, an `asyncio.Event` or the like: set, it ends pauses and retrying.
@@ -118,7 +118,7 @@ class Retry(Value):
         on: On = Exception,
         ignore: On = (),
         backoff: Backoff | DelayFunction = EXPONENTIAL,
-        max_elapsed: float | None = None,
+        max_elapsed: float | timedelta | None = None,
         budget: RetryBudget | None = None,
         respect_retry_after: bool = True,
         retry_after_cap: float | None = RETRY_AFTER_CAP,

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.criticality import CLASSES, RANKS, current_priority, rank_of
-from holdfast.deadline import ambient
+from holdfast.deadline import current
 from holdfast.errors import DeadlineTooShortError, RejectedError, ThrottledError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Wait
 from holdfast.strategies.aside import Queueing
@@ -109,7 +109,7 @@ class LoadShedder(Queueing):
 
     def enter(self, now: float, args: Arguments, kwargs: Keywords, site: Site = NOWHERE, /) -> Any:
         """Return a place inside, or one in the queue, or raise."""
-        place = Place(self._rank(args, kwargs), now, ambient.get()[0])
+        place = Place(self._rank(args, kwargs), now, current()[0])
         place.of = self._lock
         error: RejectedError | None = None
         with self._lock:

@@ -33,6 +33,7 @@ from holdfast.strategies.identity import SHADOW, Guard
 from holdfast.strategies.throttle.accepts import Accepts, Bucket
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from random import Random
 
 Settle = Callable[[Bucket, float], None]
@@ -70,7 +71,7 @@ class Throttle(Guard):
     def __init__(
         self,
         ratio: float = 1.5,
-        window: float = 10.0,
+        window: float | timedelta = 10.0,
         *,
         on: On = Exception,
         ignore: On = (),

@@ -39,6 +39,7 @@ from holdfast.strategies.timeout.sync import Sync, checked
 from holdfast.verdict import control_flow, refusal_in
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from types import ModuleType
 
     from holdfast.shapes import Site
@@ -95,18 +96,19 @@ class AdaptiveTimeout(Identity):
         *,
         quantile: float = 0.99,
         margin: float = 2.0,
-        floor: float = 0.05,
-        ceiling: float = 5.0,
+        floor: float | timedelta = 0.05,
+        ceiling: float | timedelta = 5.0,
         min_samples: int = 100,
-        window: float = 60.0,
-        sync: Sync = "thread",
+        window: float | timedelta = 60.0,
+        sync: Sync = "cooperative",
         discard: Callable[[Any], object] | None = None,
         name: str | None = None,
     ) -> None:
         self.quantile: float = _validate.number("quantile", quantile, low=0.5, high=0.9999)
         self.margin: float = _validate.number("margin", margin, low=1.0)
         self.ceiling: float = _validate.seconds("ceiling", ceiling)
-        self.floor: float = _validate.number("floor", floor, low=0, high=self.ceiling)
+        least = _validate.seconds("floor", floor, positive=False)
+        self.floor: float = _validate.number("floor", least, low=0, high=self.ceiling)
         self.min_samples: int = _validate.count("min_samples", min_samples)
         self.sync: Sync = checked(sync)
         if discard is not None:

@@ -7,11 +7,14 @@ The shorter of it and the ambient deadline holds, and what runs inside sees what
 asyncio: the attempt is cancelled exactly once, and a cancellation from outside is told apart from our
 own, as `asyncio.timeout` does.
 
-Sync, honestly: Python cannot interrupt a blocking call.  ``sync="thread"`` runs the attempt in a
-worker of a bounded pool, in the caller's context, and stops waiting; the abandoned worker is counted,
-and keeps a permit of every enclosing bulkhead until it really ends, so a hung dependency cannot leak
-threads without bound.  ``sync="cooperative"`` only sets the deadline: for code that turns `remaining`
-into its own socket timeouts, as our HTTP integrations do; it costs no thread and leaves nothing behind.
+Sync, honestly: Python cannot interrupt a blocking call.  ``sync="cooperative"`` only sets the deadline:
+for code that gives its client what is left (``timeout=allowance()``), as our HTTP integrations do; it
+costs no thread and leaves nothing behind.  A function that pays no heed returns late, and its result
+stands.  ``sync="thread"`` runs the attempt in a worker of a bounded pool, in a copy of the caller's
+context that is brought back, and stops waiting; the abandoned worker is counted, and keeps a permit of
+every enclosing bulkhead until it really ends, so a hung dependency cannot leak threads without bound.
+It is no default: thread-locals, database transactions and connections, and locks that the caller holds
+belong to the caller's thread, and the worker has none of them.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from holdfast._value import Value
 from holdfast.strategies.timeout.sync import Sync, checked
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.strategies.timeout.adaptive import AdaptiveTimeout
 
 
@@ -34,7 +39,7 @@ class Timeout(Value):
 
     Args:
         seconds: the limit, in seconds; greater than 0.
-        sync: for blocking functions, ``"thread"`` (default) or ``"cooperative"``; see the module.
+        sync: for blocking functions, ``"cooperative"`` (default) or ``"thread"``; see the module.
         discard: called, in the worker, with a result that comes too late and is handed to nobody.
 
     Raises:
@@ -48,9 +53,9 @@ class Timeout(Value):
 
     def __init__(
         self,
-        seconds: float,
+        seconds: float | timedelta,
         *,
-        sync: Sync = "thread",
+        sync: Sync = "cooperative",
         discard: Callable[[Any], object] | None = None,
     ) -> None:
         if discard is not None:
@@ -64,11 +69,11 @@ class Timeout(Value):
         *,
         quantile: float = 0.99,
         margin: float = 2.0,
-        floor: float = 0.05,
-        ceiling: float = 5.0,
+        floor: float | timedelta = 0.05,
+        ceiling: float | timedelta = 5.0,
         min_samples: int = 100,
-        window: float = 60.0,
-        sync: Sync = "thread",
+        window: float | timedelta = 60.0,
+        sync: Sync = "cooperative",
         discard: Callable[[Any], object] | None = None,
         name: str | None = None,
     ) -> AdaptiveTimeout:
