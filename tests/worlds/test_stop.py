@@ -199,8 +199,8 @@ def test_a_signal_ends_a_real_pause():
         with pytest.raises(ConnectionError):
             Pipeline("p", Retry(3, backoff=LONG)).call(failing)
     finally:
-        signal.signal(signal.SIGTERM, before)
         timer.join()
+        signal.signal(signal.SIGTERM, before)
         for one in stopping:
             one.close()
     assert time.monotonic() - began < REAL
@@ -217,8 +217,11 @@ def test_a_signal_ends_a_real_wait_of_an_event_loop(waits):
     async def wait():
         if waits == "pause":
             return await Pipeline("p", Retry(3, backoff=LONG)).outcome(afailing)
-        with Pipeline("held", bulkhead):
-            return await Pipeline("p", bulkhead).outcome(afailing)
+        holder = asyncio.create_task(Pipeline("held", bulkhead).acall(asyncio.sleep, REAL))
+        await asyncio.sleep(0)
+        found = await Pipeline("p", bulkhead).outcome(afailing)
+        holder.cancel()
+        return found
 
     before = signal.signal(signal.SIGTERM, lambda *_: stopping.append(stop()))
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
@@ -226,8 +229,8 @@ def test_a_signal_ends_a_real_wait_of_an_event_loop(waits):
     try:
         found = asyncio.run(asyncio.wait_for(wait(), REAL))
     finally:
-        signal.signal(signal.SIGTERM, before)
         timer.join()
+        signal.signal(signal.SIGTERM, before)
         for one in stopping:
             one.close()
     assert type(found.error) is (ConnectionError if waits == "pause" else StoppedError)
