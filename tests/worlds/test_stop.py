@@ -226,6 +226,7 @@ def test_a_signal_ends_a_real_wait_of_an_event_loop(waits):
     before = signal.signal(signal.SIGTERM, lambda *_: stopping.append(stop()))
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
     timer.start()
+    began = time.monotonic()
     try:
         found = asyncio.run(asyncio.wait_for(wait(), REAL))
     finally:
@@ -234,6 +235,7 @@ def test_a_signal_ends_a_real_wait_of_an_event_loop(waits):
         for one in stopping:
             one.close()
     assert type(found.error) is (ConnectionError if waits == "pause" else StoppedError)
+    assert time.monotonic() - began < REAL / 2
 
 
 def test_another_thread_ends_real_pauses_and_waits():
