@@ -199,15 +199,15 @@ def test_a_signal_ends_a_real_pause():
         with pytest.raises(ConnectionError):
             Pipeline("p", Retry(3, backoff=LONG)).call(failing)
     finally:
-        signal.signal(signal.SIGTERM, before)
         timer.join()
+        signal.signal(signal.SIGTERM, before)
         for one in stopping:
             one.close()
     assert time.monotonic() - began < REAL
 
 
-@pytest.mark.real_time
 @pytest.mark.parametrize("waits", ["pause", "turn"])
+@pytest.mark.real_time
 def test_a_signal_ends_a_real_wait_of_an_event_loop(waits):
     """The loop sleeps, too, and the handler runs in its thread: it is woken as by another one."""
     stopping, bulkhead = [], Bulkhead(1, queue=1)
@@ -218,20 +218,25 @@ def test_a_signal_ends_a_real_wait_of_an_event_loop(waits):
     async def wait():
         if waits == "pause":
             return await Pipeline("p", Retry(3, backoff=LONG)).outcome(afailing)
-        return await Pipeline("p", bulkhead).outcome(afailing)
+        holder = asyncio.create_task(Pipeline("held", bulkhead).acall(asyncio.sleep, REAL))
+        await asyncio.sleep(0)
+        found = await Pipeline("p", bulkhead).outcome(afailing)
+        holder.cancel()
+        return found
 
     before = signal.signal(signal.SIGTERM, lambda *_: stopping.append(stop()))
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
     timer.start()
+    began = time.monotonic()
     try:
-        with Pipeline("held", bulkhead):
-            found = asyncio.run(asyncio.wait_for(wait(), REAL))
+        found = asyncio.run(asyncio.wait_for(wait(), REAL))
     finally:
-        timer.join()  # first, or its signal ends the tests
+        timer.join()
         signal.signal(signal.SIGTERM, before)
         for one in stopping:
             one.close()
     assert type(found.error) is (ConnectionError if waits == "pause" else StoppedError)
+    assert time.monotonic() - began < REAL / 2
 
 
 def test_another_thread_ends_real_pauses_and_waits():

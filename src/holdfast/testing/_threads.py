@@ -64,16 +64,16 @@ class VirtualThreads(Threads):
         until = math.inf if limit is None else self.now() + limit
         ticket.wake = wake
         came_back = False
-        sleepers[id(ticket)] = waking(wake)
         try:
+            sleepers[id(ticket)] = waking(wake)
             if world.stopping is not None:
                 wake()
             self.clock.wait(until, lambda: ticket.granted or ticket.over or bool(woken), wakes)
             came_back = True
         finally:
-            sleepers.pop(id(ticket), None)
             if not came_back:
                 gate.abandoned(wait.permit, self.now())
+            sleepers.pop(id(ticket), None)
         if not ticket.granted:
             error = gate.expired(wait.permit, self.now())
             if error is not None:
