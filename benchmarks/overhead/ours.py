@@ -40,7 +40,7 @@ def pipeline(*layers: str) -> Any:
         "breaker": lambda: hf.CircuitBreaker(failures=FAILURES),
         "window": window,
         "bulkhead": lambda: hf.Bulkhead(LIMIT),
-        "timeout": lambda: hf.Timeout(SECONDS),
+        "timeout": lambda: hf.Timeout(SECONDS, sync="thread"),
         "keyed breaker": lambda: hf.Keyed(one_of_ten, lambda _key: hf.CircuitBreaker()),
         "adaptive timeout": lambda: hf.Timeout.adaptive(sync="cooperative"),
         "rate limit": lambda: hf.RateLimiter(RATE),

@@ -33,7 +33,8 @@ class UnknownDiagramError(ValueError):
 
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Replace the fences; called by mkdocs for each page."""
-    markdown = re.sub(r"^```python notest$", "```python", markdown, flags=re.MULTILINE)
+    for marked, plain in (("python notest", "python"), ("output varies", "output")):
+        markdown = re.sub(rf"^```{marked}$", f"```{plain}", markdown, flags=re.MULTILINE)
     return FENCE.sub(lambda found: drawn(found["source"]), markdown)
 
 

@@ -9,10 +9,11 @@
 import typing as _typing
 
 from holdfast._later import later as _later
-from holdfast.classify import on_result
-from holdfast.deadline import deadline, remaining
+from holdfast.classify import on_error, on_result
+from holdfast.deadline import allowance, deadline, detached, remaining
 from holdfast.errors import (
     AttemptTimeout,
+    BadResultError,
     BulkheadFullError,
     CircuitOpenError,
     CompositionWarning,
@@ -25,9 +26,10 @@ from holdfast.errors import (
     NestedRetryWarning,
     RateLimitedError,
     RejectedError,
+    StoppedError,
     ThrottledError,
 )
-from holdfast.pipeline import Pipeline
+from holdfast.pipeline import Pipeline, pipelines
 from holdfast.strategies.breaker import CircuitBreaker
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.fallback import Fallback
@@ -36,7 +38,10 @@ from holdfast.strategies.timeout import Timeout
 from holdfast.transient import transient
 
 if _typing.TYPE_CHECKING:
+    from holdfast._ongoing import attempt as attempt
+    from holdfast._stopping import stop as stop
     from holdfast.criticality import priority as priority
+    from holdfast.integrations.http import unhealthy as unhealthy
     from holdfast.integrations.llm import llm as llm
     from holdfast.outcome import Outcome as Outcome
     from holdfast.presets import standard as standard
@@ -60,6 +65,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AdaptiveTimeout",
     "AttemptTimeout",
+    "BadResultError",
     "Bulkhead",
     "BulkheadFullError",
     "Chaos",
@@ -87,22 +93,30 @@ __all__ = [
     "RejectedError",
     "Retry",
     "RetryBudget",
+    "StoppedError",
     "Throttle",
     "ThrottledError",
     "Timeout",
     "__version__",
+    "allowance",
+    "attempt",
     "backoff",
     "concurrency",
     "deadline",
+    "detached",
     "knee",
     "learnt",
     "llm",
+    "on_error",
     "on_result",
+    "pipelines",
     "priority",
     "quantile",
     "remaining",
     "standard",
+    "stop",
     "transient",
+    "unhealthy",
 ]
 
 _LATER = {
@@ -117,6 +131,7 @@ _LATER = {
     "Rate": "strategies.rate",
     "RateLimiter": "strategies.rate",
     "Throttle": "strategies.throttle",
+    "attempt": "_ongoing",
     "concurrency": "strategies.concurrency",
     "knee": "strategies.hedge",
     "learnt": "strategies.breaker",
@@ -124,6 +139,8 @@ _LATER = {
     "priority": "criticality",
     "quantile": "strategies.hedge",
     "standard": "presets",
+    "stop": "_stopping",
+    "unhealthy": "integrations.http",
 }
 """Where the names are that not every program needs: imported when they are first used."""
 

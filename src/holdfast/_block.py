@@ -12,12 +12,14 @@ is who takes a block out of `Blocks._entered`, which ``dict.pop`` lets exactly o
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
 from holdfast._cut import cut_by
-from holdfast._world import renew_after_fork, world
-from holdfast.deadline import Ambient, ambient, restore
+from holdfast._runtimes.own_permits import HELD_BY_BLOCKS
+from holdfast._world import owner, renew_after_fork, world
+from holdfast.deadline import Scope, current, inside, iterated
 from holdfast.errors import ConfigurationError, Misuse
 from holdfast.shapes import NO_RESULT, Gate, Instead, Site, Wait
 from holdfast.strategies.timeout import Timeout
@@ -26,14 +28,14 @@ from holdfast.strategies.timeout import Timeout
 class Block:
     """What one entered block holds."""
 
-    __slots__ = ("outer", "owner", "permits", "tokens")
+    __slots__ = ("limits", "outer", "owner", "permits")
 
     def __init__(self, owner: object) -> None:
         self.owner: object = owner
         self.outer: Block | None = None
         """The one that the same owner had entered before."""
         self.permits: list[tuple[Gate, Any]] = []
-        self.tokens: list[Any] = []
+        self.limits: list[Scope] = []
 
     def hold(self, gate: Gate, permit: Any) -> None:
         """Keep a permit that was waited for; an answer in place of the block can only be an error."""
@@ -44,9 +46,12 @@ class Block:
 
     def leave(self, error: BaseException | None, now: float) -> None:
         """Give everything back, the innermost first."""
-        while self.tokens:
-            restore(self.tokens.pop())
         fault: BaseException | None = None
+        while self.limits:
+            try:
+                self.limits.pop().take_back()
+            except BaseException as raised:  # noqa: BLE001 - raised when the gates have got theirs
+                fault = raised
         while self.permits:  # in one frame: leaving needs no deeper a stack than entering did
             gate, permit = self.permits.pop()
             try:
@@ -86,6 +91,15 @@ class Blocks:
         """By owner; the others follow by `Block.outer`.  It may name one that has been left."""
         self._forked = False
         renew_after_fork(self)
+        HELD_BY_BLOCKS.add(self)
+
+    def held_by(self, who: object, gate: Any) -> int:
+        """Return how many permits of ``gate`` the blocks of ``who`` hold."""
+        held, block = 0, self._newest.get(who)
+        while block is not None:  # one that has been left holds nothing
+            held += sum(one[0] is gate for one in list(block.permits))
+            block = block.outer
+        return held
 
     def _after_fork(self) -> None:
         """Forget the blocks of threads that the child has not, and the permits of its own.
@@ -102,21 +116,23 @@ class Blocks:
     def enter(self) -> Block:
         """Take a permit of every gate, waiting where one says so."""
         runtime = world.runtime("blocking")
-        block = Block(_owner())
+        block = Block(owner())
         try:
             for strategy in self._asked():
                 answer = self._ask(strategy, block, runtime.now())
                 if isinstance(answer, Wait):
                     block.hold(strategy, runtime.wait(strategy, answer, self._site))
-        except BaseException:
+        except BaseException as error:
             self._undo(block, runtime.now())
+            if isinstance(error, Misuse):
+                raise error.shown(str(error)) from None
             raise
         return self._kept(block)
 
     async def aenter(self) -> Block:
         """Take a permit of every gate, awaiting where one says so."""
         runtime = world.runtime("asyncio")
-        block = Block(_owner())
+        block = Block(owner())
         try:
             for strategy in self._asked():
                 answer = self._ask(strategy, block, runtime.now())
@@ -131,7 +147,7 @@ class Blocks:
 
     def exit(self, error: BaseException | None) -> None:
         """Give back what this thread's, or this task's, newest block holds."""
-        block = self._newest.get(_owner())
+        block = self._newest.get(owner())
         while block is not None and not self._taken(block):  # it has been left in another way
             block = block.outer
         if block is None:
@@ -170,14 +186,17 @@ class Blocks:
         )
 
     def _asked(self) -> tuple[Any, ...]:
+        refusal = None if world.stopping is None else world.stopping.refusal()
+        if refusal is not None:
+            raise self._site.refuse(refusal, world.clock())
         return () if world.bypass else self._strategies
 
     def _ask(self, strategy: Any, block: Block, now: float) -> Any:
         if isinstance(strategy, Timeout):
-            outer = ambient.get()
-            at = now + strategy.seconds
-            if at < outer[0]:
-                block.tokens.append(ambient.set(Ambient(at, strategy.seconds, outer[2])))
+            at, body = now + strategy.seconds, iterated(sys._getframe())  # noqa: SLF001 - see `deadline`
+            limit = Scope()
+            limit.set(inside(current(), at, strategy.seconds, body=body))
+            block.limits.append(limit)
             return None
         permit = strategy.enter(now, (), {}, self._site)
         if not isinstance(permit, Wait):
@@ -192,18 +211,3 @@ class Blocks:
         self._entered[block] = None
         self._newest[block.owner] = block
         return block
-
-
-def _owner() -> object:
-    """Return what tells this thread or task from the others."""
-    import sys
-
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None:
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:  # no running loop in this thread
-            task = None
-        if task is not None:
-            return id(task)
-    return threading.get_ident()

@@ -10,7 +10,7 @@ from holdfast import _validate
 from holdfast._drivers import aio, blocking
 from holdfast._runtimes import DEFAULTS
 from holdfast._world import world
-from holdfast.errors import ConfigurationError, Misuse
+from holdfast.errors import ConfigurationError, Misuse, RejectedError
 from holdfast.shapes import Arguments, Background, Gate, Keywords, Reaction, Site
 from holdfast.strategies.timeout import Timeout
 
@@ -33,6 +33,20 @@ def is_strategy(value: Any) -> bool:
     return isinstance(value, Timeout | Gate | Reaction) or hasattr(value, "attach")
 
 
+def no_strategy(value: Any) -> str:
+    """Return what to do about something that is no strategy."""
+    if hasattr(value, "strategies"):
+        return (
+            "a pipeline is no strategy; write *p.strategies for its layers, or decorate a function "
+            "with both pipelines"
+        )
+    if isinstance(value, type):
+        return f"that is a class, and a strategy is an object: {value.__name__}(...)"
+    if isinstance(value, list | tuple):
+        return "strategies are given one by one: put a * before it"
+    return "it must be a strategy object, such as Retry() or Timeout(5.0)"
+
+
 def check_function(fn: Any) -> None:
     """Refuse what cannot be protected, with the reason and the remedy."""
     if isinstance(fn, classmethod | staticmethod):
@@ -40,7 +54,7 @@ def check_function(fn: Any) -> None:
         raise ConfigurationError(
             f"a pipeline cannot protect a {kind} object: put @{kind} above the pipeline"
         )
-    if not callable(fn):
+    if not _validate.is_function(fn):
         raise _validate.refuse("fn", fn, "a pipeline protects functions and other callables")
     if _validate.has_flag(fn, LAZY_CODE):
         plain = _validate.unwrapped(fn)
@@ -107,6 +121,13 @@ def _layer(strategy: Any, driver: ModuleType, inner: Step, runtime: Any, site: S
     return step
 
 
+class SpentError(RejectedError, TypeError):
+    """Nothing was called: what would have to be awaited has been awaited by an earlier attempt.
+
+    A rejection, so that the earlier attempt's own error is the one that stands.
+    """
+
+
 class Detour:
     """The slow way round: taken while somebody listens, or while a test holds the clock."""
 
@@ -131,6 +152,10 @@ class Detour:
         """Run one call in the runtime that is in force now; for async code, return its coroutine."""
         if world.bypass:
             return self._terminal(args, kwargs)
+        if world.stopping is not None:
+            refusal = world.stopping.refusal()
+            if refusal is not None:
+                raise Site(self._name).refuse(refusal, world.clock())
         runtime = world.runtime(self._colour)
         made = self._made
         if made is None or made[0] is not runtime:
@@ -199,6 +224,14 @@ def apply_async(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     if not callable(fn):
         raise _not_a_function(fn)
     result = fn(*args, **kwargs)
+    if type(result) is CoroutineType and (
+        result.cr_frame is None or result.cr_suspended or result.cr_running
+    ):
+        raise SpentError(
+            f"{fn!r} returned a coroutine that has been awaited before, and can run only once: give "
+            "acall() the function and its arguments, or a function that makes a new one each time",
+            strategy="acall",
+        )
     if not hasattr(type(result), "__await__"):
         raise Misuse(
             f"{fn!r} returned {type(result).__name__!r}, which cannot be awaited, and "
@@ -233,6 +266,9 @@ def protect(name: str, strategies: tuple[Any, ...], fn: Callable[..., Any]) -> C
 def applier(name: str, strategies: tuple[Any, ...], colour: str) -> Callable[..., Any]:
     """Return what stands behind ``pipeline.call`` or ``acall``: it takes the function first."""
     apply = apply_async if colour == "asyncio" else apply_blocking
+    for strategy in strategies:
+        if colour == "blocking" and hasattr(strategy, "check_blocking"):
+            strategy.check_blocking()
 
     def terminal(args: Arguments, kwargs: Keywords) -> Any:
         return apply(*args, **kwargs)

@@ -13,12 +13,14 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from holdfast.strategies.retry import RETRY_AFTER_JITTER, Retry
+from holdfast.strategies.retry.backoff import of
 from holdfast.strategies.timeout import Timeout
 
 if TYPE_CHECKING:
     from random import Random
 
     from holdfast.strategies.retry import Backoff
+    from holdfast.strategies.retry.backoff import DelayFunction
 
 MANY = 1_000
 """From here on the delays of a retry are taken to be the longest so far."""
@@ -122,8 +124,8 @@ def _retried(retry: Retry, inner: Worst) -> Worst:
     elapsed = math.inf if retry.max_elapsed is None else retry.max_elapsed
     most = math.inf if retry.attempts is None else retry.attempts
     asked = _longest_hint(retry) * (1 + RETRY_AFTER_JITTER)
-    waits = _delays(retry._backoff, most - 1)  # noqa: SLF001 - our own
-    hinted = _delays(retry._backoff, most - 1, asked)  # noqa: SLF001 - the same
+    waits = _delays(retry.backoff, most - 1)
+    hinted = _delays(retry.backoff, most - 1, asked)
     longest = most * inner.seconds + waits
     if inner.seconds == math.inf:
         because = inner.because
@@ -131,6 +133,8 @@ def _retried(retry: Retry, inner: Worst) -> Worst:
         because = f"no attempt begins after {elapsed:g} s, and the last one takes {_each(inner)}"
     elif most == math.inf:
         because = "the retry goes on"
+    elif longest == math.inf:
+        because = "its delays depend on what goes wrong"
     else:
         comma = "," if inner.waits else ""
         because = f"{most} × {_each(inner)}{comma} and delays of {waits:.3g} s"
@@ -156,9 +160,10 @@ def _each(inner: Worst) -> str:
     return f"{inner.seconds:g} s{told}"
 
 
-def _delays(backoff: Backoff, number: float, least: float = 0.0) -> float:
+def _delays(given: Backoff | DelayFunction, number: float, least: float = 0.0) -> float:
     """Return the longest sum of so many delays, each of at least ``least``, in seconds."""
-    if number == math.inf:
+    backoff = of(given)
+    if number == math.inf or (number and getattr(backoff, "of_call", False)):
         return math.inf
     highest = cast("Random", _Highest())
     total, previous = 0.0, None

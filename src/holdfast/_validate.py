@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConfigurationError
 
@@ -31,17 +31,43 @@ def number(
 
 def seconds(option: str, value: Any, *, positive: bool = True) -> float:
     """Return a duration in seconds as a float; zero only where ``positive`` is false."""
-    if not _fits_a_float(value):
-        raise refuse(option, value, "it must be a duration in seconds (int or float)")
+    length = _in_seconds(option, value)
     bound = "greater than 0" if positive else "of at least 0"
-    if not 0 <= value < math.inf or (positive and value == 0):
+    if not 0 <= length < math.inf or (positive and length == 0):
         raise refuse(option, value, f"it must be a finite duration in seconds, {bound}")
-    return float(value)
+    return length
+
+
+def span(option: str, value: Any) -> float:
+    """Return the seconds from one instant to another as a float: of any sign, and without end."""
+    length = _in_seconds(option, value)
+    if math.isnan(length):
+        raise refuse(option, value, "it must be a duration in seconds, and no nan")
+    return length
+
+
+def _in_seconds(option: str, value: Any) -> float:
+    total = getattr(value, "total_seconds", None)  # a timedelta's; its module isn't imported for it
+    number = total() if callable(total) else value
+    if not _fits_a_float(number):
+        allowed = "it must be a duration in seconds (int or float), or a timedelta"
+        raise refuse(option, value, allowed)
+    return float(number)
 
 
 def optional_seconds(option: str, value: Any, *, positive: bool = True) -> float | None:
     """Return a duration as `seconds` does, or None."""
     return None if value is None else seconds(option, value, positive=positive)
+
+
+def seconds_of(owner: Any, option: str, *, positive: bool = True, optional: bool = False) -> None:
+    """Check the attribute of a frozen object as `seconds` does; a timedelta becomes seconds."""
+    given = getattr(owner, option)
+    if given is None and optional:
+        return
+    length = seconds(option, given, positive=positive)
+    if not isinstance(given, int | float):
+        object.__setattr__(owner, option, length)
 
 
 def count(option: str, value: Any, *, low: int = 1, high: int = sys.maxsize) -> int:
@@ -77,12 +103,32 @@ def one_of(option: str, value: Any, allowed: tuple[Any, ...]) -> None:
         raise refuse(option, value, "it must be one of " + ", ".join(map(repr, allowed)))
 
 
+class Layer:
+    """A layer of a pipeline: put above a function like a decorator, it says what is meant."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # a type checker shall know that it can't be called
+
+        def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+            kind = type(self).__name__
+            raise TypeError(
+                f"a {kind} is a layer of a pipeline, not a decorator, nor a function: "
+                f"pipeline = Pipeline('name', {kind}(...)), and then @pipeline"
+            )
+
+
+def is_function(value: Any) -> bool:
+    """Return whether ``value`` can be called to some purpose."""
+    return callable(value) and not isinstance(value, Layer)
+
+
 def plain_callable(option: str, value: Any) -> None:
     """Check that ``value`` can be called, and gives its answer without being awaited."""
-    if not callable(value) or is_async(value):
-        raise refuse(
-            option, value, "it must be a plain function or another callable, not an async one"
-        )
+    if not is_function(value):
+        raise refuse(option, value, "it must be a function, or something else that can be called")
+    if is_async(value):
+        raise refuse(option, value, "it must be a plain function, and this one is async")
 
 
 def is_async(fn: Any) -> bool:

@@ -50,17 +50,17 @@ class Value:
         return _remake, (type(self), dict(zip(self._options, self._given(), strict=True)))
 
     def __repr__(self) -> str:
-        defaults = _defaults(type(self))
+        usual = defaults(type(self))
         positional = type(self).__init__.__code__.co_varnames[1:2]
         parts = []
         for name, given in zip(self._options, self._given(), strict=True):
-            if name in defaults and given == defaults[name]:
+            if name in usual and given == usual[name]:
                 continue
             parts.append(spell(given) if (name,) == positional else f"{name}={spell(given)}")
         return f"{self._prefix}{type(self).__name__}({', '.join(parts)})"
 
 
-def _defaults(kind: type) -> dict[str, Any]:
+def defaults(kind: type) -> dict[str, Any]:
     """Return the defaults of a constructor's options."""
     make: Any = kind.__init__  # type: ignore[misc] # of this very class
     names = make.__code__.co_varnames[: make.__code__.co_argcount]

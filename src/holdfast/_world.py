@@ -9,6 +9,7 @@ call must take the slow way round.  That question costs the happy path one attri
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -35,7 +36,7 @@ class World:
 
     __slots__ = (
         "_given", "_own", "bypass", "changing", "clock", "detour", "listeners", "overrides",
-        "runtimes",
+        "runtimes", "stopping",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -47,6 +48,8 @@ class World:
         self.overrides: dict[str, Any] = {}
         self.runtimes: dict[str, Callable[[], Any]] = {}
         self.bypass = False
+        self.stopping: Any = None
+        """What `holdfast.stop` has left, while it is in force."""
         self.detour = False
 
     def _after_fork(self) -> None:
@@ -75,7 +78,7 @@ class World:
 
     def refresh(self) -> None:
         """Recompute whether calls must take the slow way round."""
-        self.detour = bool(self.listeners or self.overrides or self.bypass)
+        self.detour = bool(self.listeners or self.overrides or self.bypass or self.stopping)
 
     def runtime(self, colour: str) -> Any:
         """Return the runtime in force for ``"blocking"`` or ``"asyncio"`` code."""
@@ -89,6 +92,19 @@ world = World()
 def now() -> float:
     """Return the current instant of the clock in force, in seconds."""
     return world.clock()
+
+
+def owner() -> object:
+    """Return what tells this thread or task from the others."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None:
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no running loop in this thread
+            task = None
+        if task is not None:
+            return id(task)
+    return threading.get_ident()
 
 
 _forkable: Weakly[Any] = Weakly()

@@ -1,10 +1,13 @@
 """Which outcomes a strategy cares about: one vocabulary for ``on=`` and ``ignore=`` everywhere.
 
 An exception type, a tuple or union of them, a predicate over the exception, ``on_result(predicate)``
-for results, and any of these joined with ``|``.  `asyncio.CancelledError`, `KeyboardInterrupt`,
+for results, and any of these joined with ``|`` and ``&``, or turned round with ``~`` (a type by itself
+becomes one of them with ``on_error(KeyError)``).  `asyncio.CancelledError`, `KeyboardInterrupt`,
 `SystemExit` and `GeneratorExit` are never outcomes, so no condition accepts them; nor are exceptions by
 which a framework ends or repeats a task (Celery's ``Retry`` and time limits, RQ's, ...), unless their
 class is named.  An exception group is met if all its leaves are.
+
+One file because a condition, what makes one and how it is spelt are one vocabulary.
 """
 
 from __future__ import annotations
@@ -18,9 +21,10 @@ from functools import partial
 from typing import Any
 
 from holdfast import _validate
+from holdfast._composed import All, may_meet, truth
 from holdfast._shown import quoted
 from holdfast.errors import AttemptTimeout, ConfigurationError, DeadlineExceeded, RejectedError
-from holdfast.verdict import control_flow, leaves
+from holdfast.verdict import control_flow, leaves, refusal_in
 
 ErrorPredicate = Callable[[Exception], bool]
 ResultPredicate = Callable[[Any], bool]
@@ -29,7 +33,7 @@ On = Any
 
 ALLOWED = (
     "it must be an exception type (derived from Exception), a tuple of them, a predicate over the "
-    "exception, on_result(predicate), or several of these joined with |"
+    "exception, on_result(predicate), or several of these joined with |, & and ~"
 )
 
 ROUTINES = (types.FunctionType, types.MethodType, types.BuiltinFunctionType)
@@ -42,7 +46,7 @@ class Condition:
     Immutable; safe to share between threads and tasks.
     """
 
-    __slots__ = ("name", "on_errors", "on_results", "types")
+    __slots__ = ("name", "named", "on_errors", "on_results", "types")
 
     def __init__(
         self,
@@ -50,7 +54,10 @@ class Condition:
         on_errors: tuple[ErrorPredicate, ...] = (),
         on_results: tuple[ResultPredicate, ...] = (),
         name: str | None = None,
+        named: tuple[type[Exception], ...] | None = None,
     ) -> None:
+        self.named: tuple[type[Exception], ...] = types if named is None else named
+        """The classes that were asked for by name, whatever else is demanded of them."""
         self.types: tuple[type[Exception], ...] = types
         self.on_errors: tuple[ErrorPredicate, ...] = on_errors
         self.on_results: tuple[ResultPredicate, ...] = on_results
@@ -67,12 +74,11 @@ class Condition:
             return True
         for predicate in self.on_errors:
             try:
-                if predicate(error):
+                if truth(predicate(error)):
                     return True
             except Exception as fault:  # noqa: BLE001 - the user's predicate may raise anything
-                add_note(
-                    error, f"holdfast: the predicate {spell(predicate)} raised {quoted(fault)}"
-                )
+                start = f"holdfast: the predicate {spell(predicate)} raised "
+                add_note(error, start + quoted(fault), start)
                 return broken
         return isinstance(error, ExceptionGroup) and self._matches_all(error, broken=broken)
 
@@ -84,11 +90,18 @@ class Condition:
         )
 
     def _names(self, error: Exception) -> bool:
-        return any(control_flow[kind] and isinstance(error, kind) for kind in self.types)
+        return any(control_flow[kind] and isinstance(error, kind) for kind in self.named)
+
+    def holds(self, error: Exception) -> bool:
+        """Return whether ``error`` is meant; what a predicate raises, it raises."""
+        if isinstance(error, self.types) or any(truth(test(error)) for test in self.on_errors):
+            return True
+        parts = leaves(error) if isinstance(error, ExceptionGroup) else []
+        return bool(parts) and all(isinstance(one, Exception) and self.holds(one) for one in parts)
 
     def matches_result(self, result: Any) -> bool:
         """Return whether a result is meant; a predicate that raises, raises to the caller."""
-        return any(predicate(result) for predicate in self.on_results)
+        return any(truth(predicate(result)) for predicate in self.on_results)
 
     @property
     def tests(self) -> tuple[Callable[[Any], bool], ...]:
@@ -101,8 +114,9 @@ class Condition:
         Unless it is named.  An attempt that had less time than usual counts all the same, if it was
         ``slow`` by then.
         """
-        if isinstance(error, RejectedError):
-            return not self.names_rejection(error)
+        refusal = refusal_in(error)
+        if refusal is not None:
+            return not self.names_rejection(refusal)
         if control_flow[type(error)]:
             return not self._names(error)
         if isinstance(error, AttemptTimeout):
@@ -120,9 +134,10 @@ class Condition:
 
     def names_rejection(self, error: Exception) -> bool:
         """Return whether a type below `RejectedError` was asked for by name, and ``error`` is one."""
-        return any(
-            issubclass(kind, RejectedError) and isinstance(error, kind) for kind in self.types
-        )
+        for kind in self.named:
+            if issubclass(kind, RejectedError) and isinstance(error, kind):
+                return self.matches(error)
+        return False
 
     def __or__(self, other: On) -> Condition:
         more = condition("on", other)
@@ -134,10 +149,42 @@ class Condition:
             self.on_errors + more.on_errors,
             self.on_results + more.on_results,
             name or None,
+            self.named + more.named,
         )
 
     def __ror__(self, other: On) -> Condition:
         return condition("on", other) | self
+
+    def __and__(self, other: On) -> Condition:
+        more = condition("on", other)
+        both = _all((self, True), (more, True), name=f"({self!r} & {more!r})")
+        if not (both.on_errors or both.on_results):
+            raise ConfigurationError(
+                f"{both!r} is never met: an outcome is an exception or a result, and not both"
+            )
+        return both
+
+    def __rand__(self, other: On) -> Condition:
+        return condition("on", other) & self
+
+    def __invert__(self) -> Condition:
+        return _all((self, False), name=f"~{self!r}" if self.name else f"~({self!r})")
+
+    def less(self, other: Condition) -> Condition:
+        """Return the condition that is met by what this one is met by, and ``other`` is not."""
+        if not (other.types or other.tests):
+            return self
+        return _all((self, True), (other, False), name=repr(self))
+
+    def meets(self, other: Condition) -> bool:
+        """Return whether some outcome may meet both, as far as can be told."""
+        if self.on_results and other.on_results:
+            return True
+        return any(may_meet(one, two) for one in self.errors() for two in other.errors())
+
+    def errors(self) -> tuple[Any, ...]:
+        """Return the exception types and the predicates over exceptions."""
+        return self.types + self.on_errors
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Condition):
@@ -157,6 +204,32 @@ class Condition:
         kinds = [spell(kind) for kind in self.types]
         parts = [*kinds, *map(spell, self.on_errors), *map(spell, self.on_results)]
         return " | ".join(parts) or "()"
+
+
+def _all(*terms: tuple[Condition, bool], name: str) -> Condition:
+    """Return a condition on exceptions, on results or on both, as what is wanted speaks of them.
+
+    ``~transient`` is met by exceptions only: no result is to be repeated because it is not transient.
+    """
+    speaking = [term for term, wanted in terms if wanted] or [term for term, _ in terms]
+    errors = all(term.errors() for term in speaking)
+    results = all(term.on_results for term in speaking)
+    named = [kind for term, wanted in terms if wanted for kind in term.named]
+    return Condition(
+        on_errors=(All(terms, results=False),) if errors else (),
+        on_results=(All(terms, results=True),) if results else (),
+        name=name,
+        named=tuple(named),
+    )
+
+
+def on_error(kinds: On) -> Condition:
+    """Return the condition that ``on=kinds`` means, for ``&`` and ``~``: ``~on_error(KeyError)``.
+
+    Raises:
+        ConfigurationError: if it is no exception type, tuple of them, or predicate over exceptions.
+    """
+    return condition("kinds", kinds)
 
 
 def on_result(predicate: ResultPredicate) -> Condition:
@@ -189,7 +262,7 @@ def condition(option: str, value: On) -> Condition:
         if not issubclass(value, Exception):
             raise _validate.refuse(option, value, ALLOWED)
         return Condition(types=(value,))
-    if not callable(value) or _validate.is_async(value):
+    if not _validate.is_function(value) or _validate.is_async(value):
         raise _validate.refuse(option, value, ALLOWED)
     return Condition(on_errors=(value,))
 
@@ -229,9 +302,22 @@ def spell(value: Any) -> str:
     return repr(value)
 
 
-def add_note(error: BaseException, note: str) -> None:
-    """Add ``note`` to ``error`` unless it forbids it (frozen exceptions, read-only notes)."""
+NOTES = 8
+"""How many notes of ours one exception bears: it may be raised again and again, and by many at once."""
+
+
+def add_note(error: BaseException, note: str, start: str = "") -> None:
+    """Add ``note`` to ``error`` unless it forbids it (frozen exceptions, read-only notes).
+
+    In place of one that begins with ``start``, if there is one: an exception object may live longer than
+    a call, and bear what was said about an earlier one.
+    """
     try:
+        notes = getattr(error, "__notes__", [])
+        earlier = [one for one in notes if one == note or (start and one.startswith(start))]
+        ours = [one for one in notes if one.startswith("holdfast: ") and one not in earlier]
+        for one in (*earlier, *ours[: max(0, len(ours) - NOTES + 1)]):
+            notes.remove(one)
         error.add_note(note)
     except Exception:  # noqa: BLE001, S110 - a note is never worth another error
         pass

@@ -5,7 +5,7 @@ The strategies that not every program imports are told by their `kind`.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 from holdfast.strategies.breaker import CircuitBreaker
@@ -25,6 +25,32 @@ def findings(strategies: tuple[Any, ...]) -> list[str]:
         *_timeout_outside_only(strategies),
         *_chaos_outside(strategies),
     ]
+
+
+ORDER = (
+    "fallback", "stale fallback", "coalesce", "rate limiter", "bulkhead", "load shedder", "retry",
+    "throttle", "circuit breaker", "concurrency limiter", "hedge", "adaptive timeout", "chaos",
+)  # fmt: skip
+"""The usual order, outermost first, of all whose place follows from what they are."""
+
+
+def place(strategy: Any, strategies: tuple[Any, ...]) -> int:
+    """Return where a layer that is new among ``strategies`` belongs; innermost where nobody knows."""
+    kind, kinds = _kind(strategy), [_kind(one) for one in strategies]
+    if kind in ("fallback", "stale fallback"):
+        return 0
+    if kind in ORDER:
+        inside = ORDER[ORDER.index(kind) + 1 :]
+        return next(
+            (place for place, one in enumerate(kinds) if one in inside), _before_limit(kinds, kind)
+        )
+    return len(kinds) - (kinds[-1:] == ["chaos"])
+
+
+def _before_limit(kinds: list[str], kind: str) -> int:
+    """Return the innermost place, but outside the timeout of an attempt, if that is there."""
+    inmost = kinds[-1:] == ["timeout"] and len(kinds) > 1 and kind != "chaos"
+    return len(kinds) - inmost
 
 
 WRONG_SIDES = (
@@ -65,12 +91,19 @@ def _two_retries(strategies: tuple[Any, ...]) -> list[str]:
     places = _places(strategies, Retry)
     if len(places) < 2:  # noqa: PLR2004 - two
         return []
-    attempts = [strategies[place].attempts for place in places]
+    retries = [strategies[place] for place in places]
+    if not any(one.meets(two) for one, two in combinations(retries, 2)):
+        return []
+    attempts = [one.attempts for one in retries]
     product = 1
     for number in attempts:
         product *= number or 1
     many = "without bound" if None in attempts else f"to {product}"
-    return [f"it has {len(places)} retries, whose attempts multiply {many}: keep one"]
+    finding = (
+        f"it has {len(places)} retries, whose attempts multiply {many}: keep one, or give them "
+        "conditions of which no outcome meets two"
+    )
+    return [finding]
 
 
 def _breaker_outside_retry(strategies: tuple[Any, ...]) -> list[str]:

@@ -11,8 +11,10 @@
         ConcurrencyLimitedError  above the learnt limit
         ThrottledError           shed, because the dependency refuses much
         DeadlineTooShortError    what is left of the deadline cannot hold an attempt
+        StoppedError             the process is about to end: `holdfast.stop`
       AttemptTimeout(TimeoutError)   the call was made and given up on      .seconds
         DeadlineExceeded             the caller's time ran out, not ours
+      BadResultError             the last result was a bad one   .result .attempts
     ConfigurationError(ValueError)   raised while building; outside HoldfastError on purpose
 
 There is no ``RetryError``: when retries run out, the last exception of the user's own function
@@ -249,6 +251,33 @@ class DeadlineExceeded(AttemptTimeout):
         if self.args:
             return str(self.args[0])
         return f"the caller's deadline of {self.seconds:.3g} s ran out"
+
+
+class BadResultError(HoldfastError):
+    """The last result was still one to be retried, and ``Retry(exhausted="raise")`` was asked for.
+
+    Attributes:
+        result: that result; no message shows it.
+        attempts: how many were made.
+    """
+
+    result: Any = None
+    attempts: int = 1
+
+    def describe(self) -> str:
+        """Return that no result was good."""
+        if self.args:
+            return str(self.args[0])
+        tries = (
+            "its only attempt" if self.attempts == 1 else f"the last of {self.attempts} attempts"
+        )
+        return f"the result of {tries} is still one that Retry(on=...) is to repeat"
+
+
+class StoppedError(RejectedError):
+    """The process is about to end: `holdfast.stop` was called, and nothing new begins."""
+
+    default_message = "holdfast.stop() was called, so nothing new begins"
 
 
 class Misuse(BaseException):

@@ -4,27 +4,36 @@
 happened, never under a lock of ours.  A listener that raises never breaks a call: its error is
 logged to the logger ``holdfast``.  Without a listener no event is built.
 
-All durations are in seconds, and `at` is the instant on the clock in force.
+One file because it is one vocabulary, to be read at one go.  All durations are in seconds, and `at` is
+the instant on the clock in force.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from contextvars import ContextVar
+from dataclasses import dataclass, field, fields
 from types import TracebackType
 from typing import Any, Self
 
-from holdfast import _validate
+from holdfast import _ongoing, _validate
 from holdfast._world import world
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something was decided in ``pipeline`` by ``strategy`` at the instant ``at``."""
+    """Something was decided in ``pipeline`` by ``strategy`` at the instant ``at``.
+
+    Where it belongs to a call, ``call`` is that call's number, the same in all its events, ``function``
+    the qualified name of what was called, and ``attempt`` the number of the attempt.
+    """
 
     pipeline: str
     strategy: str
     at: float
+    call: int | None = field(default_factory=_ongoing.call_id, compare=False, repr=False)
+    function: str | None = field(default_factory=_ongoing.function_name, compare=False)
+    attempt: int | None = field(default_factory=_ongoing.attempt_number, compare=False, repr=False)
 
     def __init_subclass__(cls) -> None:
         if "__repr__" not in cls.__dict__:
@@ -35,10 +44,11 @@ def _spelt(event: Event) -> str:
     """Return an event with its exceptions as messages show them: a listener may well print it."""
     from holdfast._shown import quoted
 
-    held = ((one.name, getattr(event, one.name)) for one in fields(event))
+    held = ((one.name, getattr(event, one.name)) for one in fields(event) if one.repr)
     spelt = (
         f"{name}={quoted(value)}" if isinstance(value, BaseException) else f"{name}={value!r}"
         for name, value in held
+        if name != "function" or value is not None
     )
     return f"{type(event).__name__}({', '.join(spelt)})"
 
@@ -73,6 +83,8 @@ class RetryScheduled(Event):
     delay: float
     error: Exception | None
     """None where a result, not an exception, is the reason."""
+    result: Any = field(default=None, repr=False)
+    """That result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +95,16 @@ class RetriesExhausted(Event):
     elapsed: float
     reason: str
     error: Exception | None
+    result: Any = field(default=None, repr=False)
+    """The bad result that stands, where a result is the reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrySucceeded(Event):
+    """An attempt after the first has succeeded: number ``attempts``, ``elapsed`` after the start."""
+
+    attempts: int
+    elapsed: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +113,16 @@ class NestedRetry(Event):
 
     inner: str
     attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionsChanged(Event):
+    """Somebody changed options of the strategy with ``configure()``, or by setting one."""
+
+    before: dict[str, Any]
+    """The options that were named, as they were, ..."""
+    after: dict[str, Any]
+    """... and as they are now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +181,10 @@ class AbandonedFinished(Event):
     """A worker thread that had been given up on has ended after all, ``late`` seconds late."""
 
     late: float
+    error: BaseException | None = None
+    """What it raised, ..."""
+    result: Any = field(default=None, repr=False)
+    """... or what it returned, and nobody gets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +256,10 @@ class KeyDropped(Event):
 
 
 Listener = Callable[[Event], object]
+_running: ContextVar[tuple[tuple[Callable[[Any], object], int | None], ...]] = ContextVar(
+    "holdfast_listeners", default=()
+)
+"""The listeners that are being told in this thread or task, each with the call that it is told of."""
 
 
 class Subscription:
@@ -281,7 +321,15 @@ def emit(event: Event) -> None:
 
 
 def deliver(listener: Callable[[Any], object], event: Event) -> None:
-    """Call one listener, whose failure never breaks a call."""
+    """Call one listener, whose failure never breaks a call.
+
+    Not of calls that it makes itself, in the same thread or task: an exporter that sends through a
+    protected client would tell itself of its own call, which it would send, ...
+    """
+    running = _running.get()
+    if any(one is listener and event.call not in (None, call) for one, call in running):
+        return
+    token = _running.set((*running, (listener, event.call)))
     try:
         listener(event)
     except Exception:
@@ -289,3 +337,5 @@ def deliver(listener: Callable[[Any], object], event: Event) -> None:
 
         name = type(event).__name__
         logging.getLogger("holdfast").exception("the listener %r failed on %s", listener, name)
+    finally:
+        _running.reset(token)

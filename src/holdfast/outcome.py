@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 from holdfast._shown import quoted
-from holdfast.errors import RejectedError
+from holdfast.verdict import refusal_in
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -35,13 +35,14 @@ class Outcome(Generic[T]):
 
     @property
     def rejected(self) -> bool:
-        """Whether a strategy refused the call, so that the function never ran."""
-        return isinstance(self.error, RejectedError)
+        """Whether a strategy refused the call, here or, as the error tells, in a client further in."""
+        return refusal_in(self.error) is not None
 
     @property
     def retry_after(self) -> float | None:
         """Seconds after which another try makes sense, where the rejection says so."""
-        return self.error.retry_after if isinstance(self.error, RejectedError) else None
+        refusal = refusal_in(self.error)
+        return None if refusal is None else refusal.retry_after
 
     def unwrap(self) -> T:
         """Return the result, or raise the exception that the call raised."""

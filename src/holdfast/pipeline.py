@@ -11,22 +11,25 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from holdfast import _validate
-from holdfast._compile import applier, is_strategy, protect
+from holdfast import _register, _validate
+from holdfast._compile import applier, is_strategy, no_strategy, protect
 from holdfast._runtimes.caller import users_level
+from holdfast._sent import Sent
 from holdfast._world import world
-from holdfast.composition import findings
+from holdfast.composition import findings, place
 from holdfast.errors import CompositionWarning, ConfigurationError, Misuse
 from holdfast.outcome import Outcome
 
 if TYPE_CHECKING:
     from holdfast._block import Block, Blocks
+    from holdfast._strategy import Strategy
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S")
 
 
-class Pipeline:
+class Pipeline(Sent):
     """Protect functions with strategies.
 
     Use it as a decorator on sync and async functions, methods, partials and callable objects; as
@@ -47,25 +50,21 @@ class Pipeline:
         CompositionWarning: for an order that defeats one of the strategies, with the fix.
     """
 
-    __slots__ = ("__weakref__", "_acall", "_blocks", "_call", "name", "strategies")
+    __slots__ = ("_acall", "_blocks", "_call", "name", "strategies")
     name: str
     strategies: tuple[Any, ...]
     _call: Callable[..., Any] | None
     _acall: Callable[..., Any] | None
     _blocks: Blocks | None
 
-    def __init__(self, name: str, /, *strategies: Any) -> None:
+    def __init__(self, name: str, /, *strategies: Strategy) -> None:
         # Now, not with the first block: a child that is forked during an import waits for its end.
         import holdfast._block  # noqa: F401
 
         _validate.text("name", name)
         for strategy in strategies:
             if not is_strategy(strategy):
-                raise _validate.refuse(
-                    "strategy",
-                    strategy,
-                    "it must be a strategy object, such as Retry() or Timeout(5.0)",
-                )
+                raise _validate.refuse("strategy", strategy, no_strategy(strategy))
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "strategies", strategies)
         object.__setattr__(self, "_call", None)
@@ -77,6 +76,7 @@ class Pipeline:
                 joined(name)
         for finding in findings(strategies):
             warnings.warn(f"pipeline {name!r}: {finding}", CompositionWarning, users_level())
+        _register.enter(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(
@@ -86,10 +86,14 @@ class Pipeline:
     def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]:
         """Return ``fn``, protected; with its signature, name and docstring.
 
+        Its attribute ``pipeline`` is this pipeline, for whoever has the function alone at hand.
+
         Raises:
             ConfigurationError: for a generator function, and for what is not callable.
         """
-        return protect(self.name, self.strategies, fn)
+        protected = protect(self.name, self.strategies, fn)
+        protected.pipeline = self  # type: ignore[attr-defined] # it is a function
+        return protected
 
     def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return ``fn(*args, **kwargs)``, protected.  For blocking code.
@@ -145,17 +149,20 @@ class Pipeline:
 
     # -- deriving others -----------------------------------------------------------------------
 
-    def with_(self, *strategies: Any, name: str | None = None) -> Pipeline:
+    def with_(self, *strategies: Strategy, name: str | None = None) -> Pipeline:
         """Return a pipeline in which each of ``strategies`` replaces the one of its own kind.
 
-        One without a counterpart is added innermost.  State is shared with this pipeline where the
-        strategies are the same objects.
+        One without a counterpart comes to its usual place: a fallback outermost, a rate limiter outside
+        the retry, a timeout innermost (see "Order the strategies").  State is shared with this
+        pipeline where the strategies are the same objects.
 
         Raises:
             ConfigurationError: where several of that kind are there, so that it is unclear which.
         """
-        layers = list(self.strategies)
+        layers: list[Any] = list(self.strategies)
         for strategy in strategies:
+            if not is_strategy(strategy):
+                raise _validate.refuse("strategy", strategy, no_strategy(strategy))
             places = [i for i, one in enumerate(layers) if type(one) is type(strategy)]
             if len(places) > 1:
                 raise ConfigurationError(
@@ -165,7 +172,7 @@ class Pipeline:
             if places:
                 layers[places[0]] = strategy
             else:
-                layers.append(strategy)
+                layers.insert(place(strategy, tuple(layers)), strategy)
         return Pipeline(name or self.name, *layers)
 
     def without(self, *kinds: type, name: str | None = None) -> Pipeline:
@@ -208,6 +215,42 @@ class Pipeline:
     ) -> None:
         self._block().exit(error)
 
+    # -- one layer -----------------------------------------------------------------------------
+
+    def __getitem__(self, kind: type[S]) -> S:
+        """Return the layer that is a ``kind``: ``pipeline[CircuitBreaker].isolate()``.
+
+        Raises:
+            LookupError: if there is none, or more than one.
+        """
+        if not isinstance(kind, type):
+            raise TypeError(
+                f"pipeline {self.name!r}[{kind!r}]: a layer is found by its class, such as "
+                "pipeline[CircuitBreaker]; all of them are in pipeline.strategies"
+            )
+        found = [one for one in self.strategies if isinstance(one, kind)]
+        if len(found) != 1:
+            raise LookupError(self._not_one(kind, found))
+        return found[0]
+
+    __iter__ = None
+    """It is no sequence: its layers are `strategies`."""
+
+    def __contains__(self, kind: type) -> bool:
+        return any(isinstance(one, kind) for one in self.strategies)
+
+    def _not_one(self, kind: type, found: list[Any]) -> str:
+        if found:
+            return (
+                f"pipeline {self.name!r} has {len(found)} layers of the kind {kind.__name__}: "
+                "take one from pipeline.strategies"
+            )
+        layers = ", ".join(type(one).__name__ for one in self.strategies) or "none"
+        made = getattr(kind, "kind", None)
+        keyed = any(made and getattr(one, "makes", None) == made for one in self.strategies)
+        more = "; there is one for each key: pipeline[Keyed].at(key)" if keyed else ""
+        return f"pipeline {self.name!r} has no layer of the kind {kind.__name__}; it has {layers}{more}"
+
     # -- people --------------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Any]:
@@ -230,6 +273,24 @@ class Pipeline:
 
         return explained(self.name, self.strategies)
 
+    def __reduce__(self) -> Any:
+        return self._sent(_arrived, type(self), self.name, self.strategies)
+
     def __repr__(self) -> str:
         parts = [repr(self.name), *map(repr, self.strategies)]
         return f"Pipeline({', '.join(parts)})"
+
+
+def _arrived(kind: type[Pipeline], name: str, strategies: tuple[Any, ...]) -> Pipeline:
+    """Return this process's own pipeline with that name and those options, or a new one."""
+    here: Pipeline | None = _register.like(name, strategies)
+    return kind(name, *strategies) if here is None else here
+
+
+def pipelines() -> dict[str, Pipeline]:
+    """Return the pipelines of this process by their names: ``pipelines()["payments"]``.
+
+    Those that something else still refers to: this keeps none of them alive.  Of several with one name
+    it is the one that was made last; the pipelines that a transport makes are named after its origins.
+    """
+    return {one.name: one for one in _register.everyone()}

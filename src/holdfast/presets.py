@@ -17,6 +17,8 @@ from holdfast.strategies.timeout import Timeout
 from holdfast.transient import transient, unhealthy
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.strategies.concurrency import ConcurrencyLimiter
     from holdfast.strategies.keyed import Keyed
     from holdfast.strategies.rate import Rate, RateLimiter
@@ -45,8 +47,8 @@ OURS: Final = Default()
 def standard(
     name: str,
     *,
-    timeout: float | Timeout | None = 10.0,
-    attempt_timeout: float | Timeout | AdaptiveTimeout | None = 2.0,
+    timeout: float | timedelta | Timeout | None = 10.0,
+    attempt_timeout: float | timedelta | Timeout | AdaptiveTimeout | None = 2.0,
     attempts: int | Retry | None = 4,
     concurrency: int | Bulkhead | None = 100,
     rate: float | Rate | RateLimiter | None = None,
@@ -56,7 +58,7 @@ def standard(
     breaker: CircuitBreaker | Keyed | Default | None = OURS,
     adaptive: ConcurrencyLimiter | Keyed | Default | None = OURS,
     key: Callable[..., Hashable] | None = None,
-    sync: Literal["thread", "cooperative"] = "thread",
+    sync: Literal["thread", "cooperative"] = "cooperative",
 ) -> Pipeline:
     """Return the recommended pipeline.
 
@@ -87,7 +89,9 @@ def standard(
         key: takes the call's arguments and returns which host, shard or tenant it goes to: each
             gets a breaker and an adaptive limit of its own, so that one that is down does no harm
             to the others.
-        sync: how the timeouts treat blocking functions, see `Timeout`.
+        sync: how the timeouts treat blocking functions.  By default they interrupt nothing: give your
+            client ``timeout=allowance()``.  ``"thread"`` runs the function in another thread, which
+            has none of the caller's thread-locals, transactions and locks; see `Timeout`.
 
     Raises:
         ConfigurationError: for a value outside its range.
@@ -169,7 +173,8 @@ def _fallback(value: Any) -> Fallback | StaleFallback:
 
 
 def _timeout(
-    value: float | Timeout | AdaptiveTimeout | None, sync: Literal["thread", "cooperative"]
+    value: float | timedelta | Timeout | AdaptiveTimeout | None,
+    sync: Literal["thread", "cooperative"],
 ) -> Timeout | AdaptiveTimeout | None:
     if value is None or isinstance(value, Timeout | Identity):
         return value

@@ -9,20 +9,35 @@ One file because a shape can't be understood without the words that it answers i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
+from typing import Any, Protocol, final, runtime_checkable
 
+from holdfast._history import Arguments, History, Keywords, told
 from holdfast._world import world
-from holdfast.deadline import ambient
 from holdfast.errors import RejectedError
 
-if TYPE_CHECKING:
-    import random
+__all__ = [
+    "NOWHERE",
+    "NO_RESULT",
+    "Again",
+    "Arguments",
+    "Attempt",
+    "Background",
+    "Earlier",
+    "Flag",
+    "Gate",
+    "History",
+    "Instead",
+    "Keywords",
+    "Reaction",
+    "Site",
+    "Ticket",
+    "Verdict",
+    "Wait",
+    "told",
+]
 
-Arguments = tuple[Any, ...]
-Keywords = dict[str, Any]
 Background = Callable[[Callable[[], Any], Callable[["BaseException | None"], None]], None]
 
 
@@ -70,14 +85,28 @@ class Wait:
         self.ticket: Ticket | None = ticket
 
 
+class Flag(Protocol):
+    """Something that can be set: a `threading.Event`, an `asyncio.Event`."""
+
+    def is_set(self) -> bool:
+        """Return whether it is set."""
+
+
 @final
 class Again:
-    """The verdict of a reaction: sleep `delay` seconds, then make another attempt."""
+    """The verdict of a reaction: sleep `delay` seconds, then make another attempt.
 
-    __slots__ = ("delay",)
+    Before the sleep `before` is called, if there is one; `stop` ends the sleep when it is set.
+    """
 
-    def __init__(self, delay: float) -> None:
+    __slots__ = ("before", "delay", "stop")
+
+    def __init__(
+        self, delay: float, before: Instead | None = None, stop: Flag | None = None
+    ) -> None:
         self.delay: float = delay
+        self.before: Instead | None = before
+        self.stop: Flag | None = stop
 
 
 @final
@@ -165,96 +194,6 @@ NO_RESULT = object()
 
 NOWHERE = Site("")
 """Stands for the place of a gate that is asked by hand."""
-
-
-class History:
-    """What a reaction may know about one call so far; made when the first attempt has ended."""
-
-    __slots__ = (
-        "args", "attempt", "attempt_began", "began", "deadline", "enclosing_retry", "errors", "function",
-        "kwargs", "last", "now", "pipeline", "previous", "reason", "result", "rng", "shortest",
-        "started", "verdict",
-    )  # fmt: skip
-
-    now: float
-    attempt: int
-    attempt_began: float | None
-    shortest: float
-
-    def __init__(
-        self,
-        pipeline: str,
-        now: float,
-        started: float | None = None,
-        args: Arguments = (),
-        kwargs: Keywords | None = None,
-        function: Any = None,
-    ) -> None:
-        self.pipeline: str = pipeline
-        self.function: Any = function
-        """The protected function, as far as it is known."""
-        self.now = now
-        self.started: float | None = started
-        """The instant of the call's start, or None where nothing needed it."""
-        self.began: float = now
-        """The instant of the first outcome; stands in for `started`."""
-        self.args: Arguments = args
-        self.kwargs: Keywords = {} if kwargs is None else kwargs
-        self.attempt_began = started
-        self.attempt = 1
-        """The number of the attempt that has just ended, from 1."""
-        self.previous: float | None = None
-        """The delay before that attempt, in seconds."""
-        self.errors: dict[str, int] = {}
-        self.last: Exception | None = None
-        """The outcome of the attempt before, if it was an exception, ..."""
-        self.result: tuple[Any] | None = None
-        """... or a result that a condition met."""
-        self.shortest = math.inf
-        """The shortest attempt whose duration is known, in seconds."""
-        self.reason: str = ""
-        self.verdict: Any = None
-        outer = ambient.get()
-        self.deadline: float = outer[0]
-        self.enclosing_retry: str | None = outer[2]
-        self.rng: random.Random = world.rng
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the call's start, as far as it is known."""
-        return max(0.0, self.now - (self.began if self.started is None else self.started))
-
-    @property
-    def remaining(self) -> float:
-        """Seconds until the ambient deadline; may be negative."""
-        return self.deadline - self.now
-
-    def resumed(self, now: float, delay: float) -> None:
-        """Remember that the next attempt begins, after a delay."""
-        self.attempt += 1
-        self.previous = delay
-        self.now = self.attempt_began = now
-
-    def ended(self, now: float) -> None:
-        """Remember that an attempt has ended."""
-        self.now = now
-        if self.attempt_began is not None:
-            self.attempt_took(now - self.attempt_began)
-
-    def stands(self, verdict: Verdict) -> bool:
-        """Keep a reaction's verdict; return whether it lets the outcome stand."""
-        self.verdict = verdict
-        if verdict is None:
-            self.forget()
-        return verdict is None
-
-    def forget(self) -> None:
-        """Let go of the exceptions: their tracebacks keep the frames that keep this history."""
-        self.verdict = self.last = self.result = None
-
-    def attempt_took(self, seconds: float) -> None:
-        """Remember the duration of one attempt."""
-        self.shortest = min(self.shortest, max(0.0, seconds))
 
 
 class Attempt(AbstractContextManager["Attempt", bool], Protocol):

@@ -184,7 +184,11 @@ def test_the_other_compartment_has_its_own_limit(world):
 def layered():
     breaker = seed_breaker()
     bulkhead = Bulkhead(10)
-    return Pipeline("payments", bulkhead, RETRY, breaker, Timeout(5.0)), bulkhead, breaker
+    return (
+        Pipeline("payments", bulkhead, RETRY, breaker, Timeout(5.0, sync="thread")),
+        bulkhead,
+        breaker,
+    )
 
 
 def test_all_four_ride_out_a_short_trouble(world):

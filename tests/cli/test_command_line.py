@@ -217,3 +217,9 @@ def test_streams_that_are_closed_from_the_start():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_command_that_is_nearly_one_is_named():
+    """A letter that is missing is found; what is like nothing is not guessed at."""
+    assert "did you mean 'simulate'?" in holdfast("simulat").stderr
+    assert "did you mean" not in holdfast("xyz").stderr

@@ -68,7 +68,9 @@ def stories(folder):
     with starter(folder) as start:
         yield {
             "sync": start("--sync", "--rate", "50", "--json", "results.json"),
-            "async": start("--async", "--rate", "50", "--json", "-", "--report", "other.html"),
+            "async": start(
+                "--async", "--rate", "50", "--json", "-", "--report", "other.html", "--check"
+            ),
         }
 
 
@@ -130,7 +132,7 @@ def judged(results):
         held["peaks"][thing] <= results["sizes"]["bulkhead"]
         for thing in ("payments", "notifications", "payment_sockets", "notification_sockets")
     )
-    return 0 if results["all_met"] else 1
+    return results["all_met"]
 
 
 def test_the_sync_story(stories, folder):
@@ -139,7 +141,9 @@ def test_the_sync_story(stories, folder):
     out, error = (stream.decode() for stream in process.communicate(timeout=50))
 
     assert not error
-    assert process.returncode == judged(json.loads((folder / "results.json").read_text()))
+    met = judged(json.loads((folder / "results.json").read_text()))
+    assert process.returncode == 0
+    assert ("bars missed on this machine" in out) != met
     assert "with Holdfast: payments hang" in out
     assert len(re.findall(r"\[(Holdfast|unprotected) [≤≥]", out)) == 8
     assert f"Report: {folder / 'holdfast-demo.html'}" in out
@@ -152,7 +156,7 @@ def test_the_async_story_with_json_on_standard_output(stories, folder):
     process = stories["async"]
     out, error = (stream.decode() for stream in process.communicate(timeout=50))
 
-    assert process.returncode == judged(json.loads(out))
+    assert process.returncode == (0 if judged(json.loads(out)) else 1)
     assert "bars are met" in error
     assert (folder / "other.html").exists()
 

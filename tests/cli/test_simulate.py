@@ -40,6 +40,14 @@ def goes_on(fn):
 """
 
 
+DEAF = """
+from holdfast import CircuitBreaker, Pipeline, Retry, Timeout
+
+def deaf():
+    return Pipeline("shop", Retry(2, on=LookupError), CircuitBreaker(on=LookupError), Timeout(1.0))
+"""
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Run the command in a folder with a scenario, and a module with policies."""
@@ -249,3 +257,33 @@ def test_without_the_extra(run, monkeypatch):
 
     assert done.exit_code == 2
     assert "pip install 'holdfast[simulation]'" in done.stderr
+
+
+# -- what was meant otherwise ----------------------------------------------------------------------
+
+
+def test_a_policy_that_hears_of_no_failure_is_told(run, tmp_path):
+    """It plays as if it had no protection, which nobody would notice in the table."""
+    (tmp_path / "tea_policies.py").write_text(DEAF)
+    done = run("tea.toml", "--policy", "tea_policies:deaf", "--compare", "retry", "--seeds", "1",
+               "--report", "")  # fmt: skip
+
+    told = " ".join(done.output.split())
+    assert (
+        "policy tea_policies:deaf: Retry(on=LookupError) and CircuitBreaker(on=LookupError) hear"
+        in told
+    )
+    assert "on=transient" in told
+    assert "policy retry" not in told
+
+
+@pytest.mark.parametrize("axis, says", [
+    ("load=1:0.5", "LOW must be below HIGH, as in load=0.5:1"),
+    ("load=1:2:3:4", "it must be NAME=LOW:HIGH"),
+    ("cups=1:2", "sweep='cups' is not allowed: scenario has name"),
+])  # fmt: skip
+def test_a_sweep_says_what_is_wrong_with_it(run, axis, says):
+    """In the words of the option."""
+    done = run("tea.toml", "--sweep", axis, "--report", "")
+    assert done.exit_code == 2
+    assert says in " ".join(done.output.split())

@@ -121,7 +121,9 @@ def test_a_timeout_frees_the_permit_of_an_inner_bulkhead_in_asyncio_at_once(worl
     async def work():
         await world.sleep(5.0)
 
-    outcome = world.together(world.protect(Pipeline("p", Timeout(1.0), bulkhead), work))[0]
+    outcome = world.together(
+        world.protect(Pipeline("p", Timeout(1.0, sync="thread"), bulkhead), work)
+    )[0]
     assert isinstance(outcome, TimeoutError)
     world.advance(10.0)
     assert bulkhead.in_flight == 0
@@ -136,7 +138,7 @@ def test_an_abandoned_call_keeps_the_permit_of_an_outer_bulkhead(world):
         await world.sleep(5.0)
 
     with pytest.raises(TimeoutError):
-        world.call(Pipeline("p", bulkhead, Timeout(1.0)), work)
+        world.call(Pipeline("p", bulkhead, Timeout(1.0, sync="thread")), work)
     assert bulkhead.in_flight == (1 if world.name == "threads" else 0)
     world.advance(4.0)
     assert bulkhead.in_flight == 0

@@ -75,7 +75,7 @@ def test_it_answers_a_full_bulkhead(world, fallback, seen):
 
 def test_it_answers_a_timeout(world, fallback, seen):
     """The same for a total that ran out."""
-    pipeline = Pipeline("p", fallback, Timeout(2.0), Retry(3, backoff=PAUSE))
+    pipeline = Pipeline("p", fallback, Timeout(2.0, sync="thread"), Retry(3, backoff=PAUSE))
     assert world.call(pipeline, world.dependency(Hang())) == "instead"
     assert seen == [AttemptTimeout]
 

@@ -7,16 +7,19 @@ import pytest
 from holdfast import (
     Bulkhead,
     BulkheadFullError,
+    Chaos,
     CircuitBreaker,
     CircuitOpenError,
     Fallback,
     Pipeline,
+    RateLimiter,
     Retry,
     RetryBudget,
     Timeout,
     backoff,
 )
 from holdfast.events import BreakerOpened, subscribe
+from holdfast.extend import Gate
 from holdfast.testing import Fail, Ok, record
 
 NO_WAIT = backoff.constant(0)
@@ -157,11 +160,35 @@ def test_with_replaces_the_layer_of_the_same_kind(base):
     assert base.strategies[1] == Timeout(9.0)
 
 
-def test_with_adds_innermost_what_was_not_there(base):
-    """A kind without a counterpart goes next to the function."""
+def test_with_puts_what_was_not_there_in_its_usual_place():
+    """As `standard` would, in whatever order they are given; a timeout next to the function."""
     derived = Pipeline("p", Retry(3)).with_(Bulkhead(1), Timeout(1.0))
-    assert kinds(derived) == ["Retry", "Bulkhead", "Timeout"]
+    assert kinds(derived) == ["Bulkhead", "Retry", "Timeout"]
     assert derived.name == "p"
+    derived = derived.with_(CircuitBreaker(), RateLimiter(3), Fallback(None), Chaos(error=OSError))
+    assert kinds(derived) == [
+        "Fallback", "RateLimiter", "Bulkhead", "Retry", "CircuitBreaker", "Timeout", "Chaos",
+    ]  # fmt: skip
+
+
+def test_with_keeps_a_total_timeout_outside(base):
+    """What comes to an attempt stands inside the retry, and outside the attempt's own timeout."""
+    whole = Pipeline("p", Timeout(9.0), Retry(3), Timeout(1.0))
+    assert kinds(whole.with_(CircuitBreaker())) == ["Timeout", "Retry", "CircuitBreaker", "Timeout"]
+    assert kinds(whole.with_(Bulkhead(2))) == ["Timeout", "Bulkhead", "Retry", "Timeout"]
+    assert kinds(Pipeline("p", Timeout(9.0)).with_(Retry(3))) == ["Timeout", "Retry"]
+    assert kinds(Pipeline("p", Chaos(error=OSError)).with_(Timeout(1.0))) == ["Timeout", "Chaos"]
+
+
+class Passing(Gate):
+    """A gate of the user's own, of no kind that is known."""
+
+    resting = "passed"
+
+
+def test_with_puts_what_it_does_not_know_innermost():
+    """Its place is for its author to say."""
+    assert kinds(Pipeline("p", Retry(3)).with_(Passing())) == ["Retry", "Passing"]
 
 
 def test_with_refuses_to_guess():
@@ -195,7 +222,9 @@ def test_deriving_warns_like_building():
     with pytest.warns(match="never fires before the outer one"):
         Pipeline("q", *base.strategies, Timeout(5.0))
     with pytest.warns(match="stands outside the retry"):
-        Pipeline("r", CircuitBreaker()).with_(Retry(3))
+        wrong = Pipeline("r", CircuitBreaker(), Retry(3))
+    with pytest.warns(match="stands outside the retry"):
+        wrong.with_(Retry(2))
 
 
 def test_a_pipeline_is_immutable(base):

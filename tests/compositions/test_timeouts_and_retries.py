@@ -23,7 +23,7 @@ PAUSE = backoff.constant(1.0)
 def test_inside_the_retry_each_attempt_is_limited(world):
     """Three attempts of two seconds each, with pauses of one: eight seconds in all."""
     dependency = world.dependency(Hang())
-    pipeline = Pipeline("p", Retry(3, backoff=PAUSE), Timeout(2.0))
+    pipeline = Pipeline("p", Retry(3, backoff=PAUSE), Timeout(2.0, sync="thread"))
     with pytest.raises(AttemptTimeout, match="no answer within 2 s") as caught:
         world.call(pipeline, dependency)
     assert [at - world.start for at in dependency.times] == [0.0, 3.0, 6.0]
@@ -44,7 +44,7 @@ def test_outside_the_retry_the_total_is_limited(world):
 def test_a_hanging_attempt_is_cut_by_the_total(world):
     """With a total alone, one attempt may use it up; the error names the total."""
     dependency = world.dependency(Fail(ConnectionError("down")), Hang())
-    pipeline = Pipeline("p", Timeout(5.0), Retry(3, backoff=PAUSE))
+    pipeline = Pipeline("p", Timeout(5.0, sync="thread"), Retry(3, backoff=PAUSE))
     with pytest.raises(AttemptTimeout, match="no answer within 5 s") as caught:
         world.call(pipeline, dependency)
     assert not isinstance(caught.value, DeadlineExceeded)
@@ -55,7 +55,9 @@ def test_a_hanging_attempt_is_cut_by_the_total(world):
 def test_total_and_attempt_limits_together(world):
     """The usual pair: attempts are cut short, and the sum of them, too."""
     dependency = world.dependency(Hang(), Fail(ConnectionError("down"), takes=0.5), Ok("paid", 0.5))
-    pipeline = Pipeline("p", Timeout(10.0), Retry(5, backoff=PAUSE), Timeout(2.0))
+    pipeline = Pipeline(
+        "p", Timeout(10.0, sync="thread"), Retry(5, backoff=PAUSE), Timeout(2.0, sync="thread")
+    )
     assert world.call(pipeline, dependency) == "paid"
     assert [at - world.start for at in dependency.times] == [0.0, 3.0, 4.5]
     assert world.elapsed() == 5.0
@@ -64,7 +66,9 @@ def test_total_and_attempt_limits_together(world):
 def test_the_last_attempt_gets_what_is_left_of_the_total(world):
     """An attempt that begins near the end is cut by the total, and the error says whose limit it was."""
     dependency = world.dependency(Fail(ConnectionError("down"), takes=0.5), Hang())
-    pipeline = Pipeline("p", Timeout(3.0), Retry(5, backoff=PAUSE), Timeout(2.0))
+    pipeline = Pipeline(
+        "p", Timeout(3.0, sync="thread"), Retry(5, backoff=PAUSE), Timeout(2.0, sync="thread")
+    )
     with record() as events, pytest.raises(AttemptTimeout, match="no answer within 3 s") as caught:
         world.call(pipeline, dependency)
     assert not isinstance(caught.value, DeadlineExceeded)  # the total is ours, not the caller's
@@ -86,7 +90,9 @@ def test_no_attempt_begins_that_cannot_end_in_time(world):
 def test_an_attempt_that_timed_out_counts_as_long_as_its_limit(world):
     """After a timeout, the next attempt is expected to need as long as the limit was."""
     dependency = world.dependency(Hang())
-    pipeline = Pipeline("p", Timeout(4.0), Retry(5, backoff=PAUSE), Timeout(2.0))
+    pipeline = Pipeline(
+        "p", Timeout(4.0, sync="thread"), Retry(5, backoff=PAUSE), Timeout(2.0, sync="thread")
+    )
     with pytest.raises(AttemptTimeout, match="no answer within 2 s"):
         world.call(pipeline, dependency)
     assert len(dependency.calls) == 1
@@ -95,7 +101,9 @@ def test_an_attempt_that_timed_out_counts_as_long_as_its_limit(world):
 
 def test_three_limits_in_one_another(world):
     """Total, per attempt, and one further in: the shortest that applies holds."""
-    pipeline = Pipeline("p", Timeout(9.0), Timeout(4.0), Timeout(1.0))
+    pipeline = Pipeline(
+        "p", Timeout(9.0, sync="thread"), Timeout(4.0, sync="thread"), Timeout(1.0, sync="thread")
+    )
     with pytest.raises(AttemptTimeout, match="within 1 s"):
         world.call(pipeline, world.dependency(Hang()))
     assert world.elapsed() == 1.0
@@ -123,7 +131,7 @@ def test_what_is_left_is_the_shortest_of_all(world, seconds):
 def test_waiting_for_a_permit_uses_up_the_total(world):
     """A queue inside the total is part of it: what waited long has less left to run."""
     bulkhead = Bulkhead(1, queue=1)
-    pipeline = Pipeline("p", Timeout(3.0), bulkhead)
+    pipeline = Pipeline("p", Timeout(3.0, sync="thread"), bulkhead)
     ends = []
 
     @world.function
@@ -202,7 +210,7 @@ def test_a_deadline_that_has_passed_starts_nothing(world):
 
 def test_the_callers_deadline_is_told_apart_from_our_limit(world):
     """`DeadlineExceeded` is the caller's time; ``except AttemptTimeout`` catches both."""
-    protected = world.protect(Pipeline("p", Timeout(5.0)), world.dependency(Hang()))
+    protected = world.protect(Pipeline("p", Timeout(5.0, sync="thread")), world.dependency(Hang()))
 
     @world.function
     async def caller():
@@ -229,6 +237,6 @@ def test_max_elapsed_and_a_total_differ(world):
     script = (Fail(ConnectionError("down")), Ok("paid", takes=9.0))
     patient = Pipeline("p", Retry(5, backoff=PAUSE, max_elapsed=3.0))
     assert world.call(patient, world.dependency(*script)) == "paid"
-    strict = Pipeline("p", Timeout(3.0), Retry(5, backoff=PAUSE))
+    strict = Pipeline("p", Timeout(3.0, sync="thread"), Retry(5, backoff=PAUSE))
     with pytest.raises(AttemptTimeout):
         world.call(strict, world.dependency(*script))

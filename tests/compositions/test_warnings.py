@@ -177,9 +177,16 @@ def test_several_findings_are_several_warnings():
     assert len({str(one.message) for one in caught}) == len(caught) == 4
 
 
+def derived():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wrong = Pipeline("p", CircuitBreaker(), Retry(2))
+    return wrong.with_(Retry(3))
+
+
 BUILDERS = {
     "Pipeline": lambda: Pipeline("p", CircuitBreaker(), Retry(2)),
-    "with_": lambda: Pipeline("p", CircuitBreaker()).with_(Retry(2)),
+    "with_": derived,
     "standard": lambda: standard("p", timeout=1.0, attempt_timeout=2.0),
 }
 

@@ -584,7 +584,7 @@ def test_d5e_a_total_cuts_a_running_attempt(world):
     Seen in tenacity 9.2.1, stamina 26.1.
     """
     with pytest.raises(AttemptTimeout):
-        world.call(Pipeline("p", Timeout(2.0), Retry(5)), world.dependency(Hang()))
+        world.call(Pipeline("p", Timeout(2.0, sync="thread"), Retry(5)), world.dependency(Hang()))
     assert world.elapsed() == 2.0
 
 
@@ -799,7 +799,7 @@ def test_d8e_hung_calls_are_bounded():
     Seen in interlock-cb 2.8.2, func_timeout 4.3.5.
     """
     release = threading.Event()
-    call = Pipeline("p", Bulkhead(3), Timeout(0.005))(lambda: release.wait(PATIENCE))
+    call = Pipeline("p", Bulkhead(3), Timeout(0.005, sync="thread"))(lambda: release.wait(PATIENCE))
     before = threading.active_count()
     outcomes = Counter()
     for _ in range(30):
@@ -1057,7 +1057,7 @@ def test_a8_an_abandoned_worker_is_accounted_for():
     """
     bulkhead = Bulkhead(1)
     with VirtualClock() as clock:
-        call = Pipeline("p", bulkhead, Timeout(1.0))(clock.sleep)
+        call = Pipeline("p", bulkhead, Timeout(1.0, sync="thread"))(clock.sleep)
         with pytest.raises(AttemptTimeout):
             call(60.0)
         with pytest.raises(BulkheadFullError):
@@ -1094,7 +1094,7 @@ def test_results_can_be_failures_for_retry_and_breaker_alike(world):
 
 def test_the_callers_deadline_is_told_from_our_limit(world):
     """The caller's impatience and the dependency's slowness are one error, so nobody knows which."""
-    protected = world.protect(Pipeline("p", Timeout(5.0)), world.dependency(Hang()))
+    protected = world.protect(Pipeline("p", Timeout(5.0, sync="thread")), world.dependency(Hang()))
 
     @world.function
     async def caller():

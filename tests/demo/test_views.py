@@ -127,3 +127,19 @@ def test_the_services_fit_into_80_columns(columns):
     for whole in ("notifications", "half-open", "32/32 threads", "32 sockets", "1400"):
         assert whole in text
     assert "…" not in text
+
+
+def test_a_narrow_terminal_shows_fewer_columns_and_whole_words(columns):
+    """From the field: at 60 columns it was "Notifica…"."""
+    columns(60)
+    out, settings = io.StringIO(), Settings(world="sync")
+    progress = Progress(settings, protected=True, at=5.0, start=1.0)
+    progress.latest = {"shop": {"breakers": {"payments": "half-open", "notifications": "closed"}}}
+    with Terminal(settings, out) as view:
+        view.update(progress)
+        view._live.transient = False
+
+    text = out.getvalue()
+    for whole in ("notifications", "half-open", "failed/s", "p99 ms"):
+        assert whole in text
+    assert "in use" not in text

@@ -51,7 +51,7 @@ def test_a_loop_over_attempts_warns():
 
 def test_a_limiters_pause_warns():
     """So does a delay that a limiter asks for."""
-    call = Pipeline("p", RateLimiter(1, per=0.01, burst=1, max_wait=1.0))(lambda: None)
+    call = Pipeline("p", RateLimiter(1, per=0.1, burst=1, max_wait=1.0))(lambda: None)
     call()
     with pytest.warns(RuntimeWarning, match="pipeline 'p': a pause blocks"):
         asyncio.run(within(call))

@@ -513,3 +513,18 @@ def test_calling_an_async_function_runs_nothing_until_it_is_awaited(pipeline, un
     work().close()
     assert calls == []
     unharmed()
+
+
+def test_the_methods_of_a_cache_stay_at_hand(pipeline):
+    """What `functools.lru_cache` adds is found on the protected function, too."""
+
+    @pipeline
+    @functools.lru_cache
+    def square(number):
+        return number * number
+
+    assert [square(3), square(3)] == [9, 9]
+    assert square.cache_info().hits == 1
+    square.cache_clear()
+    assert square.cache_info().misses == 0
+    assert square.cache_parameters()["maxsize"] == 128

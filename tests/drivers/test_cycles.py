@@ -469,7 +469,9 @@ def test_an_abandoned_call_leaves_nothing_when_it_ends(late):
             fail(request)
         return request
 
-    request, error = ends(Pipeline("p", Bulkhead(1), Timeout(0.01))(slow), AttemptTimeout)
+    request, error = ends(
+        Pipeline("p", Bulkhead(1), Timeout(0.01, sync="thread"))(slow), AttemptTimeout
+    )
     assert is_freed(error)
     assert request() is not None  # the function still runs
     assert worker_pool().snapshot()["abandoned"] == 1

@@ -177,7 +177,7 @@ def test_an_exit_in_a_worker_is_raised_in_the_caller(balanced, interrupt):
     def exits():
         raise interrupt
 
-    pipeline = Pipeline("p", Bulkhead(1), Retry(3, backoff=PAUSE), Timeout(10.0))
+    pipeline = Pipeline("p", Bulkhead(1), Retry(3, backoff=PAUSE), Timeout(10.0, sync="thread"))
     for _ in range(3):
         with pytest.raises(type(interrupt)) as caught:
             pipeline(exits)()
@@ -222,7 +222,7 @@ def test_a_caller_interrupted_while_its_worker_works(balanced, interrupt_when):
 
     interrupt_when(begun.is_set)
     with pytest.raises(KeyboardInterrupt):
-        Pipeline("p", bulkhead, Timeout(10.0))(works)()
+        Pipeline("p", bulkhead, Timeout(10.0, sync="thread"))(works)()
     assert bulkhead.in_flight == 1
     assert worker_pool().snapshot()["abandoned"] == 1
     release.set()

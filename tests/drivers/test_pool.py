@@ -2,6 +2,7 @@
 
 import contextvars
 import inspect
+import math
 import subprocess
 import sys
 import textwrap
@@ -74,7 +75,8 @@ def until(condition):
 
 def abandon(gate, *, times=1, bulkhead=None):
     """Leave some workers behind with a function that hangs."""
-    strategies = [Timeout(SHORT)] if bulkhead is None else [bulkhead, Timeout(SHORT)]
+    around = [] if bulkhead is None else [bulkhead]
+    strategies = [*around, Timeout(SHORT, sync="thread")]
     hang = Pipeline("p", *strategies)(lambda: gate.wait(LONG))
     for _ in range(times):
         with pytest.raises(AttemptTimeout):
@@ -85,11 +87,11 @@ def abandon(gate, *, times=1, bulkhead=None):
 
 
 def test_context_variables_travel_into_the_worker(pool):
-    """The function sees its caller's context, and what it sets there stays there."""
+    """The function sees its caller's context, and what it sets comes back, as from a plain call."""
     tenant = contextvars.ContextVar("tenant", default="nobody")
     seen = []
 
-    @Pipeline("p", Timeout(LONG))
+    @Pipeline("p", Timeout(LONG, sync="thread"))
     def work():
         seen.append((threading.current_thread().name, tenant.get()))
         tenant.set("the worker")
@@ -98,12 +100,33 @@ def test_context_variables_travel_into_the_worker(pool):
     work()
     assert seen[0][0].startswith("holdfast-worker-")
     assert seen[0][1] == "acme"
+    assert tenant.get() == "the worker"
+
+
+def test_what_a_failing_function_has_set_comes_back_too(pool):
+    """And what one sets that nobody waits for any more doesn't."""
+    tenant = contextvars.ContextVar("tenant", default="nobody")
+    goes_on = threading.Event()
+
+    def work(name, *, hangs=False):
+        if hangs:
+            goes_on.wait(LONG)
+        tenant.set(name)
+        raise OSError("down")
+
+    with pytest.raises(OSError, match="down"):
+        Pipeline("p", Timeout(LONG, sync="thread")).call(work, "acme")
     assert tenant.get() == "acme"
+    with pytest.raises(AttemptTimeout):
+        Pipeline("p", Timeout(0.01, sync="thread")).call(work, "late", hangs=True)
+    goes_on.set()
+    assert tenant.get() == "acme"
+    assert remaining() == math.inf
 
 
 def test_the_deadline_travels_into_the_worker(pool):
     """Inside the worker `remaining` tells what is left, of the limit or of the caller's deadline."""
-    left = Pipeline("p", Timeout(LONG))(remaining)
+    left = Pipeline("p", Timeout(LONG, sync="thread"))(remaining)
     assert LONG - 1.0 < left() <= LONG
     with deadline(2.0):
         assert 1.0 < left() <= 2.0
@@ -112,7 +135,7 @@ def test_the_deadline_travels_into_the_worker(pool):
 def test_arguments_and_result_are_the_same_objects(pool):
     """Nothing is copied on the way to the worker and back."""
     value = object()
-    assert Pipeline("p", Timeout(LONG))(lambda one: one)(value) is value
+    assert Pipeline("p", Timeout(LONG, sync="thread"))(lambda one: one)(value) is value
 
 
 def test_an_error_is_the_same_object_with_its_traceback(pool):
@@ -123,7 +146,7 @@ def test_an_error_is_the_same_object_with_its_traceback(pool):
         raise error
 
     with pytest.raises(ValueError, match="here") as caught:
-        Pipeline("p", Timeout(LONG))(culprit)()
+        Pipeline("p", Timeout(LONG, sync="thread"))(culprit)()
     assert caught.value is error
     names = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
     assert names[-1] == "culprit"
@@ -135,7 +158,7 @@ def test_an_error_is_the_same_object_with_its_traceback(pool):
 
 def test_one_caller_needs_one_worker(pool):
     """A caller in a loop meets the same worker again: a worker is back before its caller goes on."""
-    call = Pipeline("p", Timeout(LONG))(threading.get_ident)
+    call = Pipeline("p", Timeout(LONG, sync="thread"))(threading.get_ident)
     assert len({call() for _ in range(200)}) == 1
     assert counts(pool) == {"threads": 1, "idle": 1, "busy": 0, "abandoned": 0}
     assert pool.snapshot()["pipelines"] == {}
@@ -145,7 +168,12 @@ def test_nested_timeouts_share_one_worker(pool):
     """Total and attempt limits take one thread for each attempt, not two."""
     names = []
 
-    @Pipeline("p", Timeout(LONG), Retry(3, backoff=backoff.constant(0)), Timeout(LONG / 2))
+    @Pipeline(
+        "p",
+        Timeout(LONG, sync="thread"),
+        Retry(3, backoff=backoff.constant(0)),
+        Timeout(LONG / 2, sync="thread"),
+    )
     def work():
         names.append(threading.current_thread().name)
         if len(names) < 3:
@@ -161,12 +189,12 @@ def test_the_pool_is_bounded(pool, gate):
     abandon(gate, times=4)
     calls = []
     with pytest.raises(BulkheadFullError) as caught:
-        Pipeline("payments", Timeout(LONG))(calls.append)(1)
+        Pipeline("payments", Timeout(LONG, sync="thread"))(calls.append)(1)
     assert calls == []
     assert caught.value.pipeline == "payments"
     text = str(caught.value)
     assert "all 4 worker threads are busy, 4 of them with calls that nobody waits for" in text
-    assert "sync='cooperative'" in text
+    assert "leave sync='thread' out" in text
 
 
 def test_a_full_pool_recovers_when_its_workers_end(pool, gate):
@@ -174,7 +202,7 @@ def test_a_full_pool_recovers_when_its_workers_end(pool, gate):
     abandon(gate, times=4)
     gate.set()
     until(lambda: pool.snapshot()["idle"] == 4)
-    assert Pipeline("p", Timeout(LONG))(lambda: "ok")() == "ok"
+    assert Pipeline("p", Timeout(LONG, sync="thread"))(lambda: "ok")() == "ok"
     assert pool.snapshot()["threads"] == 4
 
 
@@ -189,7 +217,7 @@ def test_resizing(pool, gate):
     """The limit can be changed while it runs; a wrong one is refused."""
     abandon(gate, times=4)
     pool.resize(5)
-    assert Pipeline("p", Timeout(LONG))(lambda: "ok")() == "ok"
+    assert Pipeline("p", Timeout(LONG, sync="thread"))(lambda: "ok")() == "ok"
     assert pool.snapshot()["limit"] == 5
     with pytest.raises(ConfigurationError, match="limit=0"):
         pool.resize(0)
@@ -201,7 +229,7 @@ def test_a_thread_that_cannot_be_started_is_not_counted(pool, monkeypatch):
     def cannot(worker):
         raise RuntimeError("can't start new thread")
 
-    call = Pipeline("p", Timeout(LONG))(lambda: "ok")
+    call = Pipeline("p", Timeout(LONG, sync="thread"))(lambda: "ok")
     with monkeypatch.context() as patch:
         patch.setattr(Worker, "start", cannot)
         for _ in range(10):
@@ -215,7 +243,7 @@ def test_a_thread_that_cannot_be_started_is_not_counted(pool, monkeypatch):
 def test_idle_workers_end(pool, monkeypatch):
     """After a while without work a worker ends, and the next call starts a new one."""
     monkeypatch.setattr(pool_module, "IDLE", 0.02)
-    call = Pipeline("p", Timeout(LONG))(threading.current_thread)
+    call = Pipeline("p", Timeout(LONG, sync="thread"))(threading.current_thread)
     worker = call()
     worker.join(5.0)
     assert not worker.is_alive()
@@ -226,7 +254,7 @@ def test_idle_workers_end(pool, monkeypatch):
 def test_workers_that_are_dismissed_while_hired_lose_no_call(pool, monkeypatch):
     """Calls that come just as their worker grows tired of waiting are served all the same."""
     monkeypatch.setattr(pool_module, "IDLE", 0.0005)
-    call = Pipeline("p", Timeout(LONG))(lambda number: number)
+    call = Pipeline("p", Timeout(LONG, sync="thread"))(lambda number: number)
     for number in range(300):
         assert call(number) == number
         time.sleep(0.0005)
@@ -252,7 +280,7 @@ def test_an_abandoned_worker_keeps_its_bulkhead_permit(pool, gate, balanced):
     abandon(gate, times=2, bulkhead=bulkhead)
     assert bulkhead.in_flight == 2
     with pytest.raises(BulkheadFullError):
-        Pipeline("p", bulkhead, Timeout(SHORT))(lambda: 1)()
+        Pipeline("p", bulkhead, Timeout(SHORT, sync="thread"))(lambda: 1)()
     assert pool.threads == 2
     gate.set()
     until(lambda: bulkhead.in_flight == 0)
@@ -264,7 +292,7 @@ def test_retries_cannot_pile_up_workers(pool, gate, balanced):
     bulkhead = Bulkhead(1)
     calls = []
 
-    @Pipeline("p", bulkhead, Retry(5, backoff=backoff.constant(0)), Timeout(SHORT))
+    @Pipeline("p", bulkhead, Retry(5, backoff=backoff.constant(0)), Timeout(SHORT, sync="thread"))
     def hang():
         calls.append(1)
         gate.wait(LONG)
@@ -295,7 +323,7 @@ def test_a_late_result_reaches_nobody(pool, gate):
     """What an abandoned call returns is not mistaken for the result of the next one."""
     answers = iter(["late", "next"])
 
-    @Pipeline("p", Timeout(0.05))
+    @Pipeline("p", Timeout(0.05, sync="thread"))
     def work(event):
         answer = next(answers)
         event.wait(LONG)
@@ -317,17 +345,17 @@ def test_the_functions_own_timeout_error_harms_no_worker(pool):
 
     for _ in range(20):
         with pytest.raises(TimeoutError) as caught:
-            Pipeline("p", Timeout(LONG))(fail)()
+            Pipeline("p", Timeout(LONG, sync="thread"))(fail)()
         assert caught.value is error
     assert pool.snapshot()["threads"] == 1
     assert pool.snapshot()["abandoned"] == 0
-    assert Pipeline("p", Timeout(LONG))(lambda: "healthy")() == "healthy"
+    assert Pipeline("p", Timeout(LONG, sync="thread"))(lambda: "healthy")() == "healthy"
 
 
 def test_ending_in_the_instant_of_the_limit_loses_nothing(pool, balanced):
     """Whether worker or caller claims a call that ends right at its limit, the accounts balance."""
     bulkhead = Bulkhead(2)
-    work = Pipeline("p", bulkhead, Timeout(0.001))(time.sleep)
+    work = Pipeline("p", bulkhead, Timeout(0.001, sync="thread"))(time.sleep)
     outcomes = set()
     for number in range(300):
         try:
@@ -345,7 +373,7 @@ def test_ending_in_the_instant_of_the_limit_loses_nothing(pool, balanced):
 
 def test_limits_beyond_what_a_lock_can_wait_for(pool):
     """A limit of thousands of years is as good as none, and no overflow."""
-    assert Pipeline("p", Timeout(1e12))(lambda: "ok")() == "ok"
+    assert Pipeline("p", Timeout(1e12, sync="thread"))(lambda: "ok")() == "ok"
 
 
 # -- processes -------------------------------------------------------------------------------------
@@ -369,7 +397,7 @@ def test_a_forked_child_has_a_pool_of_its_own():
         from holdfast.extend import worker_pool
 
         bulkhead = Bulkhead(1)
-        call = Pipeline("p", bulkhead, Timeout(10.0))(lambda f: f())
+        call = Pipeline("p", bulkhead, Timeout(10.0, sync="thread"))(lambda f: f())
         begun, release = threading.Event(), threading.Event()
 
         def busy():
@@ -402,7 +430,7 @@ def test_a_hung_worker_does_not_keep_the_interpreter():
         from holdfast import AttemptTimeout, Pipeline, Timeout
 
         try:
-            Pipeline("p", Timeout(0.01))(threading.Event().wait)()
+            Pipeline("p", Timeout(0.01, sync="thread"))(threading.Event().wait)()
         except AttemptTimeout:
             print("gave up")
     """)
@@ -411,7 +439,7 @@ def test_a_hung_worker_does_not_keep_the_interpreter():
 
 def test_the_pool_of_the_process_is_public():
     """`holdfast.extend.worker_pool` shows the pool that calls really use."""
-    Pipeline("p", Timeout(LONG))(lambda: 1)()
+    Pipeline("p", Timeout(LONG, sync="thread"))(lambda: 1)()
     snapshot = worker_pool().snapshot()
     assert snapshot["threads"] >= 1
     assert snapshot["limit"] == 512

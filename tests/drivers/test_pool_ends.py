@@ -35,7 +35,7 @@ def until(condition):
 def protected(pool, function, seconds=LONG, name="p"):
     """Return a function behind a timeout whose workers are the pool's."""
     inner = lambda args, _kwargs: function(*args)  # noqa: E731 - it is brief
-    step = Threads(workers=pool).within(Timeout(seconds), inner, Site(name))
+    step = Threads(workers=pool).within(Timeout(seconds, sync="thread"), inner, Site(name))
     return lambda *args: step(args, {})
 
 
@@ -142,7 +142,9 @@ def close():
     return "closed"
 
 pipelines = [
-    Pipeline("p", Retry(2), Timeout(5.0)), Pipeline("h", Hedge(5.0)), standard("s", attempts=1)
+    Pipeline("p", Retry(2), Timeout(5.0, sync="thread")),
+    Pipeline("h", Hedge(5.0)),
+    standard("s", attempts=1, sync="thread"),
 ]
 protected = [pipeline(close) for pipeline in pipelines]
 
@@ -202,9 +204,9 @@ def test_what_needs_threads_works_in_a_subinterpreter():
             from holdfast import Hedge, Pipeline, Timeout, standard
 
             made = {
-                "timeout": lambda: Pipeline("p", Timeout(5.0)),
+                "timeout": lambda: Pipeline("p", Timeout(5.0, sync="thread")),
                 "hedge": lambda: Pipeline("p", Hedge(5.0)),
-                "standard": lambda: standard("p"),
+                "standard": lambda: standard("p", sync="thread"),
             }
             return made[kind]().call(str.upper, kind)
 

@@ -70,7 +70,7 @@ def until(condition):
 
 def call(pool, name, function, strategy=None):
     """Call a function through a layer of a pipeline of that name, whose workers are the pool's."""
-    runtime, strategy = Threads(workers=pool), strategy or Timeout(LONG)
+    runtime, strategy = Threads(workers=pool), strategy or Timeout(LONG, sync="thread")
     run = runtime.race if isinstance(strategy, Hedge) else runtime.within
     return run(strategy, lambda _args, _kwargs: function(), Site(name))((), {})
 
@@ -79,7 +79,7 @@ def hang(pool, name, gate, times):
     """Abandon so many calls."""
     for _ in range(times):
         with pytest.raises(AttemptTimeout):
-            call(pool, name, lambda: gate.wait(LONG), Timeout(SHORT))
+            call(pool, name, lambda: gate.wait(LONG), Timeout(SHORT, sync="thread"))
 
 
 # -- shares ----------------------------------------------------------------------------------------
@@ -110,12 +110,12 @@ def test_one_that_hangs_leaves_the_others_alone_in_the_pool_of_the_process(gate)
     """The whole way, through two pipelines."""
     worker_pool().allot("ill", 1)
     try:
-        ill = Pipeline("ill", Timeout(SHORT))(lambda: gate.wait(LONG))
+        ill = Pipeline("ill", Timeout(SHORT, sync="thread"))(lambda: gate.wait(LONG))
         with pytest.raises(AttemptTimeout):
             ill()
         with pytest.raises(BulkheadFullError, match="pipeline 'ill': all its worker threads"):
             ill()
-        assert Pipeline("well", Timeout(LONG))(lambda: "well")() == "well"
+        assert Pipeline("well", Timeout(LONG, sync="thread"))(lambda: "well")() == "well"
         assert worker_pool().snapshot()["pipelines"]["ill"] == {"busy": 1, "limit": 1}
     finally:
         worker_pool().allot("ill", None)
@@ -214,7 +214,9 @@ def test_a_place_from_before_a_fork_is_not_given_back():
 
 
 @pytest.mark.parametrize(
-    "inside", [Timeout(LONG), Hedge(LONG), Timeout.adaptive(ceiling=LONG)], ids=repr
+    "inside",
+    [Timeout(LONG, sync="thread"), Hedge(LONG), Timeout.adaptive(ceiling=LONG, sync="thread")],
+    ids=repr,
 )
 def test_no_thread_is_no_failure_of_the_dependency(no_threads, inside):
     """Nobody retries it or opens a breaker for it; a fallback answers as it does for any rejection."""

@@ -146,7 +146,7 @@ def test_what_cannot_be_called_cannot_be_protected(thing):
 
 def test_a_class_is_no_strategy():
     """Forgotten parentheses are found when the pipeline is built."""
-    with pytest.raises(ConfigurationError, match="it must be a strategy object"):
+    with pytest.raises(ConfigurationError, match=r"a strategy is an object: Timeout\(\.\.\.\)"):
         Pipeline("p", Timeout)
 
 

@@ -412,7 +412,7 @@ def test_an_abandoned_worker_still_serves_those_who_wait():
     held = Held()
     coalesce = Coalesce(one_key)
     call = Pipeline("p", coalesce)(held)
-    hasty = Pipeline("hasty", Timeout(0.05))(call)
+    hasty = Pipeline("hasty", Timeout(0.05, sync="thread"))(call)
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(hasty)
         assert held.inside.wait(10.0)

@@ -11,9 +11,9 @@ DRIVERS = Path(__file__).resolve().parents[2] / "src" / "holdfast" / "_drivers"
 AIO = ast.parse((DRIVERS / "aio.py").read_text(encoding="utf-8"))
 BLOCKING = ast.parse((DRIVERS / "blocking.py").read_text(encoding="utf-8"))
 
-WAITING_CALLS = {"inner", "head", "detour"}
+WAITING_CALLS = {"inner", "head", "detour", "first", "again", "follow", "paused"}
 """The steps; calling one without awaiting it would make a coroutine and run nothing."""
-WAITING_VERBS = {"sleep", "wait"}
+WAITING_VERBS = {"sleep", "wait", "answer"}
 """The methods of a runtime that wait."""
 
 

@@ -66,8 +66,8 @@ def test_a_listener_that_is_interrupted_interrupts_the_call(colour, balanced):
     balanced(pipeline)
 
 
-def test_before_sleep_that_raises_is_logged_and_the_retry_goes_on(colour, quiet):
-    """``before_sleep`` is a listener: its failure costs a line in the log, not an attempt."""
+def test_before_sleep_that_raises_ends_the_retrying(colour):
+    """``before_sleep`` is asked, unlike a listener: what it raises is raised, in the error's context."""
     calls = []
 
     def flaky():
@@ -77,8 +77,10 @@ def test_before_sleep_that_raises_is_logged_and_the_retry_goes_on(colour, quiet)
         return "ok"
 
     pipeline = Pipeline("p", Retry(3, backoff=NO_WAIT, before_sleep=broken))
-    assert colour.protected(pipeline, flaky)() == "ok"
-    assert "failed on RetryScheduled" in quiet.text
+    with pytest.raises(Broken) as caught:
+        colour.protected(pipeline, flaky)()
+    assert isinstance(caught.value.__context__, ConnectionError)
+    assert calls == [1]
 
 
 def test_before_sleep_gets_the_event(colour):

@@ -154,7 +154,8 @@ def test_the_worst_case(case):
 
 def test_the_worst_case_is_never_exceeded(world):
     """A dependency that always hangs takes exactly as long, with the longest delays drawn."""
-    strategies = (Retry(3, backoff=backoff.exponential(jitter=None)), Timeout(2.0))
+    limit = Timeout(2.0, sync="thread")
+    strategies = (Retry(3, backoff=backoff.exponential(jitter=None)), limit)
     hanging = world.function(_sleeping(world))
 
     with pytest.raises(TimeoutError):

@@ -11,6 +11,7 @@ import pytest
 
 from holdfast import (
     AttemptTimeout,
+    BadResultError,
     BulkheadFullError,
     CircuitOpenError,
     CompositionWarning,
@@ -23,6 +24,7 @@ from holdfast import (
     NestedRetryWarning,
     RateLimitedError,
     RejectedError,
+    StoppedError,
     ThrottledError,
     errors,
 )
@@ -35,8 +37,9 @@ REJECTIONS = [
     ConcurrencyLimitedError,
     ThrottledError,
     DeadlineTooShortError,
+    StoppedError,
 ]
-ALL = [HoldfastError, RejectedError, *REJECTIONS, AttemptTimeout, DeadlineExceeded]
+ALL = [HoldfastError, RejectedError, *REJECTIONS, AttemptTimeout, DeadlineExceeded, BadResultError]
 
 
 # -- what they are ----------------------------------------------------------------------------
@@ -111,6 +114,11 @@ def caused(error, cause):
     "error, text",
     [
         (HoldfastError(), "the call failed"),
+        (StoppedError(), "holdfast.stop() was called, so nothing new begins"),
+        (
+            BadResultError(attempts=3, result={"password": "tea"}, pipeline="p"),
+            "pipeline 'p': the result of the last of 3 attempts is still one that Retry(on=...) is to repeat",  # noqa: E501 - as it is printed
+        ),
         (HoldfastError("own words"), "own words"),
         (HoldfastError(pipeline="payments"), "pipeline 'payments': the call failed"),
         (HoldfastError("own words", pipeline="payments"), "pipeline 'payments': own words"),
@@ -201,6 +209,8 @@ FULL = [
     ConcurrencyLimitedError(),
     ThrottledError("shed", pipeline="payments"),
     DeadlineTooShortError("too late"),
+    StoppedError(pipeline="payments"),
+    BadResultError(attempts=3, result="pending"),
     AttemptTimeout(seconds=2.0, pipeline="payments", strategy="timeout"),
     DeadlineExceeded(seconds=2.0, at=99.5),
 ]

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from holdfast import ConfigurationError, events
+from holdfast import ConfigurationError, Pipeline, events
 from holdfast._world import world
 from holdfast.events import BreakerHalfOpened, CallCompleted, Event, emit, subscribe
 
@@ -210,3 +210,51 @@ def test_a_completed_call_that_returned_has_no_error():
     event = CallCompleted(pipeline="payments", strategy="", at=1.0, duration=0.5)
 
     assert event.error is None
+
+
+# -- listeners that use protected clients ---------------------------------------------------------
+
+
+def test_a_listener_is_not_told_of_calls_that_it_makes_itself():
+    """An exporter that sends through a protected client would send for ever, else."""
+    pipeline, told, others = Pipeline("p"), [], []
+
+    def export(event):
+        told.append(event)
+        assert pipeline.call(int) == 0
+
+    with subscribe(export), subscribe(others.append):
+        pipeline.call(int)
+    assert len(told) == 1
+    assert len(others) == 2
+
+
+def test_listeners_that_answer_each_other_come_to_an_end():
+    """Each is told of what the other one does, and of nothing that follows from it."""
+    pipeline, told = Pipeline("p"), []
+
+    def one(event):
+        told.append("one")
+        pipeline.call(int)
+
+    def other(event):
+        told.append("other")
+        pipeline.call(int)
+
+    with subscribe(one), subscribe(other):
+        pipeline.call(int)
+    assert sorted(told) == ["one", "one", "other", "other"]
+
+
+def test_a_listener_that_raises_is_told_of_the_next_event():
+    """It is no longer running then."""
+    told = []
+
+    def broken(event):
+        told.append(event)
+        raise ZeroDivisionError
+
+    with subscribe(broken):
+        Pipeline("p").call(int)
+        Pipeline("p").call(int)
+    assert len(told) == 2

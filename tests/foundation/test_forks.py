@@ -57,7 +57,7 @@ pipelines = {
         "parent", Keyed(lambda x: x, CircuitBreaker, max_keys=2, parent=CircuitBreaker())
     ),
     "coalesce": Pipeline("coalesce", Coalesce(key=lambda x: x)),
-    "timeout": Pipeline("timeout", Timeout(5.0)),
+    "timeout": Pipeline("timeout", Timeout(5.0, sync="thread")),
     "hedge": Pipeline("hedge", Hedge(5.0)),
     "knee": Pipeline("knee", Hedge()),
     "adaptive": Pipeline("adaptive", Timeout.adaptive(sync="cooperative")),
@@ -244,7 +244,7 @@ def test_a_child_that_is_forked_in_a_worker_gives_the_pool_nothing():
             os._exit(0)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
-    print(Pipeline("p", Timeout(10.0))(fork)())
+    print(Pipeline("p", Timeout(10.0, sync="thread"))(fork)())
     print(worker_pool().snapshot()["threads"])
     """
     assert run(program).split() == ["0", "0", "{}", "0", "1"]

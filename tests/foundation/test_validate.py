@@ -16,7 +16,6 @@ from holdfast import (
     RetryBudget,
     Timeout,
     backoff,
-    deadline,
     on_result,
 )
 
@@ -28,7 +27,7 @@ BAD_DURATIONS = [-1, -0.001, -(10**400), 10**400, *NOT_FINITE]
 
 # What is wrong for each kind of option, with what the message must say; None is right for some.
 KINDS = {
-    "duration": (DURATION, [0, 0.0, None, dt.timedelta(seconds=5), *BAD_DURATIONS]),
+    "duration": (DURATION, [0, 0.0, None, dt.timedelta(0), dt.timedelta(-1), *BAD_DURATIONS]),
     "duration or zero": (DURATION_OR_ZERO, [None, *BAD_DURATIONS]),
     "optional duration": (DURATION, [0, 0.0, *BAD_DURATIONS]),
     "count": ("a whole number of at least 1", [0, -1, 1.0, 2.5, None, *NOT_FINITE]),
@@ -43,7 +42,6 @@ KINDS = {
 
 OPTIONS = [
     (Timeout, "seconds", "duration", {}),
-    (deadline, "seconds", "duration", {}),
     (Bulkhead, "size", "count", {}),
     (Bulkhead, "queue", "optional count or zero", {"size": 1}),
     (Bulkhead, "max_wait", "optional duration", {"size": 1}),
@@ -98,13 +96,13 @@ def test_a_wrong_value_is_refused_where_it_is_written(build, option, value, allo
     message = str(caught.value)
     assert message.startswith(f"{option}={value!r} is not allowed: it must be ")
     assert allowed in message or (
-        "duration" in allowed and "a duration in seconds (int or float)" in message
+        "duration" in allowed and "a duration in seconds (int or float), or a timedelta" in message
     )
 
 
 RIGHT = {
-    "duration": [5, 0.001, 1e9, sys.float_info.max],
-    "duration or zero": [5, 0.001, 30.0],
+    "duration": [5, 0.001, 1e9, sys.float_info.max, dt.timedelta(seconds=5)],
+    "duration or zero": [5, 0.001, 30.0, dt.timedelta(0)],
     "optional duration": [None, 5, 0.001, 1e9],
     "count": [20, 10**9],
     "optional count or zero": [None, 0, 1, 10**9],

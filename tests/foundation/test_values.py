@@ -18,7 +18,7 @@ def each_second(attempt):
 # How each value is made, twice, and another one of the same kind.
 VALUES = {
     "timeout": (lambda: Timeout(5.0), Timeout(6.0)),
-    "cooperative timeout": (lambda: Timeout(5.0, sync="cooperative"), Timeout(5.0)),
+    "timeout by thread": (lambda: Timeout(5.0, sync="thread"), Timeout(5.0)),
     "retry": (Retry, Retry(4)),
     "endless retry": (lambda: Retry(None), Retry()),
     "retry of types": (lambda: Retry(3, on=(ValueError, KeyError)), Retry(3, on=ValueError)),

@@ -27,6 +27,7 @@ MAY_MAKE_LOCKS = {
     "_counter.py:_renew": "... for all counters at once",
     "_runtimes/job.py:__init__": "of one call: the thread that waits for it is in one process",
     "_runtimes/pool.py:__init__": "of one worker, as above; the child has a pool of its own",
+    "_runtimes/threads.py:pause": "of one pause, as above",
     "_runtimes/threads.py:wait": "of one wait, as above",
     "simulation/engine/stage.py:": "it is asked, and never waited for",
     "simulation/engine/watchdog.py:__init__": "of one simulation, which ends where it began",

@@ -11,9 +11,11 @@ from holdfast import (
     CircuitBreaker,
     CircuitOpenError,
     CompositionWarning,
+    ConfigurationError,
     DeadlineExceeded,
     DeadlineTooShortError,
     Fallback,
+    IsolatedError,
     Pipeline,
     RejectedError,
     Retry,
@@ -635,3 +637,24 @@ class TestErrors:
         with pytest.raises(CircuitOpenError, match="'inner'") as caught:
             web.get(client)
         assert isinstance(caught.value, web.module.TransportError)
+
+
+class TestAtHand:
+    def test_the_pipeline_of_a_host(self, web, step):
+        """So that its breaker is in reach: before the first request, and after it."""
+        web.script(step(200), step(200))
+        transport = web.transport()
+        client = web.client_of(transport)
+        breaker = transport.pipeline("http://shop/any/path")[CircuitBreaker]
+        breaker.isolate()
+        with pytest.raises(IsolatedError):
+            web.get(client)
+        breaker.reset()
+        assert web.get(client).status_code == 200
+        assert transport.pipeline("http://SHOP:80")[CircuitBreaker] is breaker
+
+    @pytest.mark.parametrize("origin", ["", "shop", "/tea", 5])
+    def test_what_is_no_origin_is_refused(self, web, origin):
+        """With an example of one."""
+        with pytest.raises(ConfigurationError, match="origin="):
+            web.transport().pipeline(origin)

@@ -43,7 +43,7 @@ def test_threads_and_loops_learn_together(together, eager_switching):
 @pytest.mark.real_time
 def test_timeouts_and_cancellations_in_many_loops_are_told_apart(together):
     """Each loop times out, is cancelled and succeeds; only the timeouts count as such."""
-    timeout = Timeout.adaptive(ceiling=0.02, floor=0.02)
+    timeout = Timeout.adaptive(ceiling=0.02, floor=0.02, sync="thread")
     pipeline = Pipeline("p", timeout)
 
     @pipeline
@@ -69,7 +69,7 @@ def test_timeouts_and_cancellations_in_many_loops_are_told_apart(together):
 @pytest.mark.real_time
 def test_each_worker_that_ends_late_is_heard_once(together):
     """Threads that stop waiting learn, in the end, how long their workers took."""
-    timeout = Timeout.adaptive(ceiling=0.01, floor=0.01)
+    timeout = Timeout.adaptive(ceiling=0.01, floor=0.01, sync="thread")
     workers = []
 
     @Pipeline("p", timeout)

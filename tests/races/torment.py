@@ -35,6 +35,7 @@ from holdfast import (
     remaining,
     standard,
 )
+from holdfast._ongoing import ongoing
 from holdfast.shapes import Wait
 from holdfast.testing import run
 
@@ -60,6 +61,10 @@ KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "half-open breaker": lambda: (half_open(),),
     "throttle": lambda: (Throttle(),),
     "retry": lambda: (Bulkhead(9), Retry(2, backoff=backoff.constant(0))),
+    "retry that attends": lambda: (
+        Bulkhead(9),
+        Retry(2, nested="inner", backoff=backoff.constant(0)),
+    ),
     "timeout": lambda: (Timeout(0.2, sync="cooperative"),),
     "adaptive timeout": lambda: (Timeout.adaptive(ceiling=0.2, sync="cooperative"),),
     "timeout in a bulkhead": lambda: (Bulkhead(9), Timeout(0.2, sync="cooperative")),
@@ -67,7 +72,7 @@ KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "keyed bulkhead": lambda: (Keyed(lambda *_: 1, lambda _: Bulkhead(9)),),
     "fallback": lambda: (Fallback([]),),
     "standard": lambda: tuple(
-        one for one in standard("x").strategies if not isinstance(one, Timeout | Hedge)
+        one for one in standard("x").strategies if not isinstance(one, Hedge)
     ),
 }
 
@@ -94,6 +99,8 @@ def left(pipeline: Pipeline) -> list[str]:
         found += [f"{type(gate).__name__}: {name} {count}" for name, count in counts if count]
     if remaining() != float("inf"):
         found.append("a deadline")
+    if ongoing.get() is not None:
+        found.append("an attempt")
     return found
 
 

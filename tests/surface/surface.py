@@ -28,8 +28,9 @@ MODULES = (
 
 
 PLUMBING = frozenset({
-    "abandoned", "after_error", "after_result", "check_room", "claims", "credit", "enter", "expired",
-    "failed", "hold", "joined", "judges", "kind", "release", "resting", "succeeded", "timed",
+    "abandoned", "after_error", "after_result", "attends", "behind", "check_blocking", "check_room",
+    "claims", "credit", "enter", "expired", "failed", "fits", "halted", "hold", "joined", "judges",
+    "kind", "meets", "recovered", "release", "resting", "succeeded", "timed",
 })  # fmt: skip
 """What the drivers ask of a strategy; shown once, with the shapes of `holdfast.extend`."""
 

@@ -145,7 +145,7 @@ def test_it_serves_functions_that_were_decorated_before():
 def test_a_function_is_cut_exactly_at_its_limit(clock):
     """A sleep past the timeout ends at the limit, with `AttemptTimeout`."""
     with pytest.raises(AttemptTimeout) as caught:
-        Pipeline("p", Timeout(2.0)).call(sleeper(clock, 60.0))
+        Pipeline("p", Timeout(2.0, sync="thread")).call(sleeper(clock, 60.0))
     assert caught.value.seconds == 2.0
     assert caught.value.pipeline == "p"
     assert clock.now() == 2.0
@@ -167,7 +167,7 @@ def test_many_short_sleeps_are_cut_too(clock):
             slept.append(clock.now())
 
     with pytest.raises(AttemptTimeout):
-        Pipeline("p", Timeout(2.25)).call(naps)
+        Pipeline("p", Timeout(2.25, sync="thread")).call(naps)
     assert slept == [0.5, 1.0, 1.5, 2.0]
     assert clock.now() == 2.25
 
@@ -183,7 +183,7 @@ def test_an_except_exception_does_not_stop_the_cut(clock):
         return "slept"
 
     with pytest.raises(AttemptTimeout):
-        Pipeline("p", Timeout(2.0)).call(stubborn)
+        Pipeline("p", Timeout(2.0, sync="thread")).call(stubborn)
 
 
 def test_swallowing_the_cut_does_not_help(clock):
@@ -197,7 +197,7 @@ def test_swallowing_the_cut_does_not_help(clock):
         return "too late"
 
     with pytest.raises(AttemptTimeout):
-        Pipeline("p", Timeout(2.0)).call(swallower)
+        Pipeline("p", Timeout(2.0, sync="thread")).call(swallower)
     assert clock.now() == 2.0
 
 
@@ -209,16 +209,16 @@ def test_an_error_after_the_limit_is_too_late(clock):
         raise ConnectionError("late")
 
     with pytest.raises(AttemptTimeout) as caught:
-        Pipeline("p", Timeout(2.0)).call(late)
+        Pipeline("p", Timeout(2.0, sync="thread")).call(late)
     assert isinstance(caught.value.__cause__, ConnectionError)
 
 
 @pytest.mark.parametrize("outer, inner, at", [(5.0, 2.0, 2.0), (2.0, 5.0, 2.0)])
 def test_of_nested_timeouts_the_sooner_one_cuts(clock, outer, inner, at):
     """In nested pipelines the sooner limit cuts, and its pipeline is named."""
-    inside = Pipeline("inside", Timeout(inner))(sleeper(clock, 60.0))
+    inside = Pipeline("inside", Timeout(inner, sync="thread"))(sleeper(clock, 60.0))
     with pytest.raises(AttemptTimeout) as caught:
-        Pipeline("outside", Timeout(outer))(inside)()
+        Pipeline("outside", Timeout(outer, sync="thread"))(inside)()
     assert caught.value.pipeline == ("inside" if inner < outer else "outside")
     assert clock.now() == at
 
@@ -226,7 +226,7 @@ def test_of_nested_timeouts_the_sooner_one_cuts(clock, outer, inner, at):
 def test_the_callers_deadline_cuts_as_deadline_exceeded(clock):
     """Where the ambient deadline comes first, it is the deadline's error that the caller sees."""
     with deadline(1.0), pytest.raises(DeadlineExceeded) as caught:
-        Pipeline("p", Timeout(2.0)).call(sleeper(clock, 60.0))
+        Pipeline("p", Timeout(2.0, sync="thread")).call(sleeper(clock, 60.0))
     assert clock.now() == 1.0
     assert (caught.value.at, caught.value.seconds) == (1.0, 1.0)
 
@@ -266,14 +266,14 @@ def test_layers_inside_a_cut_see_a_timeout(clock):
     """What is inside the timeout is told that the call took too long, as in asyncio."""
     breaker = CircuitBreaker(failures=1)
     with pytest.raises(AttemptTimeout):
-        Pipeline("p", Timeout(2.0), breaker, Bulkhead(1)).call(sleeper(clock, 60.0))
+        Pipeline("p", Timeout(2.0, sync="thread"), breaker, Bulkhead(1)).call(sleeper(clock, 60.0))
     assert breaker.state == "open"
 
 
 def test_layers_outside_a_cut_see_a_timeout(clock):
     """What is outside the timeout sees `AttemptTimeout`, an outcome like any other."""
     breaker = CircuitBreaker(failures=1)
-    pipeline = Pipeline("p", Fallback("instead"), breaker, Timeout(2.0))
+    pipeline = Pipeline("p", Fallback("instead"), breaker, Timeout(2.0, sync="thread"))
     assert pipeline.call(sleeper(clock, 60.0)) == "instead"
     assert breaker.state == "open"
 
@@ -281,7 +281,7 @@ def test_layers_outside_a_cut_see_a_timeout(clock):
 def test_the_abandoned_worker_keeps_a_permit_until_its_sleep_would_have_ended(clock):
     """As with real threads, a bulkhead outside the timeout is occupied while the worker is busy."""
     bulkhead = Bulkhead(1)
-    call = Pipeline("p", bulkhead, Timeout(2.0))(sleeper(clock, 10.0))
+    call = Pipeline("p", bulkhead, Timeout(2.0, sync="thread"))(sleeper(clock, 10.0))
     with record() as events:
         with pytest.raises(AttemptTimeout):
             call()
@@ -298,7 +298,7 @@ def test_a_hung_worker_keeps_its_permit_for_ever(clock):
     """A call that never ends never gives its place in the bulkhead back."""
     bulkhead = Bulkhead(1)
     with pytest.raises(AttemptTimeout):
-        Pipeline("p", bulkhead, Timeout(2.0)).call(Scripted([Hang()]))
+        Pipeline("p", bulkhead, Timeout(2.0, sync="thread")).call(Scripted([Hang()]))
     clock.advance(1e6)
     assert bulkhead.in_flight == 1
 
@@ -328,7 +328,7 @@ def test_a_wait_that_nothing_can_end_is_reported(clock):
 def test_a_queue_gets_the_permit_of_an_abandoned_worker(clock):
     """A waiter is served at the very instant at which the abandoned sleep would have ended."""
     bulkhead = Bulkhead(1, queue=1, max_wait=30.0)
-    pipeline = Pipeline("p", bulkhead, Timeout(2.0))
+    pipeline = Pipeline("p", bulkhead, Timeout(2.0, sync="thread"))
     with pytest.raises(AttemptTimeout):
         pipeline.call(sleeper(clock, 10.0))
     assert pipeline.call(sleeper(clock, 1.0)) == "done"
@@ -386,7 +386,10 @@ def test_together_hands_permits_on(clock):
 
 def test_together_each_is_cut_by_its_own_timeout(clock):
     """Timeouts of different functions don't touch each other."""
-    short, long = Pipeline("s", Timeout(1.0)), Pipeline("l", Timeout(5.0))
+    short, long = (
+        Pipeline("s", Timeout(1.0, sync="thread")),
+        Pipeline("l", Timeout(5.0, sync="thread")),
+    )
     first, second = clock.together(short(sleeper(clock, 3.0)), long(sleeper(clock, 3.0)))
     assert isinstance(first, AttemptTimeout)
     assert second == "done"

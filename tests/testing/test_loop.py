@@ -408,7 +408,7 @@ def test_a_loop_may_be_given_a_clock():
 def test_what_is_on_the_clocks_agenda_happens_on_the_way():
     """A permit that an abandoned thread gives back wakes a task that queues for it."""
     bulkhead = Bulkhead(1, queue=1)
-    blocking = Pipeline("blocking", bulkhead, Timeout(2.0))
+    blocking = Pipeline("blocking", bulkhead, Timeout(2.0, sync="thread"))
 
     async def main():
         with pytest.raises(AttemptTimeout):
@@ -437,7 +437,7 @@ def test_time_stands_still_while_a_thread_works():
 @pytest.mark.real_time
 def test_blocking_code_in_threads_sleeps_on_the_loops_time():
     """Protected functions in `asyncio.to_thread` retry and time out in virtual time."""
-    pipeline = Pipeline("p", Retry(3, backoff=backoff.constant(60.0)), Timeout(10.0))
+    pipeline = Pipeline("p", Retry(3, backoff=backoff.constant(60.0)), Timeout(10.0, sync="thread"))
     dependency = Scripted([ConnectionError, Hang(), Ok("up", takes=1.0)])
 
     async def main():

@@ -65,9 +65,9 @@ def test_events_are_recorded_in_order():
     """A recording is a list of events, with their names and with those of one class."""
     with VirtualClock(), record() as events:
         Pipeline("p", LONG).call(Scripted([ConnectionError, Ok()]))
-    assert events.names() == ["RetryScheduled", "CallCompleted"]
+    assert events.names() == ["RetryScheduled", "RetrySucceeded", "CallCompleted"]
     assert [event.delay for event in events.of(RetryScheduled)] == [3600.0]
-    assert events.of(CallCompleted) == [events[1]]
+    assert events.of(CallCompleted) == [events[2]]
 
 
 def test_a_recording_ends_with_its_block():

@@ -84,7 +84,7 @@ def test_random_delays_are_repeated(world):
             Fail(ConnectionError("down"), takes=0.1), Hang(), ConnectionError, Ok()
         )
         with seeded(3), record() as events:
-            world.call(Pipeline("p", Retry(9), Timeout(1.0)), dependency)
+            world.call(Pipeline("p", Retry(9), Timeout(1.0, sync="thread")), dependency)
         return [event.delay for event in events.of(RetryScheduled)]
 
     rng = random.Random(3)
@@ -93,7 +93,7 @@ def test_random_delays_are_repeated(world):
 
 def test_a_hung_dependency_costs_its_timeout_and_then_nothing(world):
     """Calls to a dependency that hangs time out until the breaker opens, then fail at once."""
-    pipeline = Pipeline("p", CircuitBreaker(failures=3, open_for=60.0), Timeout(2.0))
+    pipeline = Pipeline("p", CircuitBreaker(failures=3, open_for=60.0), Timeout(2.0, sync="thread"))
     call = world.protect(pipeline, world.dependency(Hang()))
     errors = []
     for _ in range(10):

@@ -27,7 +27,7 @@ def test_holdfast_clock(holdfast_clock):
 def test_holdfast_events(holdfast_clock, holdfast_events):
     """The events of the test are recorded."""
     Pipeline("p", LONG).call(Scripted([ConnectionError, Ok()]))
-    assert holdfast_events.names() == ["RetryScheduled", "CallCompleted"]
+    assert holdfast_events.names() == ["RetryScheduled", "RetrySucceeded", "CallCompleted"]
 
 
 def test_holdfast_seed(holdfast_seed):
@@ -53,7 +53,7 @@ async def test_an_async_test_is_on_virtual_time(holdfast_clock, holdfast_events,
     began = holdfast_clock.now()
     assert await Pipeline("p", LONG).acall(Scripted([ConnectionError, Ok("up")]).aio) == "up"
     assert asyncio.get_running_loop().time() == holdfast_clock.now() == began + 3600.0
-    holdfast_events.assert_names("RetryScheduled", "CallCompleted")
+    holdfast_events.assert_names("RetryScheduled", "RetrySucceeded", "CallCompleted")
     assert process.rng.random() == 0.8444218515250481
 
 
@@ -205,7 +205,8 @@ print(json.dumps([result, events.names(), "pytest" in sys.modules]))
 """
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == ["up", ["RetryScheduled", "CallCompleted"], False]
+    told = ["RetryScheduled", "RetrySucceeded", "CallCompleted"]
+    assert json.loads(done.stdout) == ["up", told, False]
 
 
 def test_everything_public_is_documented_and_listed():

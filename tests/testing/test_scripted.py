@@ -46,7 +46,7 @@ def test_the_calls_are_kept(world):
 def test_a_hang_ends_with_its_timeout(world):
     """`Hang` never answers; the timeout around it ends it."""
     with pytest.raises(AttemptTimeout):
-        world.call(Pipeline("p", Timeout(3.0)), world.dependency(Hang()))
+        world.call(Pipeline("p", Timeout(3.0, sync="thread")), world.dependency(Hang()))
     assert world.elapsed() == 3.0
 
 

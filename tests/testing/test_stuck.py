@@ -74,14 +74,16 @@ async def hang():
 
 
 async def bulkhead():
-    async with (shop := Pipeline("shop", Bulkhead(1, queue=5))):
-        await shop.acall(never)
+    shop = Pipeline("shop", Bulkhead(1, queue=5))
+    await asyncio.wait([asyncio.create_task(shop.acall(never))], timeout=1.0)
+    await shop.acall(never)
 
 
 async def limiter():
     limit = ConcurrencyLimiter(initial=1, min=1, max=1, queue=5)
-    async with (shop := Pipeline("shop", limit)):
-        await shop.acall(never)
+    shop = Pipeline("shop", limit)
+    await asyncio.wait([asyncio.create_task(shop.acall(never))], timeout=1.0)
+    await shop.acall(never)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ def test_a_race_among_others_is_named():
 
 def test_what_a_timeout_ends_is_no_deadlock():
     """A hang with a timeout around it ends, in both worlds."""
-    pipeline = Pipeline("shop", Timeout(3600.0))
+    pipeline = Pipeline("shop", Timeout(3600.0, sync="thread"))
     with VirtualClock() as clock:
         (outcome,) = clock.together(pipeline(Scripted([Hang()])))
     assert isinstance(outcome, TimeoutError)

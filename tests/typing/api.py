@@ -1,11 +1,15 @@
 """What type checkers must see: read by mypy and pyright in `test_api_types.py`, and never run."""
 
 import functools
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, assert_type
+from datetime import timedelta
+from typing import Any, Literal, assert_type
 
+import holdfast
 from holdfast import (
     AdaptiveTimeout,
+    BadResultError,
     Bulkhead,
     BulkheadFullError,
     Chaos,
@@ -24,20 +28,27 @@ from holdfast import (
     RejectedError,
     Retry,
     RetryBudget,
+    StoppedError,
     Throttle,
     Timeout,
+    allowance,
     backoff,
     concurrency,
     deadline,
+    detached,
     knee,
     llm,
+    on_error,
     on_result,
+    pipelines,
     priority,
     quantile,
     remaining,
     standard,
+    stop,
     transient,
 )
+from holdfast.classify import Condition
 from holdfast.events import Event, RetryScheduled, Subscription, subscribe
 from holdfast.extend import Gate, Reaction, Site, Verdict
 from holdfast.testing import Recording, VirtualClock, record, run, seeded
@@ -167,6 +178,10 @@ for one in Retry(3):
 with deadline(2.0) as limit:
     assert_type(limit.seconds, float)
 assert_type(remaining(), float)
+with deadline(timedelta(seconds=2)), detached():
+    assert_type(allowance(5.0), float | None)
+    assert_type(allowance(timedelta(seconds=5)), float | None)
+Pipeline("durations", Timeout(timedelta(seconds=2)), Retry(3, max_elapsed=timedelta(minutes=1)))
 
 
 # -- strategies ------------------------------------------------------------------------------------
@@ -186,6 +201,16 @@ Retry(None, on=(ConnectionError, TimeoutError))
 Retry(3, on=transient | on_result(lambda result: result is None))
 Retry(3, on=too_slow, backoff=lambda attempt: 0.1 * attempt, budget=RetryBudget())
 Retry(3, backoff=backoff.exponential(base=0.1, jitter="decorrelated"), nested="inner")
+Retry(3, ignore=(KeyError, IndexError), exhausted="raise", stop=threading.Event(), discard=print)
+Retry(3, on=transient & too_slow | ~on_error(KeyError))
+Retry(3, backoff=lambda attempt, call: 0.1 * attempt if isinstance(call.error, OSError) else 1.0)
+Timeout(1.0, discard=print)
+assert_type(holdfast.attempt(), int)
+with stop(5.0) as stopping:
+    assert_type(stopping.until, float)
+assert_type(BadResultError().attempts, int)
+assert_type(StoppedError().retry_after, float | None)
+assert_type(on_error(KeyError) & transient, Condition)
 Retry("3")  # type: ignore[arg-type]
 Retry(3, nested="never")  # type: ignore[arg-type]
 Timeout("5")  # type: ignore[arg-type]
@@ -195,7 +220,19 @@ CircuitBreaker(5)  # type: ignore[call-arg]
 Fallback(read_from_cache, on=RejectedError)
 
 breaker = CircuitBreaker()
-assert_type(breaker.state, str)
+assert_type(
+    breaker.state, Literal["closed", "open", "half-open", "ramping", "isolated", "disabled"]
+)
+assert_type(breaker.failures, int | None)
+assert_type(breaker.open_for, float)
+breaker.configure(failures=10, open_for=2.0)
+breaker.open_for = "soon"  # type: ignore[assignment]
+assert_type(pipeline[CircuitBreaker], CircuitBreaker)
+assert_type(pipelines(), dict[str, Pipeline])
+Pipeline("x", 5)  # type: ignore[arg-type]
+Pipeline("x", "retry", CircuitBreaker)  # type: ignore[arg-type]
+pipeline.with_(5)  # type: ignore[arg-type]
+Retry(3)(str)  # type: ignore[operator]
 assert_type(breaker.snapshot(), dict[str, Any])
 assert_type(Bulkhead(1).in_flight, int)
 assert_type(RetryBudget().tokens, float)

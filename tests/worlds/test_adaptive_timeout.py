@@ -27,6 +27,7 @@ FEW = 10
 
 def taught(world, took=0.1, **options):
     """Return a timeout that has seen a few answers, each after ``took``."""
+    options = {"sync": "thread", **options}
     timeout = Timeout.adaptive(min_samples=FEW, name="prices", **options)
     call = world.protect(Pipeline("lesson", timeout), world.dependency(Ok(takes=took)))
     for _ in range(FEW):
@@ -59,7 +60,9 @@ def test_it_learns_from_the_calls_that_it_protects(world):
 
 def test_before_it_has_learnt_the_ceiling_holds(world):
     """The first calls get all the time that any call could get."""
-    took, error = attempt(world, Pipeline("p", Timeout.adaptive(ceiling=3.0)), Hang())
+    took, error = attempt(
+        world, Pipeline("p", Timeout.adaptive(ceiling=3.0, sync="thread")), Hang()
+    )
     assert isinstance(error, AttemptTimeout)
     assert took == 3.0
 
@@ -105,7 +108,9 @@ def test_the_callers_deadline_is_no_timeout_of_ours(world):
 def test_inside_a_retry_it_is_per_attempt(world):
     """Each attempt is a sample, and each has the whole limit for itself."""
     timeout = taught(world)
-    pipeline = Pipeline("p", Timeout(5.0), Retry(3, backoff=backoff.constant(0.0)), timeout)
+    pipeline = Pipeline(
+        "p", Timeout(5.0, sync="thread"), Retry(3, backoff=backoff.constant(0.0)), timeout
+    )
     assert world.call(pipeline, world.dependency(Hang(), Ok("up", takes=0.1))) == "up"
     assert (timeout.timeouts, timeout.snapshot()["samples"]) == (1, FEW + 1)
 
@@ -121,8 +126,8 @@ def test_its_timeouts_count_for_a_breaker_around_it(world):
 
 def test_a_fixed_timeout_around_it_is_the_total(world):
     """The sooner one cuts, and says so."""
-    timeout = Timeout.adaptive(ceiling=3.0)
-    took, error = attempt(world, Pipeline("p", Timeout(1.0), timeout), Hang())
+    timeout = Timeout.adaptive(ceiling=3.0, sync="thread")
+    took, error = attempt(world, Pipeline("p", Timeout(1.0, sync="thread"), timeout), Hang())
     assert isinstance(error, AttemptTimeout)
     assert (took, error.seconds, timeout.timeouts) == (1.0, 1.0, 0)
 
@@ -197,7 +202,7 @@ def test_a_cooperative_one_sets_the_deadline_and_trusts(world):
 @threads_only
 def test_of_nested_timeouts_only_the_inner_one_leaves_a_thread(world):
     """A fixed timeout inside an adaptive one obeys its limit, and the other way round."""
-    inside = Pipeline("p", taught(world), Timeout(60.0))
+    inside = Pipeline("p", taught(world), Timeout(60.0, sync="thread"))
     took, error = attempt(world, inside, Hang())
     assert isinstance(error, AttemptTimeout)
     assert took == pytest.approx(error.seconds) == pytest.approx(0.2, rel=0.02)

@@ -79,7 +79,7 @@ def test_a_waiter_leaves_after_max_wait(world):
 def test_permits_come_back_however_a_call_ends(world):
     """After results, errors and timeouts every permit is there again."""
     bulkhead = Bulkhead(3)
-    pipeline = Pipeline("p", Timeout(1.0), bulkhead)
+    pipeline = Pipeline("p", Timeout(1.0, sync="thread"), bulkhead)
     dependency = world.dependency(Ok(), Fail(ConnectionError("down")), Hang())
     call = timed(world, world.protect(pipeline, dependency))
     ends = [answer for _, answer in world.together(call, call, call)]
@@ -133,7 +133,7 @@ def test_a_cancelled_waiter_leaves_the_queue(world):
 def test_an_abandoned_thread_keeps_its_permit(world):
     """Behind a bulkhead a timed-out call occupies its place as long as it really runs."""
     bulkhead = Bulkhead(1)
-    pipeline = Pipeline("p", bulkhead, Timeout(1.0))
+    pipeline = Pipeline("p", bulkhead, Timeout(1.0, sync="thread"))
     call = world.protect(pipeline, world.dependency(Ok(takes=10.0)))
     with pytest.raises(AttemptTimeout):
         world.run(call)

@@ -73,7 +73,7 @@ def test_critical_calls_are_let_in_beyond_the_limit(world):
 def test_permits_come_back_however_a_call_ends(world):
     """After results, errors and timeouts nobody is inside."""
     limiter = ConcurrencyLimiter(initial=3)
-    pipeline = Pipeline("p", limiter, Timeout(1.0))
+    pipeline = Pipeline("p", limiter, Timeout(1.0, sync="thread"))
     dependency = world.dependency(Ok("fine"), Fail(KeyError("down")), Hang())
     call = outcome(world, world.protect(pipeline, dependency))
 
@@ -84,7 +84,7 @@ def test_permits_come_back_however_a_call_ends(world):
 def test_a_dead_dependency_gets_fewer_and_fewer_calls_and_recovers(world):
     """Timeouts shrink the limit to one call; the first answers bring it back."""
     limiter = ConcurrencyLimiter(concurrency.aimd(), initial=10)
-    pipeline = Pipeline("p", limiter, Timeout(1.0))
+    pipeline = Pipeline("p", limiter, Timeout(1.0, sync="thread"))
     dependency = world.dependency(*[Hang()] * 40, Ok("alive", takes=0.1))
     call = outcome(world, world.protect(pipeline, dependency))
 

@@ -31,7 +31,7 @@ SECOND = backoff.constant(1.0)
 
 def test_each_call_is_completed_once(world):
     """However it ended, a call is told of once, with its duration and its error."""
-    pipeline = Pipeline("p", Retry(2, backoff=SECOND), Timeout(2.0))
+    pipeline = Pipeline("p", Retry(2, backoff=SECOND), Timeout(2.0, sync="thread"))
     script = [Ok(takes=0.5), ConnectionError("a"), Ok(), Hang(), Hang()]
     call = world.protect(pipeline, world.dependency(*script))
     with record() as events:
@@ -64,7 +64,9 @@ def test_a_rejection_is_told_and_completes_the_call(world):
 
 def test_the_story_of_one_call(world):
     """Every decision is told in order, at its instant."""
-    pipeline = Pipeline("p", Fallback("later"), Retry(2, backoff=SECOND), Timeout(2.0))
+    pipeline = Pipeline(
+        "p", Fallback("later"), Retry(2, backoff=SECOND), Timeout(2.0, sync="thread")
+    )
     with record() as events:
         world.call(pipeline, world.dependency(Fail(ConnectionError("down"), takes=0.5), Hang()))
     assert [(type(event), event.at - world.start) for event in events] == [

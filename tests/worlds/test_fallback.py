@@ -87,7 +87,7 @@ def test_outermost_it_answers_whatever_happens_inside(world):
         Fallback(type),
         Retry(2, backoff=backoff.constant(1.0)),
         breaker,
-        Timeout(2.0),
+        Timeout(2.0, sync="thread"),
     )
     call = world.protect(pipeline, world.dependency(Fail(ConnectionError("down")), Hang()))
     answers = [world.run(call) for _ in range(2)]

@@ -80,7 +80,7 @@ def test_a_function_keeps_its_face(world):
 
 def test_a_function_may_be_protected_twice(world):
     """Pipelines nest: the outer one sees what the inner one gives up on."""
-    inner = Pipeline("inner", Timeout(2.0))
+    inner = Pipeline("inner", Timeout(2.0, sync="thread"))
     outer = Pipeline("outer", Retry(2, backoff=SECOND))
     call = world.protect(outer, world.protect(inner, world.dependency(Hang(), Ok("up"))))
     assert world.run(call) == "up"
@@ -153,7 +153,9 @@ def test_one_retry_makes_many_loops(world):
 
 def test_a_pipeline_inside_a_loop(world):
     """What is protected can be called in a loop, and gives its errors to the loop."""
-    call = world.protect(Pipeline("p", Timeout(2.0)), world.dependency(Hang(), Ok("up")))
+    call = world.protect(
+        Pipeline("p", Timeout(2.0, sync="thread")), world.dependency(Hang(), Ok("up"))
+    )
     assert world.run(looping(world, Retry(2, backoff=SECOND), call)) == (2, "up")
     assert world.elapsed() == 3.0
 
@@ -223,7 +225,7 @@ def test_a_block_that_is_refused_gives_back_what_it_had(world):
 def test_a_block_sets_the_deadline(world):
     """A cooperative timeout in a block is the deadline of all that runs inside."""
     pipeline = Pipeline("p", Timeout(5.0, sync="cooperative"))
-    call = world.protect(Pipeline("q", Timeout(60.0)), world.dependency(Hang()))
+    call = world.protect(Pipeline("q", Timeout(60.0, sync="thread")), world.dependency(Hang()))
     left = []
 
     async def main():
@@ -255,7 +257,7 @@ def test_blocks_nest(world):
     assert seen == [2, 1, 0]
 
 
-@pytest.mark.parametrize("strategy", [Retry(2), Timeout(2.0)])
+@pytest.mark.parametrize("strategy", [Retry(2), Timeout(2.0, sync="thread")])
 def test_a_block_cannot_be_run_again_or_interrupted(world, strategy):
     """A pipeline that would have to do so is refused, with the remedy."""
 

@@ -257,7 +257,7 @@ def test_a_timeout_outside_ends_all_attempts(world):
 def test_a_timeout_inside_is_per_attempt(world):
     """An attempt that times out is a failure, so the next one starts at once."""
     dependency = world.dependency(Hang(), Ok("second", takes=0.1))
-    pipeline = Pipeline("p", Hedge(5.0), Timeout(1.0))
+    pipeline = Pipeline("p", Hedge(5.0), Timeout(1.0, sync="thread"))
 
     assert world.call(pipeline, dependency) == "second"
 

@@ -123,7 +123,7 @@ def test_an_abandoned_thread_keeps_the_permit_of_its_key(world):
         await world.sleep(10.0)
 
     with pytest.raises(AttemptTimeout):
-        world.call(Pipeline("orders", strategy, Timeout(1.0)), hangs, "a")
+        world.call(Pipeline("orders", strategy, Timeout(1.0, sync="thread")), hangs, "a")
 
     # asyncio really ends what it gives up on; a thread cannot be interrupted
     assert strategy["a"].in_flight == (1 if world.name == "threads" else 0)
@@ -159,7 +159,9 @@ def test_as_a_block_it_has_no_key(world):
 
 def test_strategies_with_steps_of_their_own(world):
     """Each key's adaptive timeout learns from its own calls."""
-    strategy = Keyed(shard_of, lambda _shard: Timeout.adaptive(ceiling=2.0, min_samples=10))
+    strategy = Keyed(
+        shard_of, lambda _shard: Timeout.adaptive(ceiling=2.0, min_samples=10, sync="thread")
+    )
 
     @world.function
     async def call(shard):

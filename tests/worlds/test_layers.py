@@ -27,7 +27,9 @@ def four_layers(**options):
         failures=3, open_for=30.0, open_jitter=0.0, probes=1, **options.pop("breaker", {})
     )
     bulkhead = Bulkhead(2, name="compartment")
-    pipeline = Pipeline("payments", bulkhead, Retry(3, backoff=SECOND), breaker, Timeout(2.0))
+    pipeline = Pipeline(
+        "payments", bulkhead, Retry(3, backoff=SECOND), breaker, Timeout(2.0, sync="thread")
+    )
     return pipeline, bulkhead, breaker
 
 
@@ -122,11 +124,11 @@ def test_standard_does_not_retry_what_is_no_outage(world):
 def test_standard_cuts_each_attempt_and_the_whole(world):
     """A hanging dependency costs two seconds an attempt, and ten in all at most."""
     with pytest.raises(AttemptTimeout):
-        world.call(standard("payments"), world.dependency(Hang()))
+        world.call(standard("payments", sync="thread"), world.dependency(Hang()))
     assert 8.0 <= world.elapsed() <= 8.7
     before = world.now()
     with pytest.raises(AttemptTimeout) as caught:
-        world.call(standard("p", attempt_timeout=None), world.dependency(Hang()))
+        world.call(standard("p", attempt_timeout=None, sync="thread"), world.dependency(Hang()))
     assert caught.value.seconds == 10.0
     assert world.now() - before == 10.0
 

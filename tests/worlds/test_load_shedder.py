@@ -107,7 +107,7 @@ def test_work_that_would_be_late_is_not_begun(world):
 def test_places_come_back_however_a_call_ends(world):
     """After results, errors and timeouts every place is free again."""
     shedder = LoadShedder(3)
-    pipeline = Pipeline("api", Timeout(1.0), shedder)
+    pipeline = Pipeline("api", Timeout(1.0, sync="thread"), shedder)
     dependency = world.dependency(Ok(), Fail(ConnectionError("down")), Hang())
     call = timed(world, world.protect(pipeline, dependency))
     ends = [answer for _, answer in world.together(call, call, call)]
@@ -118,7 +118,9 @@ def test_places_come_back_however_a_call_ends(world):
 def test_an_abandoned_thread_keeps_its_place(world):
     """Behind a shedder a timed-out call takes up its place as long as it really runs."""
     shedder = LoadShedder(1, queue=0)
-    call = world.protect(Pipeline("api", shedder, Timeout(1.0)), world.dependency(Ok(takes=10.0)))
+    call = world.protect(
+        Pipeline("api", shedder, Timeout(1.0, sync="thread")), world.dependency(Ok(takes=10.0))
+    )
     with pytest.raises(AttemptTimeout):
         world.run(call)
     assert shedder.in_flight == (1 if world.name == "threads" else 0)

@@ -1,14 +1,23 @@
 """A retry inside a retry, in threads and in asyncio."""
 
 import warnings
+from contextlib import contextmanager
 
 import pytest
 
-from holdfast import NestedRetryWarning, Pipeline, Retry, backoff
+from holdfast import CircuitBreaker, IsolatedError, NestedRetryWarning, Pipeline, Retry, backoff
 from holdfast.events import NestedRetry
 from holdfast.testing import Ok, record
 
 SECOND = backoff.constant(1.0)
+
+
+@contextmanager
+def all_warnings():
+    """Record warnings, also those that have been shown before."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield caught
 
 
 def nested(world, name, dependency, **options):
@@ -105,3 +114,187 @@ def test_the_same_exception_object_is_not_taken_for_a_nested_retry(world):
         with pytest.raises(ConnectionError):
             world.run(protected)
     assert len(calls) == 4
+
+
+# -- through wrappers, with shared exceptions, in loops ------------------------------------------
+
+
+class ServiceError(Exception):
+    """What an application says in place of a client's error."""
+
+
+def explicit(error):
+    raise ServiceError("shop") from error
+
+
+def implicit(_error):
+    raise ServiceError("shop")
+
+
+def wrapping(world, call, wrap):
+    """Return a function that raises an error of its own in place of that of ``call``."""
+
+    @world.function
+    async def wrapped():
+        try:
+            return await world.do(call)
+        except ConnectionError as error:
+            return wrap(error)
+
+    return wrapped
+
+
+def looping(world, retry, call):
+    """Return a function that calls ``call`` in a retry loop."""
+
+    @world.function
+    async def loop():
+        async for attempt in world.attempts(retry):
+            with attempt:
+                await world.do(call)
+
+    return loop
+
+
+@pytest.mark.parametrize("wrap", [explicit, implicit])
+@pytest.mark.parametrize("nested, attempts", [("allow", 9), ("inner", 3), ("outer", 3)])
+def test_an_inner_retry_is_seen_through_a_wrapper(world, wrap, nested, attempts):
+    """A client's own error does not hide that a retry further in has given up (failsafe 379)."""
+    dependency = world.dependency(ConnectionError("down"))
+    name = f"{world.name} {wrap.__name__} {nested}"
+    inner = world.protect(Pipeline(f"{name} inner", Retry(3, backoff=SECOND)), dependency)
+    outer = Pipeline(name, Retry(3, backoff=SECOND, nested=nested))
+    with all_warnings() as caught, pytest.raises(ServiceError):
+        world.run(world.protect(outer, wrapping(world, inner, wrap)))
+    assert len(dependency.calls) == attempts
+    assert len(caught) == (nested == "allow")
+
+
+@pytest.mark.parametrize("nested, attempts", [("allow", 9), ("inner", 3), ("outer", 3)])
+def test_pipelines_of_one_name_are_two(world, nested, attempts):
+    """Two libraries may both call their pipeline "http": they are told apart all the same."""
+    dependency = world.dependency(ConnectionError("down"))
+    inner = world.protect(Pipeline(f"{world.name} http", Retry(3, backoff=SECOND)), dependency)
+    outer = Pipeline(f"{world.name} http", Retry(3, backoff=SECOND, nested=nested))
+    with all_warnings() as caught, pytest.raises(ConnectionError):
+        world.run(world.protect(outer, inner))
+    assert len(dependency.calls) == attempts
+    assert len(caught) == (nested == "allow")
+
+
+def test_an_error_that_lives_longer_than_a_call_is_no_nested_retry(world):
+    """A cached failure that many pipelines raise says nothing of later calls (stem 156)."""
+    error, calls = ConnectionError("cached"), []
+
+    @world.function
+    async def cached():
+        calls.append(1)
+        raise error
+
+    with warnings.catch_warnings(action="error"):
+        for name in ("a", "b", "c"):
+            retry = Retry(3, backoff=SECOND, nested="inner")
+            with pytest.raises(ConnectionError):
+                world.run(world.protect(Pipeline(f"{world.name} {name}", retry), cached))
+    assert len(calls) == 9
+
+
+def test_notes_on_one_exception_object_are_replaced(world):
+    """However often it is raised, it bears one note of each pipeline, and not many (IPython 8017)."""
+    error = ConnectionError("cached")
+
+    @world.function
+    async def cached():
+        raise error
+
+    for number in range(40):
+        pipeline = Pipeline(f"pipeline {number % 20}", Retry(2, backoff=SECOND))
+        with pytest.raises(ConnectionError):
+            world.run(world.protect(pipeline, cached))
+        notes = error.__notes__
+        assert f"'pipeline {number % 20}' gave up" in notes[-1]
+        assert len(notes) == len({note.partition(" gave up")[0] for note in notes}) <= 8
+
+
+@pytest.mark.parametrize("nested, attempts", [("allow", 9), ("inner", 3), ("outer", 3)])
+def test_a_loop_around_a_pipeline(world, nested, attempts):
+    """Loops hear of retries further in, and claim the retrying, as pipelines do (tenacity 407)."""
+    dependency = world.dependency(ConnectionError("down"))
+    inner = world.protect(Pipeline(f"{world.name} in a loop", Retry(3, backoff=SECOND)), dependency)
+    retry = Retry(3, backoff=SECOND, nested=nested)
+    with all_warnings() as caught, pytest.raises(ConnectionError):
+        world.run(looping(world, retry, inner))
+    assert len(dependency.calls) == attempts
+    assert len(caught) == (nested == "allow")
+
+
+def test_a_loop_in_a_loop():
+    """Both are called "retry loop", and are two all the same, wherever they stand."""
+    calls = []
+
+    def loops(nested):
+        for attempt in Retry(3, backoff=backoff.constant(0.0), nested=nested):
+            with attempt:
+                for again in Retry(3, backoff=backoff.constant(0.0)):
+                    with again:
+                        calls.append(nested)
+                        raise ConnectionError
+
+    with pytest.warns(NestedRetryWarning) as caught, pytest.raises(ConnectionError):
+        loops("allow")
+    assert [one.filename for one in caught] == [__file__]
+    for nested in ("inner", "outer"):
+        with pytest.raises(ConnectionError):
+            loops(nested)
+    assert [calls.count(nested) for nested in ("allow", "inner", "outer")] == [9, 3, 3]
+
+
+def test_the_warning_names_the_place_of_the_call(world):
+    """It points at the code that calls the outer pipeline, and not at ours."""
+    call = nested(world, f"{world.name} place", world.dependency(ConnectionError("down")))
+    with pytest.warns(NestedRetryWarning) as caught, pytest.raises(ConnectionError):
+        world.run(call)
+    assert "holdfast" not in caught[0].filename.partition("src")[2]
+
+
+# -- rejections in a client's own words ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrap", [explicit, implicit])
+def test_a_rejection_is_seen_through_a_wrapper(world, wrap):
+    """An open breaker behind somebody's client is not asked again (redis-client 228)."""
+    breaker = CircuitBreaker()
+    breaker.isolate()
+    dependency = world.dependency(Ok("never"))
+    guarded = world.protect(Pipeline("guarded", breaker), dependency)
+    calls = []
+
+    @world.function
+    async def client():
+        calls.append(1)
+        try:
+            return await world.do(guarded)
+        except IsolatedError as error:
+            return wrap(error)
+
+    with pytest.raises(ServiceError):
+        world.run(world.protect(Pipeline("outer", Retry(6, backoff=SECOND)), client))
+    assert len(calls) == 1
+
+
+def test_a_rejection_that_is_being_handled_further_out_is_none_of_ours(world):
+    """The second choice, called where the first one was rejected, is retried like anything else."""
+    breaker = CircuitBreaker()
+    breaker.isolate()
+    first = world.protect(Pipeline("first", breaker), world.dependency(Ok("never")))
+    second = world.dependency(ServiceError("slow to start"), Ok("the second choice"))
+    retried = world.protect(Pipeline("second", Retry(3, backoff=SECOND)), second)
+
+    @world.function
+    async def either():
+        try:
+            return await world.do(first)
+        except IsolatedError:
+            return await world.do(retried)
+
+    assert world.run(either) == "the second choice"

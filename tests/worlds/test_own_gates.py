@@ -102,7 +102,7 @@ def test_a_call_that_is_cut_has_failed(world):
     """A timeout around the gate ends the call, and the gate hears that it took too long."""
     gate = Pace(10.0)
     call = world.protect(Pipeline("inner", gate), world.dependency(Hang()))
-    pipeline = Pipeline("outer", Timeout(3.0))
+    pipeline = Pipeline("outer", Timeout(3.0, sync="thread"))
     with pytest.raises(AttemptTimeout):
         world.call(pipeline, call)
     assert gate.log == [("failed", "permit", AttemptTimeout)]

@@ -300,14 +300,14 @@ def test_a_total_timeout_is_a_deadline_for_the_retry(world):
 
 def test_a_timeout_per_attempt_is_retried(world):
     """An attempt that is given up on is a failure like any other."""
-    pipeline = Pipeline("p", Retry(3, backoff=SECOND), Timeout(2.0))
+    pipeline = Pipeline("p", Retry(3, backoff=SECOND), Timeout(2.0, sync="thread"))
     assert world.call(pipeline, world.dependency(Hang(), Hang(), Ok("up"))) == "up"
     assert world.elapsed() == 6.0
 
 
 def test_when_every_attempt_times_out_the_timeout_is_raised(world):
     """The last error is then `AttemptTimeout`, with the history as its note."""
-    pipeline = Pipeline("p", Retry(3, backoff=SECOND), Timeout(2.0))
+    pipeline = Pipeline("p", Retry(3, backoff=SECOND), Timeout(2.0, sync="thread"))
     with pytest.raises(AttemptTimeout) as caught:
         world.call(pipeline, world.dependency(Hang()))
     assert world.elapsed() == 8.0
@@ -332,3 +332,32 @@ def test_a_cancelled_call_is_not_retried(world):
 
     assert world.run(main)
     assert dependency.times == instants(world, 0.0, 10.0)
+
+
+def test_a_loop_without_with_is_told_so(world):
+    """Else it would run once, silently, and retry nothing."""
+
+    @world.function
+    async def loop():
+        async for _ in world.attempts(Retry(3)):
+            pass
+
+    with pytest.raises(TypeError, match="write 'with attempt:'"):
+        world.run(loop)
+
+
+def test_a_loop_may_be_left_at_any_time(world):
+    """With break, before the attempt was used or after."""
+    numbers = []
+
+    @world.function
+    async def loop():
+        async for attempt in world.attempts(Retry(3, backoff=SECOND)):
+            if attempt.number == 2:
+                break
+            with attempt:
+                numbers.append(attempt.number)
+                raise ConnectionError
+
+    world.run(loop)
+    assert numbers == [1]

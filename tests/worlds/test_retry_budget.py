@@ -58,7 +58,7 @@ def test_results_that_are_judged_earn_retries_too(world):
 def test_a_retry_after_a_timeout_costs_double(world):
     """An attempt that timed out cost its dependency the most, so its retry costs two tokens."""
     budget = RetryBudget(capacity=10)
-    pipeline = Pipeline("p", Retry(2, backoff=NOW, budget=budget), Timeout(1.0))
+    pipeline = Pipeline("p", Retry(2, backoff=NOW, budget=budget), Timeout(1.0, sync="thread"))
     world.call(pipeline, world.dependency(Hang(), Ok()))
     assert budget.tokens == pytest.approx(8.1)
 

@@ -48,7 +48,9 @@ def test_a_healthy_dependency_is_not_throttled_however_many_call_at_once(world):
 def test_a_timeout_inside_is_a_refusal(world):
     """It is how an overloaded dependency refuses most often."""
     throttle = Throttle(min_calls=1, max_rejection=0.999)
-    call = world.protect(Pipeline("p", throttle, Timeout(1.0)), world.dependency(Hang()))
+    call = world.protect(
+        Pipeline("p", throttle, Timeout(1.0, sync="thread")), world.dependency(Hang())
+    )
     with pytest.raises(AttemptTimeout):
         world.run(call)
     assert (throttle.snapshot()["requests"], throttle.snapshot()["accepts"]) == (1, 0)

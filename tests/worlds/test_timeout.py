@@ -30,7 +30,7 @@ asyncio_only = pytest.mark.parametrize("world", ["asyncio"], indirect=True)
 def test_a_call_is_given_up_on_exactly_at_its_limit(world):
     """A call that hangs ends with `AttemptTimeout`, which is a `TimeoutError` and tells the limit."""
     with record() as events, pytest.raises(AttemptTimeout) as caught:
-        world.call(Pipeline("p", Timeout(2.0)), world.dependency(Hang()))
+        world.call(Pipeline("p", Timeout(2.0, sync="thread")), world.dependency(Hang()))
     assert world.elapsed() == 2.0
     assert isinstance(caught.value, TimeoutError)
     assert not isinstance(caught.value, DeadlineExceeded)
@@ -78,7 +78,7 @@ def test_the_function_sees_what_is_left(world):
 
 def test_inside_a_retry_it_is_per_attempt(world):
     """Each attempt has the whole limit for itself."""
-    pipeline = Pipeline("p", Retry(3, backoff=SECOND), Timeout(2.0))
+    pipeline = Pipeline("p", Retry(3, backoff=SECOND), Timeout(2.0, sync="thread"))
     dependency = world.dependency(Hang(), Ok("up", takes=1.9))
     assert world.call(pipeline, dependency) == "up"
     assert world.elapsed() == pytest.approx(4.9)
@@ -86,7 +86,7 @@ def test_inside_a_retry_it_is_per_attempt(world):
 
 def test_outside_a_retry_it_is_the_total(world):
     """All attempts and delays together have one limit."""
-    pipeline = Pipeline("p", Timeout(5.0), Retry(None, backoff=SECOND))
+    pipeline = Pipeline("p", Timeout(5.0, sync="thread"), Retry(None, backoff=SECOND))
     dependency = world.dependency(Fail(ConnectionError("down"), takes=1.0), Hang())
     with pytest.raises(AttemptTimeout) as caught:
         world.call(pipeline, dependency)
@@ -97,7 +97,12 @@ def test_outside_a_retry_it_is_the_total(world):
 
 def test_with_both_the_shorter_one_cuts_each_attempt(world):
     """While there is time the attempt's limit cuts; the last attempt is cut by the total."""
-    pipeline = Pipeline("p", Timeout(5.0), Retry(None, backoff=backoff.constant(0.5)), Timeout(2.0))
+    pipeline = Pipeline(
+        "p",
+        Timeout(5.0, sync="thread"),
+        Retry(None, backoff=backoff.constant(0.5)),
+        Timeout(2.0, sync="thread"),
+    )
     dependency = world.dependency(Hang())
     with pytest.raises(AttemptTimeout) as caught:
         world.call(pipeline, dependency)
@@ -109,7 +114,9 @@ def test_with_both_the_shorter_one_cuts_each_attempt(world):
 
 def test_the_total_cuts_an_attempt_that_has_less_than_its_own_limit(world):
     """An attempt for which less is left than its own limit ends with the total, and says so."""
-    pipeline = Pipeline("p", Timeout(5.0), Retry(None, backoff=SECOND), Timeout(3.0))
+    pipeline = Pipeline(
+        "p", Timeout(5.0, sync="thread"), Retry(None, backoff=SECOND), Timeout(3.0, sync="thread")
+    )
     dependency = world.dependency(Fail(ConnectionError("quick"), takes=1.5), Hang())
     with pytest.raises(AttemptTimeout) as caught:
         world.call(pipeline, dependency)
@@ -121,9 +128,11 @@ def test_the_total_cuts_an_attempt_that_has_less_than_its_own_limit(world):
 def test_of_nested_pipelines_the_sooner_limit_is_named(world):
     """Whichever pipeline's limit runs out first is the one that the error names."""
     for outer, inner, name in ((5.0, 2.0, "inner"), (2.0, 5.0, "outer")):
-        inside = world.protect(Pipeline("inner", Timeout(inner)), world.dependency(Hang()))
+        inside = world.protect(
+            Pipeline("inner", Timeout(inner, sync="thread")), world.dependency(Hang())
+        )
         with pytest.raises(AttemptTimeout) as caught:
-            world.call(Pipeline("outer", Timeout(outer)), inside)
+            world.call(Pipeline("outer", Timeout(outer, sync="thread")), inside)
         assert caught.value.pipeline == name
         assert caught.value.seconds == 2.0
         assert not isinstance(caught.value, DeadlineExceeded)
@@ -135,7 +144,7 @@ def test_of_nested_pipelines_the_sooner_limit_is_named(world):
 def test_the_callers_deadline_is_told_apart(world):
     """Where the caller's time runs out first, it is `DeadlineExceeded`, with the deadline's length."""
     with deadline(1.0), pytest.raises(DeadlineExceeded) as caught:
-        world.call(Pipeline("p", Timeout(2.0)), world.dependency(Hang()))
+        world.call(Pipeline("p", Timeout(2.0, sync="thread")), world.dependency(Hang()))
     assert world.elapsed() == 1.0
     assert (caught.value.seconds, caught.value.at) == (1.0, world.start + 1.0)
 
@@ -143,10 +152,10 @@ def test_the_callers_deadline_is_told_apart(world):
 def test_a_deadline_reaches_through_nested_pipelines(world):
     """One deadline cuts the innermost call, and no retry in between goes on after it."""
     dependency = world.dependency(Hang())
-    inner = world.protect(Pipeline("inner", Timeout(60.0)), dependency)
+    inner = world.protect(Pipeline("inner", Timeout(60.0, sync="thread")), dependency)
     middle = world.protect(Pipeline("middle", Retry(5, backoff=SECOND)), inner)
     with deadline(3.0), pytest.raises(DeadlineExceeded):
-        world.call(Pipeline("outer", Timeout(30.0)), middle)
+        world.call(Pipeline("outer", Timeout(30.0, sync="thread")), middle)
     assert world.elapsed() == 3.0
     assert len(dependency.calls) == 1
 
@@ -163,7 +172,7 @@ def test_an_inner_deadline_never_extends_an_outer_one(world):
 
 def test_a_deadline_inside_the_function_holds(world):
     """A deadline that is set inside a coroutine or function holds for what it calls."""
-    inner = world.protect(Pipeline("p", Timeout(60.0)), world.dependency(Hang()))
+    inner = world.protect(Pipeline("p", Timeout(60.0, sync="thread")), world.dependency(Hang()))
 
     @world.function
     async def body():

@@ -8,13 +8,15 @@ step takes the call's arguments as a tuple and a dict.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import cut_by
 from holdfast._drivers.dressing import dressed
 from holdfast._drivers.watching import tell_completed
+from holdfast._ongoing import Call, Watched, ongoing, under_way
 from holdfast._world import world
-from holdfast.deadline import Ambient, ambient
+from holdfast.deadline import OVER, ambient, current, inside
 from holdfast.errors import Misuse
 from holdfast.shapes import (
     Again,
@@ -35,6 +37,12 @@ if TYPE_CHECKING:
 
 Function = Callable[..., Any]
 Follow = Callable[[Arguments, Keywords, History], Any]
+
+SLICE = 0.1
+"""How often a pause that may be ended looks whether it is, in seconds."""
+
+CLOSE = 1e-6
+"""What is left of a pause and not worth another look, in seconds."""
 
 
 def gated(gate: Gate, inner: Step, runtime: Runtime, site: Site) -> Step:
@@ -76,6 +84,8 @@ def reacting(reaction: Reaction, inner: Step, runtime: Runtime, site: Site) -> S
     if reaction.claims:
         inner = claimed(inner, site)
     follow = following(reaction, inner, runtime)
+    if getattr(reaction, "attends", False):
+        return attending(reaction, inner, runtime, site, follow)
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
         started = now() if timed else None
@@ -100,9 +110,75 @@ def reacting(reaction: Reaction, inner: Step, runtime: Runtime, site: Site) -> S
     return step
 
 
+def attending(
+    reaction: Reaction, inner: Step, runtime: Runtime, site: Site, follow: Follow
+) -> Step:
+    """Do as `reacting`, for a reaction that wants to know what others do in the first attempt, too."""
+    now, judges, credit = runtime.now, reaction.judges, reaction.credit
+    pipeline, skip, function = site.pipeline, site.skip, site.function
+    first = numbered(inner)
+
+    def step(args: Arguments, kwargs: Keywords) -> Any:
+        start = now()
+        fn = args[0] if skip else function
+        history = History(pipeline, start, start, args[skip:], kwargs, fn)
+        try:
+            try:
+                result = first(args, kwargs, history)
+            except Exception as error:
+                history.ended(now())
+                if history.stands(reaction.after_error(error, history)):
+                    raise
+            else:
+                if not judges:
+                    if credit is not None:
+                        credit()
+                    return result
+                history.ended(now())
+                if history.stands(reaction.after_result(result, history)):
+                    return result
+            return follow(args, kwargs, history)
+        finally:
+            history.forget()
+
+    return step
+
+
+def numbered(inner: Step) -> Follow:
+    """Return a step that makes it known which attempt it is."""
+
+    def step(args: Arguments, kwargs: Keywords, history: History) -> Any:
+        mine = history.begins()
+        token = ongoing.set(mine)
+        try:
+            return inner(args, kwargs)
+        finally:
+            mine.over = True
+            try:  # in place, as above
+                ongoing.reset(token)
+            except ValueError:
+                pass
+
+    return step
+
+
+def paused(runtime: Runtime, verdict: Again) -> None:
+    """Sleep until the next attempt is due, or until it is not to be made any more."""
+    stop = verdict.stop
+    if stop is None:
+        runtime.sleep(verdict.delay)
+        return
+    due = runtime.now() + verdict.delay
+    while not stop.is_set() and due - runtime.now() > CLOSE:
+        runtime.sleep(min(due - runtime.now(), SLICE))
+
+
 def following(reaction: Reaction, inner: Step, runtime: Runtime) -> Follow:
     """Return what does a reaction's verdict, for as long as it has one."""
     now, judges, credit = runtime.now, reaction.judges, reaction.credit
+    halted = getattr(reaction, "halted", None)
+    recovered = getattr(reaction, "recovered", None)
+    again = numbered(inner)
 
     def follow(args: Arguments, kwargs: Keywords, history: History) -> Any:
         try:
@@ -112,13 +188,17 @@ def following(reaction: Reaction, inner: Step, runtime: Runtime) -> Follow:
                     raise verdict.error
                 if not isinstance(verdict, Again):
                     return runtime.answer(verdict)
+                if verdict.before is not None:
+                    runtime.answer(verdict.before)
                 try:
-                    runtime.sleep(verdict.delay)
+                    paused(runtime, verdict)
                 except Misuse as misuse:
                     raise misuse from history.last
+                if halted is not None and halted(history):
+                    continue
                 history.resumed(now(), verdict.delay)
                 try:
-                    result = inner(args, kwargs)
+                    result = again(args, kwargs, history)
                 except Exception as error:
                     history.ended(now())
                     if history.stands(reaction.after_error(error, history)):
@@ -127,6 +207,9 @@ def following(reaction: Reaction, inner: Step, runtime: Runtime) -> Follow:
                     if not judges:
                         if credit is not None:
                             credit()
+                        if recovered is not None:
+                            history.ended(now())
+                            recovered(history)
                         return result
                     history.ended(now())
                     if history.stands(reaction.after_result(result, history)):
@@ -143,12 +226,13 @@ def claimed(inner: Step, site: Site) -> Step:
     pipeline = site.pipeline
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
-        at, seconds, _ = ambient.get()
-        token = ambient.set(Ambient(at, seconds, pipeline))
+        own = inside(current(), inf, inf, pipeline)
+        token = ambient.set(own)
         try:
             return inner(args, kwargs)
         finally:
-            try:  # in place, not in a function: there may be no stack left for a call
+            own[3] = OVER  # in place, not in a function: there may be no stack left for a call
+            try:
                 ambient.reset(token)
             except ValueError:  # a coroutine that is closed in another context
                 pass
@@ -158,17 +242,27 @@ def claimed(inner: Step, site: Site) -> Step:
 
 def watched(head: Step, runtime: Runtime, site: Site) -> Step:
     """Tell the listeners how each call ended.  Stands outermost, and only while somebody listens."""
-    now = runtime.now
+    now, skip, function = runtime.now, site.skip, site.function
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
         started = now()
+        call = Call(site.pipeline, args[0] if skip else function)
+        mine = Watched(call, under_way())
+        token = ongoing.set(mine)
         try:
             result = head(args, kwargs)
         except BaseException as error:
             tell_completed(site.pipeline, now(), started, error)
             raise
-        tell_completed(site.pipeline, now(), started, None)
-        return result
+        else:
+            tell_completed(site.pipeline, now(), started, None)
+            return result
+        finally:
+            mine.over = True
+            try:  # in place, as above
+                ongoing.reset(token)
+            except ValueError:
+                pass
 
     return step
 

@@ -8,5 +8,6 @@ def tell_completed(pipeline: str, now: float, started: float, error: BaseExcepti
     from holdfast import events
 
     events.emit(events.CallCompleted(
-        pipeline=pipeline, strategy="pipeline", at=now, duration=now - started, error=error
+        pipeline=pipeline, strategy="pipeline", at=now, duration=now - started, error=error,
+        attempt=None,
     ))  # fmt: skip

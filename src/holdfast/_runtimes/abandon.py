@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from holdfast._runtimes.job import Job
 from holdfast._runtimes.pool import WorkerPool
 from holdfast._world import world
-from holdfast.shapes import Arguments, Keywords, Site
+from holdfast.shapes import Arguments, Keywords, Site, told
 from holdfast.strategies.bulkhead import Bulkhead
 
+Discard = Callable[[Any], object]
 Holders = Callable[[Arguments, Keywords], tuple[Bulkhead, ...]]
 
 
@@ -52,17 +54,32 @@ def abandon(job: Job, workers: WorkerPool, holders: tuple[Bulkhead, ...]) -> boo
 
 
 def ended_late(
-    holders: tuple[Bulkhead, ...], names: tuple[str, str], now: float, left_at: float
+    holders: tuple[Bulkhead, ...],
+    names: tuple[str, str],
+    now: float,
+    left_at: float,
+    job: Job | None = None,
+    discard: Discard | None = None,
 ) -> None:
-    """Give back what an abandoned attempt held, and tell that it has ended.
+    """Give back what an abandoned attempt held, tell that it has ended, and discard its result.
 
     ``names`` are those of the pipeline and of what left it alone.
     """
     for bulkhead in holders:
         bulkhead.release()
+    error = None if job is None else job.error
     if world.listeners:
         from holdfast import events
 
         events.emit(events.AbandonedFinished(
-            pipeline=names[0], strategy=names[1], at=now, late=now - left_at
+            pipeline=names[0], strategy=names[1], at=now, late=now - left_at, error=error,
+            result=None if job is None else job.result,
         ))  # fmt: skip
+    if job is not None:
+        drop_result(job, discard)
+
+
+def drop_result(job: Job, discard: Discard | None) -> None:
+    """Hand the result of a job, if it has one, to ``discard``: nobody else gets it."""
+    if discard is not None and job.returned:
+        told(discard, job.result)

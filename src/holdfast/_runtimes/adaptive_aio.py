@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.alone_aio import alone
 from holdfast._runtimes.limits import usual
-from holdfast.deadline import Ambient, ambient
+from holdfast.deadline import current
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncRuntime as Runtime
@@ -23,14 +23,11 @@ def adapted(runtime: Runtime, timeout: AdaptiveTimeout, inner: Step, site: Site)
     now = runtime.now
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
-        outer, start = ambient.get(), now()
+        start = now()
         limit = timeout.begin(start)
-        at = start + limit.seconds
-        ours = at < outer[0]
-        until = Ambient(at, limit.seconds, outer[2]) if ours else outer
         try:
             expected = usual(site, min(limit.seconds, limit.usual))
-            result = await alone(inner, args, kwargs, site, now, until, expected, ours=ours)
+            result = await alone(inner, args, kwargs, site, now, limit.seconds, current(), expected)
         except Exception as error:
             timeout.failed(limit, now() - start, error)
             raise

@@ -37,13 +37,17 @@ def adapted(
     """Return a step that gives up on ``inner`` in time, and tells ``timeout`` how long it took."""
     now = runtime.now
     threaded = runtime.needs_worker(timeout.sync, site)
-    within = runtime.in_worker if threaded else runtime.cooperative
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
         start = now()
         limit = timeout.begin(start, late=threaded)
         try:
-            return within(limit.seconds, timed(now, timeout, limit, inner), site)(args, kwargs)
+            attempt = timed(now, timeout, limit, inner)
+            if threaded:
+                within = runtime.in_worker(limit.seconds, attempt, site, timeout.discard)
+            else:
+                within = runtime.cooperative(limit.seconds, attempt, site)
+            return within(args, kwargs)
         except Exception as error:
             timeout.failed(limit, now() - start, error)
             raise

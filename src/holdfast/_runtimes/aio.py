@@ -11,8 +11,10 @@ from weakref import ref
 from holdfast import _validate
 from holdfast._cut import Cut, hurried
 from holdfast._runtimes.alone_aio import alone
+from holdfast._runtimes.cancelling import cut_short
 from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.limits import (
+    check_stopping,
     check_turn,
     converted,
     in_context,
@@ -23,8 +25,11 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.loop import running_loop
+from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
-from holdfast.deadline import Ambient, ambient
+from holdfast._stopping import sleepers, waking
+from holdfast._world import world
+from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, inside, live
 from holdfast.errors import DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Ticket, Wait
 from holdfast.strategies.timeout import Timeout
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from holdfast.strategies.retry import Retry
     from holdfast.strategies.timeout import AdaptiveTimeout
 
+USUAL = asyncio.sleep
 _errands: set[asyncio.Task[None]] = set()
 """What runs in the background: a loop keeps its tasks by weak references only."""
 
@@ -66,16 +72,24 @@ class Asyncio:
         return gate
 
     async def sleep(self, delay: float) -> None:
-        """Wait for ``delay`` seconds."""
+        """Wait for ``delay`` seconds, or until `holdfast.stop`; as patched, where `asyncio.sleep` is."""
         running_loop()
-        await asyncio.sleep(delay)
+        if delay <= 0 or asyncio.sleep is not USUAL:
+            await asyncio.sleep(delay)
+        elif world.stopping is None:
+            await self._granted(Ticket(), delay)
 
     async def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
         try:
             if wait.ticket is None:
                 return await self._turn(gate, wait, site)
-            await self._granted(wait.ticket, patience(wait, self.now()))
+            limit = patience(wait, self.now())
+            if limit is not None or wait.ticket.granted:
+                await self._granted(wait.ticket, limit)
+            else:
+                with endless_wait(gate, wait.permit, site.pipeline, blocks=False):
+                    await self._granted(wait.ticket, None)
         except BaseException:
             gate.abandoned(wait.permit, self.now())
             raise
@@ -90,6 +104,7 @@ class Asyncio:
         delay = wait.delay
         while True:
             await self.sleep(check_turn(gate, delay, site, self.now()))
+            check_stopping(site, self.now())
             delay = next_turn(gate, wait, site, self.now())
             if delay is None:
                 return wait.permit
@@ -113,72 +128,80 @@ class Asyncio:
                 return False
             return True
 
+        def rouse() -> None:  # also from a signal handler, while this very loop sleeps
+            loop.call_soon_threadsafe(done)
+
         ticket.wake = wake
-        if ticket.granted or ticket.over:
+        if ticket.granted or ticket.over or world.stopping:
             return
         timer = None if limit is None else loop.call_later(limit, done)
+        sleepers[id(ticket)] = waking(rouse)
         try:
-            await future
+            if world.stopping is None:
+                await future
         finally:
+            del sleepers[id(ticket)]
             if timer is not None:
                 timer.cancel()
 
-    def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:  # noqa: C901, PLR0915 - in one piece
+    def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in time, and cancels it exactly once."""
-        now, seconds, pipeline = self.now, timeout.seconds, site.pipeline
-        expected = usual(site, seconds)
-        wheels: Wheels = {}
-        cut = lambda: Cut(converted(pipeline, seconds))  # noqa: E731 - it is brief
+        now, seconds, expected = self.now, timeout.seconds, usual(site, timeout.seconds)
         get_loop, current_task = asyncio.get_running_loop, asyncio.current_task
-
+        pipeline, wheels = site.pipeline, Wheels()
         latest: Callable[[], Wheel | None] = lambda: None  # noqa: E731 - a reference to none yet
 
-        async def step(args: Arguments, kwargs: Keywords) -> Any:  # noqa: C901 - in one piece
+        async def step(args: Arguments, kwargs: Keywords) -> Any:
             nonlocal latest
             try:
                 loop = get_loop()
             except RuntimeError:
                 loop = running_loop()  # says why there is none
             outer, start = ambient.get(), now()
-            at = start + seconds
-            task = current_task(loop)
+            if outer is not NOTHING and outer[3]:
+                outer = live(outer)
+            at, task = start + seconds, current_task(loop)
             wheel = latest()
             if wheel is None or wheel.loop is not loop:
-                wheel = wheel_of(wheels, loop, now, cut)
+                wheel = wheel_of(wheels, loop, now, lambda: Cut(converted(pipeline, seconds)))
                 latest = ref(wheel)
             due = wheel.due
             if outer[0] <= at or task is None or task in due:
                 task = None  # it keeps its exception, whose traceback keeps this frame
-                limit = outer if outer[0] <= at else Ambient(at, seconds, outer[2])
-                ours = limit is not outer
-                return await alone(inner, args, kwargs, site, now, limit, expected, ours=ours)
-            before = task.cancelling()
-            token = ambient.set((at, seconds, outer[2]))  # type: ignore[arg-type] # see Ambient
+                return await alone(inner, args, kwargs, site, now, seconds, outer, expected)
+            own: Any = [at, seconds, None, None, outer]  # an `Ambient`; making one takes longer
+            if outer is not NOTHING and outer[2] is not None:
+                own = inside(outer, at, seconds)
+            fired, before, token = False, task.cancelling(), ambient.set(own)
             due[task] = at
             try:
-                if wheel.handle is None:
-                    wheel.arm(at)
-                result = await inner(args, kwargs)
-            except BaseException as error:
-                # first what nobody else can undo, and in place: there may be no stack for a call
-                fired = due.pop(task, None) is None and task.uncancel() <= before
-                task = None  # as above
                 try:
-                    ambient.reset(token)
-                except ValueError:  # it is closed, or goes on, in another context
-                    pass
-                if fired and isinstance(error, asyncio.CancelledError):
-                    raise timed_out(pipeline, seconds, now()) from error
-                if isinstance(error, DeadlineExceeded) and error.at == at:
+                    if wheel.handle is None:
+                        wheel.arm(at)
+                    result = await inner(args, kwargs)
+                finally:  # in place, not in a function: there may be no stack left for a call
+                    own[3] = OVER
+                    fired = due.pop(task, None) is None
+                    try:
+                        ambient.reset(token)
+                    except ValueError:  # it is closed, or went on, in another context
+                        pass
+            except BaseException as error:
+                ours, task = fired and wheel.ended(task, before, error), None  # as above
+                if ours:
+                    own[3] = RAN_OUT
+                    if isinstance(error, asyncio.CancelledError):
+                        raise timed_out(pipeline, seconds, now()) from error
+                    cut_short(error, timed_out(pipeline, seconds, now()))
+                elif isinstance(error, DeadlineExceeded) and error.at == at:
                     raise converted(pipeline, seconds) from error
                 hurried(error, now() - start, expected)
                 raise
-            if due.pop(task, None) is None:
-                task.uncancel()  # we did cancel it, but the function returned all the same
-            try:
-                ambient.reset(token)
-            except ValueError:  # it went on in another context, which has kept nothing of ours
-                pass
+            finally:
+                if outer is not NOTHING and outer[3]:
+                    own[4] = live(outer)  # no chain of calls that are over
+            if fired:
+                wheel.ended(task, before, None)  # cancelled, but it returned all the same
             return result
 
         return step

@@ -7,65 +7,125 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import NEARLY, Cut, hurried
-from holdfast._runtimes.limits import converted, deadline_error, exceeded, timed_out, too_short
+from holdfast._runtimes.cancelling import alone as was_alone
+from holdfast._runtimes.cancelling import cancel, cut_short
+from holdfast._runtimes.limits import converted, deadline_error, tell, too_short
 from holdfast._runtimes.loop import running_loop
-from holdfast.deadline import Ambient, ambient, restore
-from holdfast.errors import DeadlineExceeded
+from holdfast.deadline import OVER, RAN_OUT, Ambient, ambient, inside, live
+from holdfast.errors import AttemptTimeout, DeadlineExceeded
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncStep as Step
     from holdfast.shapes import Arguments, Keywords, Site
 
 
-async def alone(
+async def alone(  # noqa: PLR0917 - it is all that a step knows
     inner: Step,
     args: Arguments,
     kwargs: Keywords,
     site: Site,
     now: Callable[[], float],
-    limit: Ambient,
+    seconds: float,
+    outer: Ambient,
     expected: float,
-    *,
-    ours: bool,
 ) -> Any:
-    """Run ``inner`` until ``limit`` with a timer of its own.
+    """Run ``inner`` for ``seconds``, or until what is around it ends, with a timer of its own.
 
     For the caller's deadline, which comes at any time, and for a call inside the same call.
     """
     start = now()
-    if limit[0] <= start:
-        raise too_short(site, limit, start)
-    loop = running_loop()
-    task = asyncio.current_task(loop)
+    if outer[0] <= start:
+        raise too_short(site, outer, start)
+    task = asyncio.current_task(running_loop())
     if task is None:
         raise RuntimeError("a Timeout needs a task to cancel: run the call in a task")
-    before, fired = task.cancelling(), []
-    rushed = not ours and limit[0] - start < NEARLY * expected
-
-    def fire(task: asyncio.Task[Any] = task) -> None:
-        fired.append(True)
-        told = deadline_error(site.pipeline, limit, rushed=rushed)
-        task.cancel(Cut(converted(site.pipeline, limit[1]) if ours else told))
-
-    timer = loop.call_later(limit[0] - start, fire)
-    token = ambient.set(limit)
+    own = inside(outer, start + seconds, seconds)
+    timer = Timer(
+        task, own, now, lambda: Cut(told(site.pipeline, own, start, seconds, outer, expected))
+    )
+    before = task.cancelling()
+    token = ambient.set(own)
     try:
         result = await inner(args, kwargs)
     except BaseException as error:
-        restore(token)
-        timer.cancel()
-        alone = bool(fired) and task.uncancel() <= before
-        del task, fire, timer  # a task keeps its exception, whose traceback keeps this frame
-        if alone and isinstance(error, asyncio.CancelledError):
-            if ours:
-                raise timed_out(site.pipeline, limit[1], now()) from error
-            raise exceeded(site.pipeline, limit, now(), rushed=rushed) from error
-        if ours and isinstance(error, DeadlineExceeded) and error.at == limit[0]:
-            raise converted(site.pipeline, limit[1]) from error
+        own[3] = OVER if timer.fired is None else RAN_OUT
+        try:  # in place, not in a function: there may be no stack left for a call
+            ambient.reset(token)
+        except ValueError:  # it is closed, or goes on, in another context
+            pass
+        ours = timer.stop(before, error)
+        del task, timer  # it keeps its exception, whose traceback keeps this frame
+        if ours:
+            tell(site.pipeline, own[1], now())
+            if isinstance(error, asyncio.CancelledError):
+                raise told(site.pipeline, own, start, seconds, outer, expected) from error
+            cut_short(error, told(site.pipeline, own, start, seconds, outer, expected))
+        elif (
+            isinstance(error, DeadlineExceeded)
+            and error.at == own[0] == start + seconds != outer[0]
+        ):
+            raise converted(site.pipeline, seconds) from error
         hurried(error, now() - start, expected)
         raise
-    restore(token)
-    timer.cancel()
-    if fired:
-        task.uncancel()
+    own[3] = OVER
+    timer.stop(before, None)
+    try:
+        ambient.reset(token)
+    except ValueError:  # it went on in another context
+        pass
     return result
+
+
+def told(
+    pipeline: str, limit: Ambient, start: float, seconds: float, outer: Ambient, expected: float
+) -> AttemptTimeout:
+    """Return the error for a limit that runs out, by whose it is, without telling it."""
+    if limit[0] == start + seconds != outer[0]:
+        return converted(pipeline, limit[1])
+    return deadline_error(pipeline, limit, rushed=limit[0] - start < NEARLY * expected)
+
+
+class Timer:
+    """Cancels a task when its limit is there; later, if that was an outer one which is gone by then."""
+
+    __slots__ = ("_handle", "_limit", "_message", "_now", "_task", "fired")
+
+    def __init__(
+        self,
+        task: asyncio.Task[Any],
+        limit: Ambient,
+        now: Callable[[], float],
+        message: Callable[[], object],
+    ) -> None:
+        self._task: asyncio.Task[Any] | None = task
+        self._limit = limit
+        self._now = now
+        self._message = message
+        self.fired: int | None = None
+        """What `cancel` returned, once the task was cancelled."""
+        self._set()
+
+    def _set(self) -> None:
+        left = self._limit[0] - self._now()
+        self._handle = asyncio.get_running_loop().call_later(max(0.0, left), self._fire)
+
+    def _fire(self) -> None:
+        limit = self._limit
+        if limit[3] == OVER:  # the call has left, and had no stack to stop this
+            return
+        if limit[3]:
+            at = limit[0]
+            live(limit)
+            if limit[0] > at:
+                self._set()
+                return
+        if self._task is not None:
+            self.fired = cancel(self._task, self._message())
+
+    def stop(self, before: int, error: BaseException | None) -> bool:
+        """Take everything back; return whether the task was cancelled by this timer alone."""
+        self._handle.cancel()
+        task, self._task = self._task, None
+        if self.fired is None or task is None:
+            return False
+        return was_alone(task, before, self.fired, error)

@@ -27,7 +27,7 @@ def in_worker(
             done(None)
 
     try:
-        workers.start(Job(run, (), {}, lambda: None, workers.share(pipeline)))
+        workers.start(Job(run, (), {}, lambda _: None, workers.share(pipeline)))
     except BulkheadFullError as error:
         done(error)
 

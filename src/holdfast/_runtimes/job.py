@@ -8,7 +8,9 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from holdfast._runtimes.places import Places
+from holdfast.deadline import OVER, RAN_OUT, Ambient, ambient, left, live
 
+LONGEST = threading.TIMEOUT_MAX
 Function = Callable[[Any, Any], Any]
 
 
@@ -26,8 +28,8 @@ class Job:
     """One call on its way through a worker."""
 
     __slots__ = (
-        "args", "claim", "context", "done", "error", "function", "given", "kwargs", "late", "place",
-        "result", "share",
+        "args", "claim", "context", "done", "error", "function", "given", "kwargs", "late",
+        "limit", "place", "result", "returned", "share",
     )  # fmt: skip
 
     def __init__(
@@ -35,18 +37,23 @@ class Job:
         function: Function,
         args: Any,
         kwargs: Any,
-        late: Callable[[], None],
+        late: Callable[[Job], None],
         share: Share | None = None,
+        limit: Ambient | None = None,
     ) -> None:
         self.function: Function = function
         self.args: Any = args
         self.kwargs: Any = kwargs
         self.context: Context = copy_context()
+        self.limit: Ambient | None = limit
+        """What the function is bound to, which ends when it does: later than the call, if abandoned."""
+        if limit is not None:
+            self.context.run(ambient.set, limit)
         self.claim: list[bool] = [True]
         self.done: threading.Lock = threading.Lock()
         self.done.acquire()
-        self.late: Callable[[], None] = late
-        """Called in the worker when it ends although its caller has left."""
+        self.late: Callable[[Job], None] = late
+        """Called in the worker, with the job, when it ends although its caller has left."""
         self.share: Share | None = share
         """Whose workers it counts to."""
         self.place: object = None
@@ -54,15 +61,35 @@ class Job:
         self.given: bool = False
         """Whether a worker has it."""
         self.result: Any = None
+        self.returned: bool = False
+        """Whether it has ended with a result."""
         self.error: BaseException | None = None
 
     def run(self) -> bool:
         """Run the function; return whether the caller still wants the outcome."""
         try:
             self.result = self.context.run(self.function, self.args, self.kwargs)
+            self.returned = True
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller
             self.error = error
-        return self.take()
+        wanted = self.take()
+        if self.limit is not None:
+            left(self.limit, OVER if wanted else RAN_OUT)
+        return wanted
+
+    def wait(self, limit: Ambient, now: Callable[[], float]) -> None:
+        """Return when it has ended, or at its limit, however that may change meanwhile."""
+        while not self.done.acquire(timeout=min(max(0.0, limit[0] - now()), LONGEST)):
+            at = limit[0]
+            live(limit)
+            if limit[0] <= at:
+                return
+
+    def bring_back_context(self) -> None:
+        """Set the caller's context variables to what the function has left in its own."""
+        for variable, value in self.context.items():
+            if variable is not ambient and variable.get(self) is not value:
+                variable.set(value)
 
     def run_here(self) -> None:
         """Run it in the thread of its caller, who so waits for its end."""

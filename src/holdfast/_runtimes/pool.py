@@ -71,8 +71,10 @@ class Worker(threading.Thread):
             if wanted:
                 job.done.release()
             else:
-                job.error = None  # no cycle: its traceback keeps this frame, which keeps the job
-                job.late()
+                try:
+                    job.late(job)
+                finally:  # no cycle: its traceback keeps this frame, which keeps the job
+                    job.error = None
             del job
 
     def _woken(self) -> bool:
@@ -240,14 +242,14 @@ class WorkerPool:
         return BulkheadFullError(
             f"all {self.limit} worker threads are busy, {self.abandoned} of them with calls "
             "that nobody waits for any more; give blocking calls timeouts of their own, or "
-            "use Timeout(..., sync='cooperative')",
+            "leave sync='thread' out",
             strategy="worker pool",
         )
 
     def _share_is_full(self, share: Share) -> BulkheadFullError:
         return BulkheadFullError(
             f"all its worker threads are busy, {share.size} of the {self.limit} of all pipelines; give "
-            "its blocking calls timeouts of their own, use Timeout(..., sync='cooperative'), or "
+            "its blocking calls timeouts of their own, leave sync='thread' out, or "
             f"allow it more with holdfast.extend.worker_pool().allot({share.pipeline!r}, ...)",
             strategy="worker pool",
         )
@@ -255,7 +257,7 @@ class WorkerPool:
     def _no_thread(self, error: RuntimeError) -> BulkheadFullError:
         return BulkheadFullError(
             f"the system starts no thread beside the {self.threads} workers ({error}); raise its "
-            "limit on threads, or use Timeout(..., sync='cooperative')",
+            "limit on threads, or leave sync='thread' out",
             strategy="worker pool",
         )
 

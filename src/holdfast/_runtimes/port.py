@@ -127,7 +127,14 @@ class ThreadRuntime(BlockingRuntime, Protocol):
     def needs_worker(self, sync: Sync, site: Site, /) -> bool:
         """Return whether a timeout has to leave a thread behind to stop waiting."""
 
-    def in_worker(self, seconds: float, inner: BlockingStep, site: Site, /) -> BlockingStep:
+    def in_worker(
+        self,
+        seconds: float,
+        inner: BlockingStep,
+        site: Site,
+        discard: Callable[[Any], object] | None = None,
+        /,
+    ) -> BlockingStep:
         """Return a step that runs ``inner`` in a worker, and leaves it alone in time."""
 
     def cooperative(self, seconds: float, inner: BlockingStep, site: Site, /) -> BlockingStep:

@@ -17,9 +17,10 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from holdfast._runtimes.cancelling import alone, cancel
 from holdfast._runtimes.limits import too_short
 from holdfast._runtimes.loop import running_loop
-from holdfast.deadline import ambient
+from holdfast.deadline import current
 from holdfast.strategies.hedge import NEXT, OVER, Race
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
     """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
-    now, learning, judges, answered = runtime.now, hedge.learning, hedge.judges, hedge.answered
+    now, judges, answered = runtime.now, hedge.judges, hedge.answered
     earns = hedge.earns(site)
     get_loop, current_task = asyncio.get_running_loop, asyncio.current_task
 
@@ -40,14 +41,14 @@ def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
             loop = get_loop()
         except RuntimeError:
             loop = running_loop()  # says why there is none
-        outer, began = ambient.get(), now()
+        outer, began = current(), now()
         if outer[0] <= began:
             raise too_short(site, outer, began)
         race = Contest(hedge, site, began, outer[0])
         race.call, race.now, race.loop = (inner, args, kwargs), now, loop
         race.earns, race.task = earns, current_task(loop)
         before = 0 if race.task is None else race.task.cancelling()
-        delay = learning.delay
+        delay = hedge._learning.delay  # noqa: SLF001 - as quick as it gets
         if delay is not None:
             race.timer = loop.call_later(delay, race.rings)
         try:
@@ -90,6 +91,8 @@ class Contest(Race):
     """The further attempts that run."""
     fired: bool = False
     """Whether the first attempt has been cancelled, because another one has won."""
+    over_before: int = 0
+    """What `cancel` returned then."""
     waiter: asyncio.Future[None] | None = None
     """What the caller waits for, once its own attempt has failed."""
     over: bool = False
@@ -122,6 +125,8 @@ class Contest(Race):
         number = self.tasks.pop(task) if self.tasks is not None else 0
         error = None if task.cancelled() else task.exception()  # or asyncio says that nobody asked
         if self.over or self.verdict is not None:
+            if not task.cancelled() and error is None:
+                self.drop(task.result())
             return
         if task.cancelled():
             self._do(self.cancelled(number, asyncio.CancelledError()))
@@ -135,8 +140,7 @@ class Contest(Race):
             self._start()
         elif what == OVER and 1 in self.running:
             if self.task is not None:
-                self.fired = True
-                self.task.cancel()
+                self.fired, self.over_before = True, cancel(self.task)
         elif what == OVER and self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 
@@ -145,14 +149,21 @@ class Contest(Race):
     async def first_returned(self, result: Any) -> Any:
         """Go on after the first attempt has returned: it wins, unless it is too late for that."""
         if self.fired and self.task is not None:
-            self.task.uncancel()  # we did cancel it, but it returned all the same
-        if self.verdict is None and self.returned(1, result, self.now()) == NEXT:
+            # it was cancelled, but returned all the same
+            alone(self.task, 0, self.over_before, None)
+        if self.verdict is not None:
+            self.drop(result)
+        elif self.returned(1, result, self.now()) == NEXT:
             self._start()
         return await self._outcome()
 
     async def first_raised(self, error: BaseException, before: int) -> Any:
         """Go on after the first attempt has raised, perhaps because we have cancelled it."""
-        ours = self.fired and self.task is not None and self.task.uncancel() <= before
+        ours = (
+            self.fired
+            and self.task is not None
+            and alone(self.task, before, self.over_before, error)
+        )
         try:
             if isinstance(error, GeneratorExit):
                 self._cancel()  # closed from outside: nothing can be awaited any more
@@ -184,6 +195,7 @@ class Contest(Race):
         try:
             if error is not None:
                 raise error
+            self.handed = True
             return result
         finally:
             del error

@@ -14,12 +14,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast._cut import NEARLY
-from holdfast._runtimes.abandon import abandon, ended_late, has_room, holders_of
+from holdfast._runtimes.abandon import (
+    Discard,
+    abandon,
+    drop_result,
+    ended_late,
+    has_room,
+    holders_of,
+)
 from holdfast._runtimes.job import Job, Share
 from holdfast._runtimes.limits import exceeded, too_short, usual
 from holdfast._runtimes.overseen import Board, oversees, running, told
 from holdfast._runtimes.pool import WorkerPool
-from holdfast.deadline import ambient
+from holdfast.deadline import Ambient, current
 from holdfast.errors import AttemptTimeout, BulkheadFullError
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.hedge import NEXT, Race
@@ -60,7 +67,8 @@ def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
     share, watches = workers.share(site.pipeline), oversees(site)
 
     def lanes(call: Call, holders: tuple[Bulkhead, ...]) -> Lanes:
-        return Workers(call, holders, names, workers, now, share, Board() if watches else None)
+        board = Board() if watches else None
+        return Workers(call, holders, names, workers, now, hedge.discard, share=share, board=board)
 
     return racing(hedge, inner, site, now, lanes)
 
@@ -72,7 +80,7 @@ def racing(
     around, earns, expected = holders_of(site), hedge.earns(site), usual(site)
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
-        outer, began = ambient.get(), now()
+        outer, began = current(), now()
         if outer[0] <= began:
             raise too_short(site, outer, began)
         holders = around(args, kwargs)
@@ -102,6 +110,7 @@ def racing(
             result, error = race.verdict
             if error is not None:
                 raise error
+            race.handed = True
             return result
         finally:
             error = late = None  # no cycle from its traceback through this frame back to it
@@ -118,6 +127,8 @@ def follow(race: Race, lanes: Lanes, ended: tuple[int, Job], now: float) -> None
     what = (
         race.returned(number, job.result, now) if error is None else race.raised(number, error, now)
     )
+    if error is None and race.verdict is not None:
+        job.bring_back_context()
     del error
     if what == NEXT:
         start(race, lanes, now)
@@ -157,10 +168,13 @@ class Workers:
         names: tuple[str, str],
         workers: WorkerPool,
         now: Callable[[], float],
+        discard: Discard | None,
+        *,
         share: Share | None = None,
         board: Board | None = None,
     ) -> None:
         self.board = board
+        self._discard = discard
         self._call = (running(board, call[0]), *call[1:])
         self._workers = workers
         self._share = share
@@ -177,7 +191,9 @@ class Workers:
 
     def start(self, number: int) -> None:
         """Give the attempt to a worker."""
-        job = Job(*self._call, self._ended_late, self._share)
+        outer = current()  # a loser goes on to its own end, and is bound until then
+        limit = Ambient(outer[0], outer[1], outer[2], None, outer)
+        job = Job(*self._call, self._ended_late, self._share, limit)
         job.done = Bell(self._answers, number)  # type: ignore[assignment] # all that a worker does is release it
         self._running[number] = job
         try:
@@ -203,7 +219,8 @@ class Workers:
         for job, abandoned in zip(jobs, left, strict=True):
             if not abandoned:
                 job.error = None  # it has ended in this instant, too late to count
+                drop_result(job, self._discard)
         return any(left)
 
-    def _ended_late(self) -> None:
-        ended_late(self._holders, self._names, self._now(), self._left_at)
+    def _ended_late(self, job: Job) -> None:
+        ended_late(self._holders, self._names, self._now(), self._left_at, job, self._discard)

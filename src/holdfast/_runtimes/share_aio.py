@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import message_of
 from holdfast._runtimes.loop import running_loop
-from holdfast.deadline import ambient
+from holdfast.deadline import ambient, current
 from holdfast.shapes import Arguments, Keywords, Site, Wait
 from holdfast.strategies.coalesce import Coalesce, Flight, Seat, inside, scope_of
 
@@ -37,7 +37,7 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
         running_loop()  # before it boards a flight that it could not fly
         key = coalesce.key_of(scope, args, kwargs, skip)
         while True:
-            flight = Flight(key, ambient.get()[0])
+            flight = Flight(key, current())
             try:
                 seat, leads = coalesce.board(key, flight)
                 if leads:
@@ -92,6 +92,7 @@ async def _fly(
 ) -> None:
     """Make the attempt, and tell those who wait how it ended."""
     inside.set((*inside.get(), flight.mark))
+    ambient.set(flight.bound)
     try:
         result = await inner(args, kwargs)
     except (KeyboardInterrupt, SystemExit, GeneratorExit):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast.deadline import ambient
+from holdfast.deadline import ambient, current
 from holdfast.shapes import Arguments, Keywords, Site, Wait
 from holdfast.strategies.coalesce import GONE, Coalesce, Flight, Seat, inside, scope_of
 
@@ -28,7 +28,7 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
     def step(args: Arguments, kwargs: Keywords) -> Any:
         key = coalesce.key_of(scope, args, kwargs, skip)
         while True:
-            flight = Flight(key, ambient.get()[0])
+            flight = Flight(key, current())
             # before it can be boarded: a signal handler must not wait for its own thread's flight
             token = inside.set((*inside.get(), flight.mark))
             try:
@@ -63,6 +63,7 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
 def _fly(coalesce: Coalesce, seat: Seat, inner: Step, args: Arguments, kwargs: Keywords) -> Any:
     """Make the attempt, and tell those who wait how it ended."""
     flight, seat.flight = seat.flight, GONE
+    around = ambient.set(flight.bound)
     try:
         result = inner(args, kwargs)
     except Exception as error:
@@ -72,4 +73,5 @@ def _fly(coalesce: Coalesce, seat: Seat, inner: Step, args: Arguments, kwargs: K
         coalesce.land(flight, result, None)
         return result
     finally:
+        ambient.reset(around)
         del flight  # no cycle from an exception's traceback through this frame

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import NEARLY, hurried
-from holdfast._runtimes.abandon import abandon, ended_late, holders_of
+from holdfast._runtimes.abandon import Discard, abandon, ended_late, holders_of
 from holdfast._runtimes.caller import warn_if_in_loop
 from holdfast._runtimes.errands import in_worker
-from holdfast._runtimes.job import Job
+from holdfast._runtimes.job import LONGEST, Job
 from holdfast._runtimes.limits import (
+    check_stopping,
     check_turn,
     converted,
     exceeded,
@@ -25,8 +26,11 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.overseen import Board, overseen, oversees, running, told
+from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.pool import WorkerPool, pool
-from holdfast.deadline import Ambient, ambient
+from holdfast._stopping import sleepers, waking
+from holdfast._world import world
+from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, current, inside, live
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
 
@@ -39,11 +43,22 @@ if TYPE_CHECKING:
     from holdfast.strategies.retry import Retry
     from holdfast.strategies.timeout import AdaptiveTimeout, Sync, Timeout
 
-LONGEST = threading.TIMEOUT_MAX
+USUAL = time.sleep
 
 
-def _sleep(delay: float) -> None:
-    time.sleep(delay)  # whatever that is by then: tests patch it, and gevent does, too
+def pause(delay: float) -> None:
+    """Sleep, but no longer than until `holdfast.stop`; or as somebody else has `time.sleep` do it."""
+    if delay <= 0 or time.sleep is not USUAL:
+        time.sleep(delay)
+        return
+    signal = threading.Lock()
+    signal.acquire()
+    sleepers[id(signal)] = signal.release
+    try:
+        if world.stopping is None:
+            signal.acquire(timeout=min(delay, LONGEST))
+    finally:
+        del sleepers[id(signal)]
 
 
 class Threads:
@@ -52,7 +67,7 @@ class Threads:
     def __init__(
         self,
         now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = _sleep,
+        sleep: Callable[[float], None] = pause,
         workers: WorkerPool = pool,
     ) -> None:
         self.now = now
@@ -85,19 +100,26 @@ class Threads:
 
             ticket.wake = wake
             limit = patience(wait, self.now())
-            if not (ticket.granted or ticket.over):
+            sleepers[id(ticket)] = waking(wake)
+            if not (ticket.granted or ticket.over or world.stopping):
                 warn_if_in_loop("a wait for its turn")
-                signal.acquire(timeout=-1 if limit is None else min(limit, LONGEST))
+                if limit is None:
+                    with endless_wait(gate, wait.permit, site.pipeline, blocks=True):
+                        signal.acquire()
+                else:
+                    signal.acquire(timeout=min(limit, LONGEST))
         except BaseException:
             gate.abandoned(wait.permit, self.now())
             raise
+        finally:
+            sleepers.pop(id(ticket), None)
         if not ticket.granted:
             error = gate.expired(wait.permit, self.now())
             if error is not None:
                 raise waited_too_long(error, site, self.now())
-        if ambient.get()[0] <= self.now():  # granted in the instant in which nobody waits any more
+        if current()[0] <= self.now():  # granted in the instant in which nobody waits any more
             gate.abandoned(wait.permit, self.now())
-            raise exceeded(site.pipeline, ambient.get(), self.now(), rushed=True)
+            raise exceeded(site.pipeline, current(), self.now(), rushed=True)
         return wait.permit
 
     def _turn(self, gate: Gate, wait: Wait, site: Site) -> Any:
@@ -105,6 +127,7 @@ class Threads:
         delay = wait.delay
         while True:
             self.sleep(check_turn(gate, delay, site, self.now()))
+            check_stopping(site, self.now())
             delay = next_turn(gate, wait, site, self.now())
             if delay is None:
                 return wait.permit
@@ -112,7 +135,7 @@ class Threads:
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in time."""
         if self.needs_worker(timeout.sync, site):
-            return self.in_worker(timeout.seconds, inner, site)
+            return self.in_worker(timeout.seconds, inner, site, timeout.discard)
         return self.cooperative(timeout.seconds, inner, site)
 
     def needs_worker(self, sync: Sync, site: Site) -> bool:
@@ -129,23 +152,36 @@ class Threads:
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             outer, start = ambient.get(), now()
+            if outer is not NOTHING and outer[3]:
+                outer = live(outer)
             at = start + seconds
             if outer[0] <= start:
                 raise too_short(site, outer, start)
-            token = ambient.set(outer if outer[0] <= at else Ambient(at, seconds, outer[2]))
+            own: Any = [at, seconds, None, None, outer]  # an `Ambient`; making one takes longer
+            if outer is not NOTHING and (outer[0] <= at or outer[2] is not None):
+                own = inside(outer, at, seconds)
+            token = ambient.set(own)
             try:
                 return inner(args, kwargs)
             except DeadlineExceeded as error:
                 if error.at != at:
                     hurried(error, now() - start, expected)
                     raise
+                own[3] = RAN_OUT
                 raise converted(pipeline, seconds) from error
             finally:
-                ambient.reset(token)  # no function of ours: there may be no stack left for a call
+                # in place, not in a function: there may be no stack left for a call
+                if own[3] != RAN_OUT:
+                    own[3] = OVER
+                ambient.reset(token)
+                if outer is not NOTHING and outer[3]:
+                    own[4] = live(outer)  # no chain of calls that are over
 
         return step
 
-    def in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
+    def in_worker(
+        self, seconds: float, inner: Step, site: Site, discard: Discard | None = None
+    ) -> Step:
         """Return a step that runs ``inner`` in a worker, and leaves it alone in time."""
         now, workers, pipeline = self.now, self.workers, site.pipeline
         around, names = holders_of(site), (site.pipeline, "timeout")
@@ -153,26 +189,21 @@ class Threads:
         share = workers.share(pipeline)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
-            outer, start = ambient.get(), now()
-            at = start + seconds
-            limited = outer[0] <= at
+            outer, start = current(), now()
             if outer[0] <= start:
                 raise too_short(site, outer, start)
             holders = around(args, kwargs)
             for bulkhead in holders:
                 bulkhead.check_room(site)
-            due = outer[0] if limited else at
-            token = ambient.set(outer if limited else Ambient(at, seconds, outer[2]))
+            at = start + seconds
+            own = inside(outer, at, seconds)
             board = Board() if watches else None
             run = running(board, inner)
-            try:
-                late = lambda: ended_late(holders, names, now(), due)  # noqa: E731 - it is brief
-                job = Job(run, args, kwargs, late, share)
-            finally:
-                ambient.reset(token)
+            late = lambda job: ended_late(holders, names, now(), own[0], job, discard)  # noqa: E731
+            job = Job(run, args, kwargs, late, share, own)
             try:
                 workers.start(job)
-                job.done.acquire(timeout=min(due - start, LONGEST))
+                job.wait(own, now)
             except BulkheadFullError as error:
                 site.refuse(error, start)
                 raise
@@ -181,13 +212,13 @@ class Threads:
                     abandon(job, workers, holders)
                 raise
             if abandon(job, workers, holders):
-                if limited:
-                    rushed = due - start < NEARLY * expected
-                    end = now()
+                end = now()
+                if own[0] != at or at == outer[0]:
+                    rushed = own[0] - start < NEARLY * expected
                     raise told(
-                        board, exceeded(pipeline, outer, end, abandoned=True, rushed=rushed), end
+                        board, exceeded(pipeline, own, end, abandoned=True, rushed=rushed), end
                     )
-                raise told(board, timed_out(pipeline, seconds, now(), abandoned=True), now())
+                raise told(board, timed_out(pipeline, seconds, end, abandoned=True), end)
             hurried(job.error, now() - start, expected)
             return _outcome(job, at, lambda: converted(pipeline, seconds))
 
@@ -232,18 +263,23 @@ class Threads:
         close = getattr(made, "close", None)
         if close is not None:
             close()
-        raise ConfigurationError(
-            "the fallback of a blocking pipeline returned something to await: give it a plain function"
+        refused = ConfigurationError(
+            f"what {verdict.make!r} returned must be awaited, and the pipeline is blocking: give it a "
+            "plain function"
         )
+        in_context(refused, verdict.subject)
+        raise refused
 
     def attempts(self, retry: Retry) -> Iterator[Attempt]:
         """Return the loop over a retry's attempts."""
         from holdfast.attempts import BlockingAttempts
 
+        retry.check_blocking()
         return BlockingAttempts(retry, self)
 
 
 def _outcome(job: Job, at: float, ours: Callable[[], Exception]) -> Any:
+    job.bring_back_context()
     error = job.error
     if error is None:
         return job.result

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
+from holdfast._runtimes.cancelling import alone, cancel
+
 Message = Callable[[], Any]
 """Makes what a task is cancelled with."""
 
@@ -30,7 +32,7 @@ class Wheel:
     the tasks that will never run again.
     """
 
-    __slots__ = ("__weakref__", "_message", "_now", "due", "handle", "loop")
+    __slots__ = ("__weakref__", "_fired", "_message", "_now", "due", "handle", "loop")
 
     def __init__(
         self, loop: AbstractEventLoop, now: Callable[[], float], message: Message = no_message
@@ -41,6 +43,8 @@ class Wheel:
         self.handle: TimerHandle | None = None
         self.due: dict[Task[Any], float] = {}
         """Whoever puts itself in looks whether `handle` is None, and if so calls `arm`."""
+        self._fired: dict[Task[Any], int] = {}
+        """Of those that have been cancelled and not left yet: what `cancel` returned."""
 
     def arm(self, at: float) -> None:
         """Look again at the instant ``at``, when the first call is due."""
@@ -57,7 +61,11 @@ class Wheel:
                 self.arm(due[task])
                 return
             del due[task]
-            task.cancel(self._message())
+            self._fired[task] = cancel(task, self._message())
+
+    def ended(self, task: Task[Any], before: int, error: BaseException | None) -> bool:
+        """Take back that a task was cancelled; return whether that was the only cancellation."""
+        return alone(task, before, self._fired.pop(task, 0), error)
 
 
 Wheels = dict[int, ref[Wheel]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Final
 
@@ -21,9 +22,12 @@ class Commands(click.Group):
         """All names, as the help lists them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
         if cmd_name not in COMMANDS:
+            similar = get_close_matches(cmd_name, COMMANDS, n=1)
+            if similar:
+                ctx.fail(f"No such command {cmd_name!r}; did you mean {similar[0]!r}?")
             return None
         command: click.Command = getattr(import_module(f"holdfast.cli.{cmd_name}"), cmd_name)
         return command

@@ -17,6 +17,7 @@ from holdfast.cli._wish import Wish
 from holdfast.errors import ConfigurationError
 from holdfast.simulation import files
 from holdfast.simulation.policies.imports import policy
+from holdfast.simulation.policies.matching import unheard
 from holdfast.simulation.policies.policies import READY, Policy
 from holdfast.simulation.policies.rehearsal import rehearse
 from holdfast.simulation.scenario.scenario import Scenario
@@ -47,12 +48,15 @@ def play(wish: Wish) -> None:
     policies = _policies((*named, *wish.own))
     for one in policies:
         rehearse(one, scenario)
+    remarks = [remark for one in policies if (remark := unheard(one, scenario))]
     table, figures, html, cost = (_sweep if wish.axes else _compare)(wish, scenario, policies)
     console.print(table)
     console.print()
     if scenario.story and not wish.axes:
         console.print(Text(" ".join(scenario.story.split()) + "\n", style="dim"))
     console.print(cost, style="dim")
+    for remark in remarks:
+        console.print(Text(remark, style="yellow"))
     if wish.report is not None:
         wish.report.write_text(html(), encoding="utf-8")
         console.print(

@@ -20,6 +20,7 @@ from holdfast.demo.tables import PHASES, header, services, verdicts, whereabouts
 
 BLOCK = 0.5  # seconds of the story per block of a sparkline
 WIDE = 100  # a terminal of so many columns has room: a block takes two of them
+NARROW = 78  # and one of fewer has none for all columns
 PAGES: Final = {"/pay": "payments", "/notify": "notifications"}
 
 
@@ -31,6 +32,7 @@ class Terminal:
         self._console = Console(file=out, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._wide = self._console.width >= WIDE
+        self._narrow = self._console.width < NARROW
         self._columns = 2 if self._wide else 1
         self._courses: dict[tuple[str, bool], Text] = {}
 
@@ -45,7 +47,8 @@ class Terminal:
         """Redraw."""
         for page in PAGES:
             self._courses[page, progress.protected] = self._course(progress, page)
-        current = (whereabouts(progress), services(rows(progress), wide=self._wide))
+        table = services(rows(progress), wide=self._wide, narrow=self._narrow)
+        current = (whereabouts(progress), table)
         self._live.update(self._screen(*current, self._history()), refresh=True)
 
     def ended(self, run: Run) -> None:

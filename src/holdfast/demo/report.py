@@ -37,7 +37,7 @@ def page(settings: Settings, runs: Sequence[Run], bars: Sequence[Bar], remark: s
 {_bars(bars)}
 <p class="remark">{escape(remark)}</p>
 <h2>Both runs, on the same axes; the fault is shaded</h2>
-<figure>{draw(settings, runs)}</figure>
+<figure class="wide">{draw(settings, runs)}</figure>
 <h2>Set-up</h2>
 <table class="setup">{"".join(_setup(settings))}</table>
 <h2>How it is measured</h2>
@@ -47,7 +47,8 @@ def page(settings: Settings, runs: Sequence[Run], bars: Sequence[Bar], remark: s
 
 def _bars(bars: Iterable[Bar]) -> str:
     head = "".join(f"<th>{title}</th>" for title in TITLES)
-    return f"<table><tr>{head}</tr>{''.join(_bar(bar) for bar in bars)}</table>"
+    rows = "".join(_bar(bar) for bar in bars)
+    return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
 
 
 def _bar(bar: Bar) -> str:

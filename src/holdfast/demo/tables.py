@@ -17,6 +17,7 @@ from holdfast.demo.settings import HANG, WARM_UP, Phase, Settings
 from holdfast.demo.story import Progress
 
 BREAKERS: Final = {"closed": "green", "open": "bold red", "half-open": "yellow", "none": "dim"}
+COLUMNS: Final = ("done/s", "queued/s", "failed/s", "p50 ms", "p99 ms", "in use")
 PHASES: Final = {"calm": "green", "payments hang": "bold red", "payments recovered": "cyan"}
 
 
@@ -47,25 +48,31 @@ def whereabouts(progress: Progress) -> RenderableType:
     return Group(line, _phase(phase, settings) if phase else _between(progress))
 
 
-def services(lines: Sequence[Row], *, wide: bool) -> Table:
-    """How it goes right now."""
+def services(lines: Sequence[Row], *, wide: bool, narrow: bool = False) -> Table:
+    """How it goes right now; a narrow terminal has no room for two of the columns."""
     table = _table(wide=wide)
     table.add_column("", no_wrap=True)
-    for title in ("done/s", "queued/s", "failed/s", "p50 ms", "p99 ms", "in use"):
+    left_out = ("p50 ms", "in use") if narrow else ()
+    titles = [title for title in COLUMNS if title not in left_out]
+    for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("breaker", min_width=9, no_wrap=True)
     for line in lines:
-        table.add_row(
-            line.name,
-            f"{line.done:.0f}",
-            f"{line.fallback:.0f}",
-            Text(f"{line.failed:.0f}", style="bold red" if line.failed else ""),
-            _milliseconds(line.p50),
-            _milliseconds(line.p99),
-            line.in_use,
-            Text(line.breaker, style=BREAKERS.get(line.breaker, "")),
-        )
+        cells = _cells(line)
+        breaker = Text(line.breaker, style=BREAKERS.get(line.breaker, ""))
+        table.add_row(line.name, *(cells[title] for title in titles), breaker)
     return table
+
+
+def _cells(line: Row) -> dict[str, Text | str]:
+    return {
+        "done/s": f"{line.done:.0f}",
+        "queued/s": f"{line.fallback:.0f}",
+        "failed/s": Text(f"{line.failed:.0f}", style="bold red" if line.failed else ""),
+        "p50 ms": _milliseconds(line.p50),
+        "p99 ms": _milliseconds(line.p99),
+        "in use": line.in_use,
+    }
 
 
 def verdicts(bars: Sequence[Bar], *, wide: bool) -> Table:

@@ -83,6 +83,16 @@ class Hosts(Generic[T]):
             host.in_use += 1
             return host, self._surplus_locked()
 
+    def of(self, key: Hashable) -> Host[T]:
+        """Return the host of ``key``, made if need be, without using it; nobody has to go for it yet."""
+        with self._lock:
+            host = self._hosts.get(key)
+        if host is not None:
+            return host
+        made = self._make(key)
+        with self._lock:
+            return self._hosts.setdefault(key, made)
+
     def release(self, host: Host[T]) -> None:
         """End one use of ``host``."""
         with self._lock:

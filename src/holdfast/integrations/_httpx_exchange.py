@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from holdfast._runtimes.limits import exceeded, timed_out
 from holdfast._world import now
-from holdfast.deadline import Ambient, ambient
+from holdfast.deadline import Ambient, current
 from holdfast.errors import DeadlineTooShortError
 from holdfast.integrations import http
 from holdfast.integrations._hosts import Host
@@ -49,7 +49,7 @@ class Exchange:
         self.repeat: bool = self._rewind is not None and bool(repeats(request))
         self.attempts: int = 0
         self._keyed = False
-        self.horizon = self._caller = self._end = ambient.get()
+        self.horizon = self._caller = self._end = current()
         self.response: Any = None
         """The response of the last attempt, ..."""
         self.answer: Any = None
@@ -106,7 +106,7 @@ class Exchange:
     def begin(self) -> Any:
         """Cut the timeouts for one attempt, and return the request."""
         self._reading = False
-        self._end = ambient.get()
+        self._end = current()
         if self._end[0] <= now():
             raise DeadlineTooShortError("nothing was sent: the deadline has passed")
         self._limits = Limits(self._asked, self._end[0])
@@ -147,7 +147,7 @@ class Exchange:
         """
         if not (self.repeat and self.attempts < self.host.most and self.failed(statuses)):
             return False
-        at, seconds, retrying = self._end
+        at, seconds, retrying = self._end[:3]
         self._end = Ambient(now() + min(DRAIN_TIME, (at - now()) / 2), seconds, retrying)
         self._limits.at = self._end[0]
         return True
@@ -173,7 +173,8 @@ class Exchange:
     @property
     def due(self) -> float:
         """The instant at which the reading must end."""
-        return self._end[0]
+        due: float = self._end[0]
+        return due
 
     @property
     def timeouts(self) -> type[Exception]:

@@ -83,6 +83,19 @@ class Base:
         self._context: Any = None
         self._hosts: Hosts[Any] = Hosts(self._make, _validate.count("max_hosts", max_hosts))
 
+    def pipeline(self, origin: str) -> Pipeline:
+        """Return the pipeline of an origin such as ``"https://api.example.com"``; a path doesn't matter.
+
+        It is made if there was no request to that host yet, so its breaker can be held open before.
+
+        Raises:
+            ConfigurationError: for what is no URL with a scheme and a host.
+        """
+        url = self._kit.module.URL(_validate.text("origin", origin))
+        if not (url.scheme and url.host):
+            raise _validate.refuse("origin", origin, 'it must be such as "https://api.example.com"')
+        return self._hosts.of((url.raw_scheme, url.raw_host, url.port)).pipeline
+
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """Return the state of each host's strategies as plain data, by its origin."""
         return self._hosts.snapshot()

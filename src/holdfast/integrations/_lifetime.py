@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from holdfast._world import now
-from holdfast.deadline import Ambient, ambient
+from holdfast.deadline import Ambient, current
 from holdfast.errors import ConfigurationError
 from holdfast.extend import Arguments, Gate, Keywords, Site
 from holdfast.pipeline import Pipeline
@@ -84,7 +84,7 @@ class Horizon(Gate):
     def enter(self, _now: float, args: Arguments, _kwargs: Keywords, _site: Site, /) -> Any:
         """Let everybody pass."""
         exchange: Exchange = args[0]
-        exchange.horizon = ambient.get()
+        exchange.horizon = current()
         return self
 
     def __repr__(self) -> str:

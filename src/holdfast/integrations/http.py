@@ -150,6 +150,9 @@ def standard(
 ) -> Pipeline:
     """Return the recommended pipeline for one host; `holdfast.standard` with HTTP's own defaults.
 
+    It bears that name because it is that function, for the special case: what the transports use where
+    no pipeline is given, and what ``pipeline=lambda origin: http.standard(origin, timeout=3.0)`` adapts.
+
     The timeouts are cooperative (the client's socket timeouts enforce them, and no thread is spent), and
     the breaker goes by `unhealthy`.
 

@@ -19,7 +19,7 @@ off its own retries (``max_retries=0``), which would multiply with these.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from holdfast import _validate, presets
 from holdfast.classify import On
@@ -33,6 +33,9 @@ from holdfast.strategies.timeout import AdaptiveTimeout, Timeout
 from holdfast.transient import unhealthy
 from holdfast.verdict import REJECTED, judge
 from holdfast.verdict.hints import header, headers_of
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 __all__ = ["CONNECT", "client_timeout", "estimate", "llm", "usage", "worth_retrying"]
 
@@ -62,15 +65,15 @@ def llm(
     tokens_per_minute: float | None = None,
     tokens: Callable[..., float] | None = None,
     used: Callable[[Any], float | None] | None = None,
-    timeout: float | Timeout | None = 300.0,
-    attempt_timeout: float | Timeout | AdaptiveTimeout | None = 120.0,
+    timeout: float | timedelta | Timeout | None = 300.0,
+    attempt_timeout: float | timedelta | Timeout | AdaptiveTimeout | None = 120.0,
     attempts: int | Retry | None = 6,
     concurrency: int | Bulkhead | None = 100,
     on: On | None = None,
     fallback: Any = OURS,
     budget: RetryBudget | Default | None = OURS,
     breaker: CircuitBreaker | Default | None = OURS,
-    sync: Literal["thread", "cooperative"] = "thread",
+    sync: Literal["thread", "cooperative"] = "cooperative",
 ) -> Pipeline:
     """Return the recommended pipeline for calls of one language model.
 
@@ -206,7 +209,7 @@ def _part(holder: Any, name: str) -> Any:
     return getattr(holder, name, None)
 
 
-def client_timeout(seconds: float = 120.0, *, connect: float = CONNECT) -> Any:
+def client_timeout(seconds: float | timedelta = 120.0, *, connect: float = CONNECT) -> Any:
     """Return an ``httpx.Timeout`` for the client: ``connect`` seconds for a connection.
 
     ``OpenAI(timeout=client_timeout(), max_retries=0)``: OpenAI's and Anthropic's clients take it, and

@@ -52,6 +52,7 @@ class Queueing(Guard):
     """A gate with a queue: what is given back, put aside, settled and woken by the rules above."""
 
     __slots__ = ("_aside", "_contended", "_lock")
+    _lock: threading.RLock
     _contended: bool
     """Whether anybody has to look: somebody queues, or something was put aside."""
 

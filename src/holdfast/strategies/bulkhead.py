@@ -21,14 +21,18 @@ One file because permits, queue and debt are one invariant under one lock.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.errors import BulkheadFullError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Ticket, Wait
 from holdfast.strategies.aside import Queueing
+from holdfast.strategies.options import Option
 from holdfast.strategies.queues import room_to_wait, shown
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class Bulkhead(Queueing):
@@ -51,23 +55,29 @@ class Bulkhead(Queueing):
     """
 
     __slots__ = (
-        "_debt", "_free", "_held", "_one", "_permit", "_queue", "_size", "max_wait", "queue",
+        "_debt", "_free", "_held", "_max_wait", "_one", "_permit", "_places", "_queue", "_size",
     )  # fmt: skip
     kind = "bulkhead"
     timed = False
+    size: Option[int] = Option()
+    """How many calls may be in flight."""
+    queue: Option[int | None] = Option(None)
+    """How many may wait; those who wait already stay."""
+    max_wait: Option[float | None] = Option()
+    """For how long; who waits already does so for as long as it held when it came."""
 
     def __init__(
         self,
         size: int,
         *,
         queue: int | None = None,
-        max_wait: float | None = None,
+        max_wait: float | timedelta | None = None,
         shadow: bool = False,
         name: str | None = None,
     ) -> None:
         self._size = _validate.count("size", size)
-        self.max_wait: float | None = _validate.optional_seconds("max_wait", max_wait)
-        self.queue: float = room_to_wait(queue, self.max_wait)
+        self._max_wait: float | None = _validate.optional_seconds("max_wait", max_wait)
+        self._places: float = room_to_wait(queue, self._max_wait)
         self.resting: Any = None  # never; in a slot, where reading it is quick
         self._after_fork()
         super().__init__(name, shadow=shadow)
@@ -142,7 +152,7 @@ class Bulkhead(Queueing):
             if permit.granted:
                 return None
             self._queue.pop(permit, None)
-            permit.granted = passes = self.shadow
+            permit.granted = passes = self._shadow
             self._debt += passes
             self._note_locked()
         if self._aside:
@@ -161,8 +171,8 @@ class Bulkhead(Queueing):
                 return self._free.pop()
             except IndexError:
                 pass
-        if len(self._queue) >= self.queue or self.shadow or not waits:
-            waiting = f" and {len(self._queue)} wait" if self.queue else ""
+        if len(self._queue) >= self._places or self._shadow or not waits:
+            waiting = f" and {len(self._queue)} wait" if self._places else ""
             return f"{self._in_flight_locked()} of {self._size} are in flight{waiting}"
         ticket = Ticket()
         ticket.permit = self._permit
@@ -173,11 +183,11 @@ class Bulkhead(Queueing):
             try:
                 permit = self._free.pop()
             except IndexError:  # and a newcomer was faster
-                return Wait(ticket, self.max_wait, ticket)
+                return Wait(ticket, self._max_wait, ticket)
             self._queue.pop(ticket, None)
             self._note_locked()
             return permit
-        return Wait(ticket, self.max_wait, ticket)
+        return Wait(ticket, self._max_wait, ticket)
 
     def _take_back_locked(self, ticket: Ticket, _now: float) -> None:
         if ticket.granted:
@@ -233,7 +243,7 @@ class Bulkhead(Queueing):
             self._contended = True
 
     def _refusal(self, why: str) -> BulkheadFullError:
-        return BulkheadFullError(f"{self.title} is full: {why}", strategy=self.title)
+        return BulkheadFullError(f"{self._title} is full: {why}", strategy=self._title)
 
     # -- abandoned workers, and people ---------------------------------------------------------
 
@@ -259,28 +269,25 @@ class Bulkhead(Queueing):
 
     def check_room(self, site: Site) -> None:
         """Refuse a further attempt while abandoned workers have overdrawn the compartment."""
-        if self._held and self._debt > 0 and not self.shadow:
+        if self._held and self._debt > 0 and not self._shadow:
             running = f"{self.in_flight} of {self._size} are in flight"
             why = f"abandoned calls still run, {running}"
             raise site.refuse(self._refusal(why), current_instant())
 
-    @property
-    def size(self) -> int:
-        """How many calls may be in flight; can be set while it runs."""
-        return self._size
+    def _adopt(self, twin: Bulkhead, changed: frozenset[str]) -> None:
+        more = twin._size - self._size
+        super()._adopt(twin, changed - {"queue"})
+        self._places = twin._places
+        for _ in range(-more):
+            self._take_locked()
+        for _ in range(more):
+            self._give_locked()
+        self._note_locked()
 
-    @size.setter
-    def size(self, size: int) -> None:
-        size = _validate.count("size", size)
-        with self._lock:
-            more, self._size = size - self._size, size
-            for _ in range(-more):
-                self._take_locked()
-            for _ in range(more):
-                self._give_locked()
-            self._note_locked()
+    def _configured(self, before: dict[str, Any], after: dict[str, Any], adopted: Any) -> None:
         if self._contended:
             self._look(0.0)
+        super()._configured(before, after, adopted)
 
     def _in_flight_locked(self) -> int:
         return max(0, self._size - len(self._free) + self._debt)
@@ -303,7 +310,7 @@ class Bulkhead(Queueing):
         """Return the state as plain data."""
         return {
             "strategy": self.kind, "name": self.name, "size": self._size, "in_flight": self.in_flight,
-            "waiting": self.waiting, "queue": shown(self.queue), "max_wait": self.max_wait,
+            "waiting": self.waiting, "queue": shown(self._places), "max_wait": self._max_wait,
             "shadow": self.shadow, "detected": self.detected, "enforced": self.enforced,
         }  # fmt: skip
 

@@ -2,78 +2,56 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from holdfast import _validate
 from holdfast._counter import Counter
+from holdfast._register import living
 from holdfast._world import now, renew_after_fork, world
-from holdfast.classify import spell
 from holdfast.errors import RejectedError
 from holdfast.shapes import Site
+from holdfast.strategies.options import Configurable, Option, Shown
 
-MOST = 10
-"""So many pipelines are named in an event, then come dots: a program may make one for each request."""
-
-PLAIN = (int, float, str, bool, type(None))
-_spellings: dict[Any, Any] = {}
+MANY = 64
+"""Of so many pipelines the names of those are forgotten that are no more, or else of the oldest."""
 
 
-def _shared_spelling(given: Any) -> Any:
-    """Return the options as one object for all that are made alike: keys have thousands of them."""
-    if not given or not all(isinstance(value, PLAIN) for _, value in given):
-        return given
-    if len(_spellings) > 1_000:  # noqa: PLR2004 - enough for any program that is written by hand
-        _spellings.clear()
-    kinds = tuple(type(value) for _, value in given)  # 1, 1.0 and True are equal, and not the same
-    return _spellings.setdefault((given, kinds), given)
-
-
-class Identity:
+class Identity(Configurable, _validate.Layer):
     """A strategy with state of its own, which pipelines may share on purpose.
 
     Its name is the given one, or that of the first pipeline that uses it.
     """
 
-    __slots__ = ("__weakref__", "_given", "_pipelines", "name", "title")
+    __slots__ = ("_name", "_pipelines", "_title")
     kind = "strategy"
-    name: str | None
-    title: str
-    _given: tuple[tuple[str, Any], ...]
-
-    if not TYPE_CHECKING:  # a type checker shall go by the constructors of the children
-
-        def __new__(cls, *args: Any, **options: Any) -> Self:
-            """Keep the options as they were given, for `Pipeline.describe`."""
-            made = super().__new__(cls)
-            made._given = _shared_spelling((*(("", one) for one in args), *options.items()))
-            return made
+    name: Shown[str | None] = Shown()
+    title: Shown[str] = Shown()
+    """What messages call it, such as ``"circuit breaker 'payments'"``."""
 
     def __init__(self, name: str | None) -> None:
-        self.name = None if name is None else _validate.text("name", name)
-        self.title = f"{self.kind} {self.name!r}" if self.name else self.kind
-        """What messages call it, such as ``"circuit breaker 'payments'"``."""
+        self._name: str | None = None if name is None else _validate.text("name", name)
+        self._title = f"{self.kind} {name!r}" if name else self.kind
         self._pipelines: tuple[str, ...] = ()
         renew_after_fork(self)
 
     def joined(self, pipeline: str) -> None:
         """Note that a pipeline uses this strategy; of very many, only the first ones."""
         with world.changing:
-            if len(self._pipelines) < MOST and pipeline not in self._pipelines:
-                last = len(self._pipelines) == MOST - 1
-                self._pipelines = (*self._pipelines, "..." if last else pipeline)
-            if self.name is None:
-                self.name = pipeline
-                self.title = f"{self.kind} {pipeline!r}"
+            if pipeline not in self._pipelines:
+                self._pipelines = (*living(self._pipelines, MANY), pipeline)
+            if self._name is None:
+                self._called(pipeline)
 
-    def spelt(self) -> str:
-        """Return the call that made it, such as ``"Bulkhead(10, queue=5)"``."""
-        options = (
-            f"{name}={spell(given)}" if name else spell(given) for name, given in self._given
-        )
-        return f"{type(self).__name__}({', '.join(options)})"
+    def _called(self, name: str, spelt: str = "") -> None:
+        self._name = name
+        self._title = f"{self.kind} {spelt or repr(name)}"
 
     def _after_fork(self) -> None:
         raise NotImplementedError
+
+    def _configured(self, before: dict[str, Any], after: dict[str, Any], _adopted: Any) -> None:
+        """Tell it, and what the class makes of it."""
+        self._tell("OptionsChanged", before=before, after=after)
 
     def _tell(self, event: str, **details: Any) -> None:
         """Emit an event by the name of its class; never called under a lock."""
@@ -81,9 +59,9 @@ class Identity:
             return
         from holdfast import events
 
-        where = ", ".join(self._pipelines) or self.name or ""
+        where = ", ".join(self._pipelines) or self._name or ""
         details.setdefault("at", now())
-        events.emit(getattr(events, event)(pipeline=where, strategy=self.title, **details))
+        events.emit(getattr(events, event)(pipeline=where, strategy=self._title, **details))
 
 
 SHADOW = object()
@@ -96,12 +74,12 @@ class Guard(Identity):
     ``shadow`` can be switched while it runs.
     """
 
-    __slots__ = ("_enforced", "_spared", "resting", "shadow")
-    shadow: bool
+    __slots__ = ("_enforced", "_shadow", "_spared", "resting")
+    shadow: Option[bool] = Option()
     resting: Any
 
     def __init__(self, name: str | None, *, shadow: bool) -> None:
-        self.shadow = _validate.flag("shadow", shadow)
+        self._shadow: bool = _validate.flag("shadow", shadow)
         self._enforced: Counter | None = None  # until a call is refused: most keys of a `Keyed` ...
         self._spared: Counter | None = None  # ... never refuse one, and there may be thousands
         super().__init__(name)
@@ -136,7 +114,7 @@ class Guard(Identity):
         The caller keeps no name for ``error``: it would make a cycle through the traceback.
         """
         try:
-            if self.shadow:
+            if self._shadow:
                 self._noted(enforced=False)
                 site.refuse(error, now, enforced=False)
                 return permit

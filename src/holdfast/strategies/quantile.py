@@ -10,8 +10,12 @@ oldest part is dropped as a whole.
 from __future__ import annotations
 
 from math import inf, log, log1p
+from typing import TYPE_CHECKING
 
 from holdfast import _validate
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 LOW, HIGH = 1e-6, 1e5
 """The range told apart, in seconds: from a microsecond to a day; beyond it the edge counts."""
@@ -55,7 +59,9 @@ class Quantiles:
         "window",
     )
 
-    def __init__(self, window: float = 60.0, error: float = 0.02, *, least: int = 0) -> None:
+    def __init__(
+        self, window: float | timedelta = 60.0, error: float = 0.02, *, least: int = 0
+    ) -> None:
         self.window: float = _validate.seconds("window", window)
         self.error: float = _validate.number("error", error, low=0.001, high=0.5)
         self.least: int = _validate.count("least", least, low=0)
@@ -64,6 +70,11 @@ class Quantiles:
         self._value: tuple[float, float] = (gamma, 2 / (gamma + 1))
         self._length: float = self.window / PARTS
         self.clear()
+
+    def stretch(self, window: float, least: int) -> None:
+        """Hold another window from the next turn on; what is held stays until then."""
+        self.window, self.least = window, least
+        self._length = window / PARTS
 
     def clear(self) -> None:
         """Forget everything."""

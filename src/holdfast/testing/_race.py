@@ -85,7 +85,7 @@ class VirtualLanes:
 
     def start(self, number: int) -> None:
         """Begin an attempt in a thread of its own."""
-        job = Job(*self._call, lambda: None)
+        job = Job(*self._call, lambda _: None)
 
         def run() -> None:
             scope = self._clock.entered_scope(math.inf)  # in which an endless sleep is possible

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import NEARLY, Cut, hurried
-from holdfast._runtimes.abandon import ended_late, holders_of
+from holdfast._runtimes.abandon import Discard, ended_late, holders_of
 from holdfast._runtimes.limits import (
     converted,
     deadline_error,
@@ -19,9 +19,11 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.threads import Threads
-from holdfast.deadline import Ambient, ambient, restore
+from holdfast._stopping import sleepers, waking
+from holdfast._world import world
+from holdfast.deadline import OVER, RAN_OUT, ambient, current, inside, left, restore
 from holdfast.errors import DeadlineExceeded
-from holdfast.shapes import Arguments, Gate, Keywords, Site, Wait
+from holdfast.shapes import Arguments, Gate, Keywords, Site, Wait, told
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.testing._agenda import Cut as Unwound
 from holdfast.testing._agenda import Scope
@@ -45,7 +47,8 @@ class VirtualThreads(Threads):
 
     def sleep(self, delay: float) -> None:
         """Let ``delay`` seconds pass on the clock: no event loop stands still for them."""
-        self.clock.sleep(delay)
+        if world.stopping is None:
+            self.clock.sleep(delay)
 
     def overseen(self, gate: Gate, _site: Site) -> Gate:
         """Return a gate as a driver shall see it: a call whose time is up is unwound at once."""
@@ -70,11 +73,15 @@ class VirtualThreads(Threads):
         ticket.wake = wake
         came_back = False
         try:
+            sleepers[id(ticket)] = waking(wake)
+            if world.stopping is not None:
+                wake()
             self.clock.wait(until, lambda: ticket.granted or ticket.over or bool(woken), wakes)
             came_back = True
         finally:
             if not came_back:
                 gate.abandoned(wait.permit, self.now())
+            sleepers.pop(id(ticket), None)
         if not ticket.granted:
             error = gate.expired(wait.permit, self.now())
             if error is not None:
@@ -126,46 +133,49 @@ class VirtualThreads(Threads):
 
         return cuttable
 
-    def in_worker(self, seconds: float, inner: Step, site: Site) -> Step:
+    def in_worker(
+        self, seconds: float, inner: Step, site: Site, discard: Discard | None = None
+    ) -> Step:
         """Return a step that unwinds ``inner`` in time, and does as if it went on in a worker."""
         now, expected = self.now, usual(site, seconds)
         around = holders_of(site)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
-            outer, start = ambient.get(), now()
+            outer, start = current(), now()
             if outer[0] <= start:
                 raise too_short(site, outer, start)
             holders = around(args, kwargs)
             for bulkhead in holders:
                 bulkhead.check_room(site)
-            own = Ambient(start + seconds, seconds, outer[2])
-            limit = outer if outer[0] <= own.at else own
-            token = ambient.set(limit)
-            scope = self.clock.entered_scope(limit.at)
-            rushed = limit is outer and limit.at - start < NEARLY * expected
+            own = inside(outer, start + seconds, seconds)
+            theirs = outer[0] <= start + seconds
+            token = ambient.set(own)
+            scope = self.clock.entered_scope(own[0])
+            rushed = theirs and own[0] - start < NEARLY * expected
             scope.message = Cut(
                 deadline_error(site.pipeline, outer, rushed=rushed)
-                if limit is outer
+                if theirs
                 else converted(site.pipeline, seconds)
             )
             try:
-                result = self._until_cut(scope, inner, args, kwargs)
+                result = self._until_cut(scope, inner, args, kwargs, discard)
             except (Exception, Unwound) as error:
                 hurried(error, now() - start, expected)
                 raise
             finally:
                 self.clock.left_scope(scope)
+                left(own, OVER if now() < scope.due else RAN_OUT)
                 restore(token)
             if result is not LATE:
                 return result
-            if isinstance(scope.cause, DeadlineExceeded) and scope.cause.at == limit.at:
-                if limit is outer:
+            if isinstance(scope.cause, DeadlineExceeded) and scope.cause.at == own[0]:
+                if theirs:
                     raise scope.cause
                 raise converted(site.pipeline, seconds) from scope.cause
             abandoned = scope.runs_until > scope.due
             if abandoned:
                 self._run_on(holders, site.pipeline, scope)
-            if limit is outer:
+            if theirs:
                 raise exceeded(
                     site.pipeline, outer, now(), abandoned=abandoned, rushed=rushed
                 ) from scope.cause
@@ -173,7 +183,14 @@ class VirtualThreads(Threads):
 
         return step
 
-    def _until_cut(self, scope: Scope, inner: Step, args: Arguments, kwargs: Keywords) -> Any:
+    def _until_cut(
+        self,
+        scope: Scope,
+        inner: Step,
+        args: Arguments,
+        kwargs: Keywords,
+        discard: Discard | None,
+    ) -> Any:
         """Return what ``inner`` returns, if that is in time, and `LATE` otherwise."""
         try:
             result = inner(args, kwargs)
@@ -188,6 +205,8 @@ class VirtualThreads(Threads):
         else:
             if self.now() < scope.due:
                 return result
+            if discard is not None:
+                told(discard, result)
         return LATE
 
     def _run_on(self, holders: tuple[Bulkhead, ...], pipeline: str, scope: Scope) -> None:

@@ -15,7 +15,7 @@ MOST = 60
 """How many lines of a timeline a failing assertion prints."""
 WIDEST = 70
 """After how many characters a value is cut short."""
-COLUMNS = ("at", "pipeline", "strategy")
+COLUMNS = ("at", "pipeline", "strategy", "function")
 
 
 def check_fields(kind: type[Event], wanted: dict[str, Any]) -> None:
@@ -76,7 +76,7 @@ def _details(event: Event) -> str:
     told = {
         field.name: getattr(event, field.name)
         for field in fields(event)
-        if field.name not in COLUMNS
+        if field.name not in COLUMNS and field.repr
     }
     return "  ".join(f"{name}={_short(value)}" for name, value in told.items() if value is not None)
 

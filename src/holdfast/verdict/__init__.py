@@ -27,6 +27,7 @@ from holdfast.verdict.kinds import (
     Kind,
 )
 from holdfast.verdict.reading import status_of
+from holdfast.verdict.refusals import refusal_in
 
 __all__ = [
     "CONTROL_FLOW",
@@ -50,6 +51,7 @@ __all__ = [
     "judge",
     "kind_of",
     "leaves",
+    "refusal_in",
     "register",
     "status_of",
 ]

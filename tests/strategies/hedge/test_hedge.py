@@ -151,7 +151,7 @@ class Heard:
 
 def heard(hedge=None):
     hedge = hedge or Hedge(0.5, on=(ConnectionError, TimeoutError))
-    hedge.learning = Heard()
+    hedge._learning = Heard()
     one = race(hedge)
     return one, hedge.learning.told
 
@@ -255,6 +255,7 @@ def test_its_snapshot_and_repr_say_what_it_does():
     race(hedge).tick(10.5)
     assert hedge.snapshot() == {
         "strategy": "hedge", "name": "reads", "delay": 0.5, "started": 1, "won": 0, "budget": 9.0,
+        "options": {"after": 0.5, "max_hedges": 1},
     }  # fmt: skip
     assert repr(hedge) == "<Hedge 'reads' after 0.5 s, 1 started, 0 won>"
     assert repr(Hedge()) == "<Hedge learning, 0 started, 0 won>"

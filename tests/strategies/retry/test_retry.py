@@ -1,6 +1,8 @@
 """`Retry`: the outcome of an attempt and the history of a call in, a verdict out."""
 
 import math
+import random
+import threading
 import warnings
 from random import Random
 
@@ -8,6 +10,7 @@ import pytest
 
 from holdfast import (
     AttemptTimeout,
+    BadResultError,
     BulkheadFullError,
     CircuitOpenError,
     ConfigurationError,
@@ -21,6 +24,7 @@ from holdfast import (
     on_result,
 )
 from holdfast import events as told
+from holdfast._ongoing import ongoing
 from holdfast._world import world
 from holdfast.deadline import Ambient, ambient
 from holdfast.shapes import Again, Earlier, History, Instead, Reaction
@@ -293,7 +297,7 @@ def test_it_starts_no_attempt_that_cannot_finish(clock, took, again):
     """The shortest attempt so far must fit in what the delay leaves of the deadline."""
     with deadline(took + 1.5):
         past = history(0.0, started=0.0)
-    past.ended(took)
+        past.ended(took)
 
     verdict = Retry(backoff=SECOND).after_error(DOWN, past)
 
@@ -585,22 +589,12 @@ def test_before_sleep_is_called_with_the_event():
     """Also while nobody listens otherwise."""
     seen = []
 
-    Retry(backoff=SECOND, before_sleep=seen.append).after_error(DOWN, history())
+    verdict = Retry(backoff=SECOND, before_sleep=seen.append).after_error(DOWN, history())
+    assert seen == []  # the driver calls it, since it may have to be awaited
+    verdict.before.make(verdict.before.subject)
 
     (event,) = seen
     assert (type(event), event.delay, event.error) == (told.RetryScheduled, 1.0, DOWN)
-
-
-def test_before_sleep_that_raises_breaks_no_call(caplog):
-    """Its failure is logged, and the retry goes on."""
-
-    def broken(event):
-        raise ZeroDivisionError
-
-    verdict = Retry(backoff=SECOND, before_sleep=broken).after_error(DOWN, history())
-
-    assert type(verdict) is Again
-    assert "failed on RetryScheduled" in caplog.text
 
 
 def test_before_sleep_is_not_called_when_it_gives_up():
@@ -615,21 +609,25 @@ def test_before_sleep_is_not_called_when_it_gives_up():
 # -- nested retries ---------------------------------------------------------------------------
 
 
-def given_up(inner="inner", attempts=3):
-    """Return an exception that the retry of another pipeline has given up on."""
-    error = ConnectionError("down")
-    retried(Retry(attempts, backoff=SECOND), [error] * attempts, history(name=inner))
+def given_up(past, inner="inner", attempts=3):
+    """Return an exception that a retry has given up on that ran in the attempt that has just ended."""
+    error, mine = ConnectionError("down"), history(name=inner)
+    token = ongoing.set(past.begins())
+    try:
+        retried(Retry(attempts, backoff=SECOND), [error] * attempts, mine)
+    finally:
+        ongoing.reset(token)
     return error
 
 
 def test_two_retries_multiply_and_say_so():
     """The outer one repeats what the inner one has tried, with a warning."""
-    retry = Retry(backoff=SECOND)
+    retry, past = Retry(backoff=SECOND), history(name="told")
 
     with pytest.warns(
         NestedRetryWarning, match="'told' repeats what the retry of 'inner' has tried 3"
     ):
-        verdict = retry.after_error(given_up(), history(name="told"))
+        verdict = retry.after_error(given_up(past), past)
 
     assert type(verdict) is Again
 
@@ -640,16 +638,18 @@ def test_each_pair_of_pipelines_is_warned_of_once():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for inner in ("one", "one", "two", "one"):
-            retry.after_error(given_up(inner), history(name="told once"))
+            past = history(name="told once")
+            retry.after_error(given_up(past, inner), past)
 
     assert len(caught) == 2
 
 
 def test_a_warning_that_is_an_error_does_not_replace_the_users():
     """It becomes a note of it, and the retry goes on."""
-    error = given_up()
+    past = history(name="strict")
+    error = given_up(past)
 
-    verdict = Retry(backoff=SECOND).after_error(error, history(name="strict"))
+    verdict = Retry(backoff=SECOND).after_error(error, past)
 
     assert type(verdict) is Again
     assert any("their attempts multiply" in note for note in error.__notes__)
@@ -661,9 +661,10 @@ def test_nested_retries_are_told_each_time(heard):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(3):
-            error = given_up()
+            past = history(name="told each time")
+            error = given_up(past)
             heard.clear()
-            retry.after_error(error, history(name="told each time"))
+            retry.after_error(error, past)
             nested = heard[0]
             assert (type(nested), nested.pipeline) == (told.NestedRetry, "told each time")
             assert (nested.inner, nested.attempts) == ("inner", 3)
@@ -671,9 +672,9 @@ def test_nested_retries_are_told_each_time(heard):
 
 def test_the_inner_one_alone_may_retry():
     """With `nested="inner"` what an inner retry gave up on is given up on."""
-    error, past = given_up(), history(name="outer")
+    past = history(name="outer")
 
-    assert Retry(nested="inner").after_error(error, past) is None
+    assert Retry(nested="inner").after_error(given_up(past), past) is None
     assert past.reason == "the retry of pipeline 'inner' has made 3 attempts already"
 
 
@@ -682,7 +683,8 @@ def test_an_exception_that_nobody_retried_is_retried_by_the_outer_one():
     retry = Retry(nested="inner", backoff=SECOND)
 
     assert type(retry.after_error(ConnectionError(), history())) is Again
-    assert type(retry.after_error(given_up(attempts=1), history())) is Again
+    past = history()
+    assert type(retry.after_error(given_up(past, attempts=1), past)) is Again
 
 
 def test_the_outer_one_alone_may_retry():
@@ -800,3 +802,130 @@ def test_a_loop_over_a_retry_is_made_by_the_runtime_in_force(monkeypatch, colour
 
     assert loop(retry) is attempts
     assert asked == [retry]
+
+
+# -- ignore, exhausted, discard ---------------------------------------------------------------
+
+
+def test_what_is_ignored_is_not_retried():
+    """`ignore` takes from what `on` means: exceptions, groups with one of them in it, results."""
+    retry = Retry(3, ignore=(KeyError, IndexError), backoff=SECOND)
+    assert delay(retry.after_error(ValueError(), history())) == 1.0
+    for error in (KeyError(), ExceptionGroup("two", [ValueError(), KeyError()])):
+        assert retry.after_error(error, history()) is None
+    bad = Retry(3, on=on_result(lambda it: it < 0), ignore=on_result(lambda it: it == -1))
+    assert type(bad.after_result(-2, history())) is Again
+    assert bad.after_result(-1, history()) is None
+    assert repr(retry) == f"Retry(3, ignore=(KeyError, IndexError), backoff={SECOND!r})"
+
+
+def test_a_bad_result_may_be_raised(heard):
+    """With `exhausted="raise"` nobody takes the last bad result for a good one (cockatiel 38)."""
+    retry = Retry(2, on=on_result(lambda it: it == "bad"), backoff=SECOND, exhausted="raise")
+    past = history()
+    assert delay(retry.after_result("bad", past)) == 1.0
+    past.resumed(1.0, 1.0)
+    verdict = retry.after_result("bad", past)
+    assert type(verdict) is Earlier
+    error = verdict.error
+    assert isinstance(error, BadResultError)
+    assert (error.result, error.attempts, error.pipeline) == ("bad", 2, "payments")
+    assert "bad" not in str(error)
+    assert heard[-1].error is error
+    assert "gave up after 2 attempts" in error.__notes__[0]
+
+
+def test_a_bad_result_is_raised_where_a_rejection_or_the_deadline_ends_the_retrying():
+    """Whatever the reason is."""
+    retry = Retry(9, on=on_result(lambda it: it == "bad"), backoff=SECOND, exhausted="raise")
+    past = history()
+    retry.after_result("bad", past)
+    past.resumed(1.0, 1.0)
+    assert isinstance(retry.after_error(CircuitOpenError(), past).error, BadResultError)
+    short = history()
+    short.deadline = 0.5
+    assert isinstance(retry.after_result("bad", short).error, BadResultError)
+
+
+def test_results_that_nobody_gets_are_discarded():
+    """Each one that another attempt has followed; not the one that stands."""
+    gone = []
+    retry = Retry(3, on=on_result(lambda it: it < 9), backoff=SECOND, discard=gone.append)
+    past = history()
+    for number in (1, 2):
+        assert type(retry.after_result(number, past)) is Again
+        past.resumed(past.now + 1.0, 1.0)
+    assert gone == [1]
+    assert past.stands(retry.after_result(3, past))
+    assert gone == [1, 2]
+
+
+@pytest.mark.parametrize("end", ["good", "error"])
+def test_a_bad_result_that_is_followed_by_something_better(end):
+    """Then nobody gets it."""
+    gone = []
+    retry = Retry(2, on=on_result(lambda it: it < 9), backoff=SECOND, discard=gone.append)
+    past = history()
+    retry.after_result(1, past)
+    past.resumed(1.0, 1.0)
+    assert gone == []
+    verdict = retry.after_result(9, past) if end == "good" else retry.after_error(DOWN, past)
+    assert past.stands(verdict)
+    assert gone == [1]
+
+
+def test_a_discard_that_fails_is_logged(caplog):
+    """It breaks no call."""
+
+    def broken(result):
+        raise ZeroDivisionError
+
+    retry = Retry(2, on=on_result(lambda it: it < 9), backoff=SECOND, discard=broken)
+    past = history()
+    retry.after_result(1, past)
+    past.forget()
+    assert "discard=" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"exhausted": "throw"}, "exhausted='throw'.*'return', 'raise'"),
+        ({"stop": True}, "stop=True.*is_set"),
+        ({"discard": 3}, "discard=3"),
+        ({"ignore": [KeyError]}, r"ignore=\["),
+        ({"before_sleep": 3}, "before_sleep=3"),
+    ],
+)
+def test_options_that_cannot_work(options, text):
+    """They are refused where they are written."""
+    with pytest.raises(ConfigurationError, match=text):
+        Retry(**options)
+
+
+# -- stop -------------------------------------------------------------------------------------
+
+
+def test_nothing_is_retried_once_stop_is_set():
+    """The failure stands, with the reason."""
+    stop = threading.Event()
+    retry, past = Retry(backoff=SECOND, stop=stop), history()
+    assert type(retry.after_error(DOWN, past)) is Again
+    assert not retry.halted(past)
+    stop.set()
+    assert retry.halted(past)
+    assert type(past.verdict) is Earlier
+    assert past.reason == "stop is set"
+    assert retry.after_error(DOWN, history()) is None
+
+
+# -- tiny bases -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jitter", [None, "full", "equal", "smooth", "steady", "decorrelated"])
+@pytest.mark.parametrize("base", [5e-324, 1e-300, 1e-9])
+def test_a_tiny_base_overflows_nothing(base, jitter):
+    """Whichever number the attempt has."""
+    made = backoff.exponential(base=base, jitter=jitter)
+    for attempt in (1, 2, 500, 1_020, 1_080, 3_000, 10**9):
+        assert 0.0 <= made.delay(attempt, None, random.Random(attempt)) <= 30.0

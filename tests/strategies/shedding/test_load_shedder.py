@@ -628,6 +628,16 @@ def test_it_says_how_it_is(holdfast_clock):
         "shadow": False,
         "detected": 0,
         "enforced": 0,
+        "options": {
+            "shadow": False,
+            "size": 2,
+            "queue": 1000,
+            "target": 0.005,
+            "interval": 0.1,
+            "lifo": True,
+            "expected": 0.5,
+            "reserve": 0.0,
+        },
     }
 
 

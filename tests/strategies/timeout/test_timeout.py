@@ -10,7 +10,7 @@ def test_a_timeout_is_a_value():
     assert Timeout(5) == Timeout(5.0)
     assert hash(Timeout(5)) == hash(Timeout(5.0))
     assert Timeout(5.0) != Timeout(6.0)
-    assert Timeout(5.0) != Timeout(5.0, sync="cooperative")
+    assert Timeout(5.0) != Timeout(5.0, sync="thread")
     assert Timeout(5.0) != 5.0
 
 
@@ -21,9 +21,10 @@ def test_its_seconds_are_a_float():
 
 @pytest.mark.parametrize("sync", ["thread", "cooperative"])
 def test_it_knows_how_blocking_code_is_cut(sync):
-    """By a worker thread, which is the default, or by cooperation."""
+    """By cooperation, which is the default, or by a worker thread (Hystrix 212, resilience4j 1831)."""
     assert Timeout(5.0, sync=sync).sync == sync
-    assert Timeout(5.0).sync == "thread"
+    assert Timeout(5.0).sync == "cooperative"
+    assert Timeout.adaptive().sync == "cooperative"
 
 
 @pytest.mark.parametrize("sync", ["process", None, "", "THREAD", True])
@@ -37,7 +38,7 @@ def test_another_way_of_cutting_is_refused(sync):
     "timeout, text",
     [
         (Timeout(5), "Timeout(5.0)"),
-        (Timeout(0.25, sync="cooperative"), "Timeout(0.25, sync='cooperative')"),
+        (Timeout(0.25, sync="thread"), "Timeout(0.25, sync='thread')"),
     ],
 )
 def test_its_repr_is_what_makes_it(timeout, text):

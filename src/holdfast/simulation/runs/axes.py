@@ -77,8 +77,12 @@ def axis(text: str) -> Axis:
     if "," in values or len(parts) == 1:
         return Axis(name, tuple(parts))
     low, high = parts[:2]
-    if low >= high or len(parts) > 3:  # noqa: PLR2004 - low, high, number
+    if len(parts) > 3:  # noqa: PLR2004 - low, high, number
         raise _validate.refuse("sweep", text, FORM)
+    if low >= high:
+        raise _validate.refuse(
+            "sweep", text, f"LOW must be below HIGH, as in {name}={high:g}:{low:g}"
+        )
     if len(parts) == 3:  # noqa: PLR2004 - low, high, number
         return Axis(name, _spaced(low, high, _validate.count("number", int(parts[2]), low=2)))
     if name in LADDERS:

@@ -30,7 +30,7 @@ class Constant:
     value: float
 
     def __post_init__(self) -> None:
-        _validate.seconds("value", self.value, positive=False)
+        _validate.seconds_of(self, "value", positive=False)
 
     @property
     def mean(self) -> float:
@@ -51,7 +51,7 @@ class Exponential:
     mean: float
 
     def __post_init__(self) -> None:
-        _validate.seconds("mean", self.mean)
+        _validate.seconds_of(self, "mean")
 
     def draw(self, rng: Random) -> float:
         """Return a duration."""
@@ -73,7 +73,7 @@ class Lognormal:
     sigma: float
 
     def __post_init__(self) -> None:
-        _validate.seconds("median", self.median)
+        _validate.seconds_of(self, "median")
         _validate.number("sigma", self.sigma, low=0.0)
 
     @classmethod
@@ -108,8 +108,8 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
-        _validate.seconds("low", self.low, positive=False)
-        _validate.seconds("high", self.high)
+        _validate.seconds_of(self, "low", positive=False)
+        _validate.seconds_of(self, "high")
         if self.low > self.high:
             raise _validate.refuse("low", self.low, f"it must be at most high={self.high!r}")
 
@@ -139,7 +139,7 @@ class Pareto:
     shape: float
 
     def __post_init__(self) -> None:
-        _validate.seconds("shortest", self.shortest)
+        _validate.seconds_of(self, "shortest")
         _validate.number("shape", self.shape, low=1.0, above=True)
 
     @property

@@ -49,8 +49,8 @@ class Fault:
     shard: int | None = None
 
     def __post_init__(self) -> None:
-        _validate.seconds("at", self.at, positive=False)
-        _validate.seconds("lasts", self.lasts)
+        _validate.seconds_of(self, "at", positive=False)
+        _validate.seconds_of(self, "lasts")
         if self.speed is not None:
             _validate.number("speed", self.speed, low=0.0)
         if self.workers is not None:
@@ -58,7 +58,7 @@ class Fault:
         for name in ("error_rate", "loss"):
             if getattr(self, name) is not None:
                 _validate.number(name, getattr(self, name), low=0.0, high=1.0)
-        _validate.optional_seconds("delay", self.delay, positive=False)
+        _validate.seconds_of(self, "delay", positive=False, optional=True)
         if self.load is not None:
             _validate.number("load", self.load, low=0.0)
         if self.shard is not None:

@@ -67,8 +67,8 @@ class Bursty:
     def __post_init__(self) -> None:
         _validate.number("calm_rate", self.calm_rate, low=0.0)
         _validate.number("burst_rate", self.burst_rate, low=0.0, above=True)
-        _validate.seconds("calm", self.calm)
-        _validate.seconds("burst", self.burst)
+        _validate.seconds_of(self, "calm")
+        _validate.seconds_of(self, "burst")
 
     def rate_at(self, instant: float) -> float:  # noqa: ARG002 - a load among others
         """Return the mean rate in the long run, in users a second: bursts come by chance."""
@@ -107,8 +107,8 @@ class Ramp:
     def __post_init__(self) -> None:
         _validate.number("start", self.start, low=0.0)
         _validate.number("end", self.end, low=0.0)
-        _validate.seconds("begins", self.begins, positive=False)
-        _validate.seconds("ends", self.ends)
+        _validate.seconds_of(self, "begins", positive=False)
+        _validate.seconds_of(self, "ends")
         if self.ends <= self.begins:
             raise _validate.refuse("ends", self.ends, f"it must be after begins={self.begins!r}")
 
@@ -141,7 +141,7 @@ class Diurnal:
     def __post_init__(self) -> None:
         _validate.number("rate", self.rate, low=0.0, above=True)
         _validate.number("swing", self.swing, low=0.0, high=1.0)
-        _validate.seconds("period", self.period)
+        _validate.seconds_of(self, "period")
 
     def rate_at(self, instant: float) -> float:
         """Return the rate, in users a second."""

@@ -97,8 +97,8 @@ class Servers:
         _validate.one_of("queue", self.queue, QUEUES)
         if self.queue_limit is not None:
             _validate.count("queue_limit", self.queue_limit, low=0)
-        _validate.seconds("queue_target", self.queue_target)
-        _validate.seconds("queue_interval", self.queue_interval)
+        _validate.seconds_of(self, "queue_target")
+        _validate.seconds_of(self, "queue_interval")
         _validate.number("error_rate", self.error_rate, low=0.0, high=1.0)
         for seconds, speed in self.cold_start:
             _validate.seconds("cold_start", seconds)
@@ -166,8 +166,8 @@ class Clients:
 
     def __post_init__(self) -> None:
         _validate.count("count", self.count)
-        _validate.seconds("attempt_timeout", self.attempt_timeout)
-        _validate.optional_seconds("patience", self.patience)
+        _validate.seconds_of(self, "attempt_timeout")
+        _validate.seconds_of(self, "patience", optional=True)
         _validate.count("layers", self.layers)
         if self.keys is not None:
             _validate.count("keys", self.keys)
@@ -212,8 +212,8 @@ class Scenario:
 
     def __post_init__(self) -> None:
         _validate.text("name", self.name)
-        _validate.seconds("seconds", self.seconds)
-        _validate.seconds("drain", self.drain, positive=False)
+        _validate.seconds_of(self, "seconds")
+        _validate.seconds_of(self, "drain", positive=False)
         for key, names in (("compare", self.compare), ("columns", self.columns)):
             if type(names) is not tuple or any(type(name) is not str for name in names):
                 raise _validate.refuse(key, names, "it must be a tuple of names")

@@ -34,20 +34,20 @@ def changed(value: Value, name: str, content: float) -> Value:
     first, _, rest = name.partition(".")
     if isinstance(value, tuple):
         if not first.isdecimal() or int(first) >= len(value):
-            raise _validate.refuse("axis", name, f"there are {len(value)} of them, counted from 0")
+            raise _validate.refuse("sweep", name, f"there are {len(value)} of them, counted from 0")
         number = int(first)
         inner = changed(value[number], rest, content)
         return (*value[:number], inner, *value[number + 1 :])  # type: ignore[return-value] # as it was
     names = [field.name for field in fields(value)] if is_dataclass(value) else []
     if first not in names:
         raise _validate.refuse(
-            "axis", name, f"{_kind(value)} has {', '.join(names) or 'no settings'}"
+            "sweep", name, f"{_kind(value)} has {', '.join(names) or 'no settings'}"
         )
     before = getattr(value, first)
     if rest:
         after = changed(before, rest, content)
     elif before is not None and (isinstance(before, bool) or not isinstance(before, int | float)):
-        raise _validate.refuse("axis", name, "it must be a number that can be changed")
+        raise _validate.refuse("sweep", name, "it must be a number that can be changed")
     else:
         whole = not isinstance(before, float) and float(content).is_integer()
         after = int(content) if whole else content

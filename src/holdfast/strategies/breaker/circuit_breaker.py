@@ -34,13 +34,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from holdfast import _validate
+from holdfast._value import Value
 from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import Condition, On, condition
-from holdfast.deadline import NOTHING, ambient, restore
+from holdfast.deadline import detached
 from holdfast.errors import CircuitOpenError, IsolatedError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
 from holdfast.strategies.breaker.keepsake import keepsake
@@ -58,11 +59,15 @@ from holdfast.strategies.breaker.probe import Probe
 from holdfast.strategies.breaker.recovery import Recovery
 from holdfast.strategies.breaker.trip import new_trip
 from holdfast.strategies.identity import Guard
+from holdfast.strategies.options import Option, Shown
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from random import Random
 
     from holdfast.strategies.breaker.slowness import learnt
+
+State = Literal["closed", "open", "half-open", "ramping", "isolated", "disabled"]
 
 BATCH = 64
 """Good outcomes are counted this many at a time."""
@@ -115,33 +120,55 @@ class CircuitBreaker(Guard):
     __slots__ = ("_check", "_ignore", "_lock", "_machine", "_on")
     kind = "circuit breaker"
     timed = True
+    failures: Option[int | None] = Option("_machine._trip.failures")
+    failure_rate: Option[float | None] = Option("_machine._trip.failure_rate")
+    window: Option[float | None] = Option(None)
+    window_calls: Option[int | None] = Option(None)
+    min_calls: Option[int] = Option("_machine._trip.min_calls")
+    confidence: Option[float | None] = Option(None)
+    slow: Option[float | learnt | None] = Option("_machine._slow")
+    slow_rate: Option[float | None] = Option("_machine._trip.slow_rate")
+    open_for: Option[float] = Option("_machine._recovery.open_for")
+    """Of one that is open already it changes for how long, counted from when it opened."""
+    open_growth: Option[float] = Option("_machine._recovery.growth")
+    open_cap: Option[float] = Option("_machine._recovery.cap")
+    open_jitter: Option[float] = Option("_machine._recovery.jitter")
+    open_calls: Option[int] = Option("_machine._recovery.calls")
+    probes: Option[int] = Option("_machine._recovery.probes")
+    probe_timeout: Option[float | None] = Option(None)
+    probe: Shown[Callable[[], Any] | None] = Shown("_check")
+    ramp: Option[float | None] = Option("_machine._recovery.ramp")
+    on: Option[On] = Option(None)
+    ignore: Option[On] = Option(None)
 
     def __init__(
         self,
         *,
         failures: int | None = 5,
         failure_rate: float | None = None,
-        window: float | None = None,
+        window: float | timedelta | None = None,
         window_calls: int | None = None,
         min_calls: int = 20,
         confidence: float | None = None,
-        slow: float | learnt | None = None,
+        slow: float | timedelta | learnt | None = None,
         slow_rate: float | None = None,
-        open_for: float = 5.0,
+        open_for: float | timedelta = 5.0,
         open_growth: float = 2.0,
-        open_cap: float = 60.0,
+        open_cap: float | timedelta = 60.0,
         open_jitter: float = 0.1,
         open_calls: int = 0,
         probes: int = 3,
-        probe_timeout: float | None = None,
+        probe_timeout: float | timedelta | None = None,
         probe: Callable[[], Any] | None = None,
-        ramp: float | None = None,
+        ramp: float | timedelta | None = None,
         on: On = Exception,
         ignore: On = (),
         shadow: bool = False,
         name: str | None = None,
         rng: Random | None = None,
     ) -> None:
+        if not isinstance(slow, Value):
+            slow = _validate.optional_seconds("slow", slow)
         trip = new_trip(
             failures, failure_rate, window, window_calls, min_calls, slow,
             slow_rate=slow_rate, confidence=confidence,
@@ -187,7 +214,7 @@ class CircuitBreaker(Guard):
             if permit is not None:
                 return permit
         # Made by a helper: kept in this frame, the error would be part of a cycle with its traceback.
-        if not self.shadow:
+        if not self._shadow:
             next(self._enforced or self._first("_enforced"))
             raise self._rejection(now, site)
         self._noted(enforced=False)
@@ -298,34 +325,28 @@ class CircuitBreaker(Guard):
             wait = machine.reopen_at - now
             error.retry_after = wait if wait > 0.0 else 0.0  # noqa: FURB136 - max() is a call
             error.state = state
-        elif manual is None:
-            error = _new(CircuitOpenError)
-            error.retry_after = machine.lasts  # so long it would be open if the probes failed now
-            error.state = HALF_OPEN  # even where it has closed just now
-        else:
+        else:  # half-open: for so long it would be open if the probes failed now
             error = _new(IsolatedError if manual is ISOLATED else CircuitOpenError)
-            error.retry_after = None
-            error.state = manual
+            error.retry_after = machine.lasts if manual is None else None
+            error.state = manual or HALF_OPEN  # even where it has closed just now
         error.pipeline = site.pipeline
-        error.strategy = self.title
+        error.strategy = self._title
         error.opened_at = machine.opened_at
         error.after = None
         error.__cause__ = machine.cause
         if world.listeners:
-            site.refuse(error, now, enforced=not self.shadow)
+            site.refuse(error, now, enforced=not self._shadow)
         return error
 
     # -- the health check ----------------------------------------------------------------------
 
     def _ask(self, check: Callable[[], Any], probe: Probe, site: Site) -> None:
         """Start the health check elsewhere, without the deadline of whoever happened to call."""
-        token = ambient.set(NOTHING)
-        try:
-            site.background(check, lambda error: self._answered(check, probe, site, error))
-        except Exception as error:  # noqa: BLE001 - no thread to be had: not the caller's trouble
-            self._answered(check, probe, site, error)
-        finally:
-            restore(token)
+        with detached():
+            try:
+                site.background(check, lambda error: self._answered(check, probe, site, error))
+            except Exception as error:  # noqa: BLE001 - no thread to be had: not the caller's trouble
+                self._answered(check, probe, site, error)
 
     def _answered(
         self, check: Callable[[], Any], probe: Probe, site: Site, error: BaseException | None
@@ -350,15 +371,18 @@ class CircuitBreaker(Guard):
             if type(permit) is Probe:
                 self._ask(check, permit, site)
 
+    def _adopt(self, twin: CircuitBreaker, changed: frozenset[str]) -> None:
+        """Go by other options; the state stays, and what has been counted by the same window."""
+        self._shadow, self._on, self._ignore = twin._shadow, twin._on, twin._ignore
+        self._machine.adopt(twin._machine, changed, current_instant())
+        self.resting = self._machine.resting
+
     # -- people --------------------------------------------------------------------------------
 
     def trip(
-        self,
-        reason: str = "tripped by hand",
-        *,
-        open_for: float | None = None,
+        self, reason: str = "tripped by hand", *, open_for: float | timedelta | None = None,
         now: float | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Open now, or at the instant ``now``, as if a condition had been met.
 
         For ``open_for`` seconds, or as long as it would by itself.  One that is open already is so
@@ -396,9 +420,9 @@ class CircuitBreaker(Guard):
         self._tell_all(tellings, current_instant())
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """The state: "closed", "open", "half-open", "ramping", or by hand "isolated" or "disabled"."""
-        return self._machine.seen(current_instant(), self._refusals())
+        return cast("State", self._machine.seen(current_instant(), self._refusals()))
 
     def busy(self, now: float) -> bool:
         """Return whether it still keeps calls away, for `Keyed`, which must not forget it then.
@@ -414,6 +438,7 @@ class CircuitBreaker(Guard):
         return {
             "strategy": self.kind, "name": self.name, **state,
             "shadow": self.shadow, "detected": self.detected, "enforced": self.enforced,
+            "options": self._options(),
         }  # fmt: skip
 
     def __repr__(self) -> str:

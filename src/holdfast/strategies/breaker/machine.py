@@ -8,7 +8,7 @@ The lock may be entered again by its own thread: allocating something here may s
 collector, which may close a coroutine that was forgotten inside this very gate, and so call `abandon`,
 which only takes a probe out of a dict.
 
-One file because it is one thing: the states, and what moves between them.
+One file because it is one thing: all states, and all that leads from one to another.
 """
 
 from __future__ import annotations
@@ -31,7 +31,13 @@ ISOLATED, DISABLED = "isolated", "disabled"
 COUNTING = (CLOSED, RAMPING)
 """In which states outcomes are counted."""
 
+OPENING = frozenset({"open_for", "open_growth", "open_cap", "open_jitter"})
+"""The options by which it is open for so long."""
+
 Tellings = list[tuple[str, dict[str, Any]]]
+
+NEVER = -inf
+"""One object for all, for the same reason as `NONE`."""
 
 NONE: list[float] = []
 """What a breaker without a window has noted; one for all, for `Keyed` has thousands of them."""
@@ -55,6 +61,7 @@ class Machine:
         "usual",
     )  # fmt: skip
 
+    _passed: int
     epoch: int
     manual: str | None
     slow_after: float | None
@@ -211,6 +218,24 @@ class Machine:
         self._trip.forget()
         self._rest()
 
+    def adopt(self, other: Machine, changed: frozenset[str], now: float) -> None:
+        """Go by the options of another machine, of which so many are different; the state stays."""
+        self.count_good(now)
+        self._judges, old = other._judges, self._recovery
+        self._recovery = other._recovery
+        self._trip = other._trip.after(self._trip, changed)
+        if self.good is NONE or other.good is NONE:
+            self.good = other.good
+        if "slow" in changed:
+            self._slow, self.usual, self.slow_after = other._slow, other.usual, other.slow_after
+        self._passed = min(self._passed, self._recovery.probes - 1)
+        if self.state is OPEN and not OPENING.isdisjoint(changed):
+            self.lasts = self._recovery.opening(self._failed_trials)
+            self.reopen_at = self.opened_at + self.lasts
+        elif self.state is RAMPING:
+            self.reopen_at += (self._recovery.ramp or 0.0) - (old.ramp or 0.0)
+        self._rest(now)
+
     # -- to look at ----------------------------------------------------------------------------
 
     def seen(self, now: float, refused: int) -> str:
@@ -264,7 +289,7 @@ class Machine:
         self.state = CLOSED
         self._failed_trials = 0
         self._rest(now)
-        reason = f"ramped up in {self._recovery.ramp:g} s"
+        reason = f"ramped up in {self._recovery.ramp or 0.0:g} s"
         return (self.epoch, now), [("BreakerClosed", {"reason": reason})]
 
     def _probed(
@@ -321,7 +346,7 @@ class Machine:
             self.good.clear()
         self._rest()
 
-    def _rest(self, now: float = -inf) -> None:
+    def _rest(self, now: float = NEVER) -> None:
         """Say what a success changes: nothing (`resting`), or a count alone (`quick_until`)."""
         heard = self._heard or not self._recovery.calls  # else the first success is news
         silent = self._trip.streak == 0 and not self._judges
@@ -330,5 +355,5 @@ class Machine:
         self.resting: int | None = self.epoch if calm and plain else None
         """The permit of all calls while nothing they do changes anything, else None."""
         counts = calm and self._trip.window is not None
-        self.quick_until: float = self._trip.calm_until(now) if counts else -inf
+        self.quick_until: float = self._trip.calm_until(now) if counts else NEVER
         """Before which instant a quick success changes nothing but a count."""

@@ -8,6 +8,7 @@ from holdfast import _validate
 from holdfast._world import reseed_after_fork, world
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from random import Random
 
 
@@ -19,20 +20,20 @@ class Recovery:
     def __init__(
         self,
         *,
-        open_for: float,
+        open_for: float | timedelta,
         open_growth: float,
-        open_cap: float,
+        open_cap: float | timedelta,
         open_jitter: float,
         open_calls: int,
         probes: int,
-        probe_timeout: float | None,
-        ramp: float | None,
+        probe_timeout: float | timedelta | None,
+        ramp: float | timedelta | None,
         rng: Random | None,
     ) -> None:
         self.open_for: float = _validate.seconds("open_for", open_for)
         self.growth: float = _validate.number("open_growth", open_growth, low=1)
         self.cap: float = _validate.seconds("open_cap", open_cap)
-        if open_cap < open_for:
+        if self.cap < self.open_for:
             raise _validate.refuse(
                 "open_cap", open_cap, f"it must be at least open_for={open_for!r}"
             )

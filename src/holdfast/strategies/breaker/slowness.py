@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from math import inf
+from typing import TYPE_CHECKING
 
 from holdfast import _validate
 from holdfast._value import Value
 from holdfast.strategies.quantile import Quantiles
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class learnt(Value):  # noqa: N801 - reads as a word: CircuitBreaker(slow=learnt(0.99), ...)
@@ -39,7 +43,7 @@ class learnt(Value):  # noqa: N801 - reads as a word: CircuitBreaker(slow=learnt
         quantile: float = 0.99,
         *,
         margin: float = 3.0,
-        window: float = 300.0,
+        window: float | timedelta = 300.0,
         min_samples: int = 100,
     ) -> None:
         self._set(

@@ -17,10 +17,15 @@ from holdfast.strategies.breaker.noise import Noise, deviations, lower_bound
 from holdfast.strategies.breaker.window import CountWindow, TimeWindow, Window
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.strategies.breaker.slowness import learnt
 
 SECONDS = 10.0
 """The window where none is given."""
+
+WINDOW = frozenset({"window", "window_calls"})
+"""The options that say how long the window is."""
 
 LARGEST_WINDOW = 10_000_000
 """In calls; a byte each."""
@@ -59,6 +64,15 @@ class Trip:
         self.streak = 0
         self.failed_at: float = 0.0
         """The instant of the last failure, if there was one."""
+
+    def after(self, before: Trip, changed: frozenset[str]) -> Trip:
+        """Return this one with the counts of the one ``before``, as far as they mean the same."""
+        self.streak, self.failed_at = before.streak, before.failed_at
+        if (self.window is None) == (before.window is None) and changed.isdisjoint(WINDOW):
+            self.window = before.window
+        if changed.isdisjoint(("confidence", "failures")):
+            self.noise = before.noise
+        return self
 
     def clear(self) -> None:
         """Forget all counts, as closing does, but not how noisy it always is."""
@@ -147,7 +161,7 @@ class Trip:
 def new_trip(
     failures: int | None,
     failure_rate: float | None,
-    window: float | None,
+    window: float | timedelta | None,
     window_calls: int | None,
     min_calls: int,
     slow: float | learnt | None,
@@ -199,7 +213,7 @@ def _check_rate(option: str, rate: float, window: Window | None, confidence: flo
 
 
 def _window(
-    window: float | None, calls: int | None, min_calls: int, *, needed: bool
+    window: float | timedelta | None, calls: int | None, min_calls: int, *, needed: bool
 ) -> Window | None:
     if calls is not None:
         if window is not None:

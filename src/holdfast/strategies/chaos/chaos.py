@@ -25,6 +25,7 @@ from holdfast.errors import RejectedError
 from holdfast.shapes import NOWHERE, Arguments, Instead, Keywords, Site, Ticket, Wait
 from holdfast.strategies.chaos.faults import NOTHING, Faults, Injected, faults, window
 from holdfast.strategies.identity import Identity
+from holdfast.strategies.options import Option, Shown
 
 if TYPE_CHECKING:
     from random import Random
@@ -62,10 +63,18 @@ class Chaos(Identity):
     """
 
     __slots__ = (
-        "_began", "_delayed", "_failed", "_faults", "_inside", "_replaced", "_rng", "_switch", "rate",
-        "resting", "when",
+        "_began", "_delayed", "_failed", "_faults", "_inside", "_rate", "_replaced", "_rng", "_switch",
+        "_when", "resting",
     )  # fmt: skip
     kind = "chaos"
+    rate: Option[float] = Option()
+    when: Option[Callable[..., bool] | None] = Option()
+    delayed: Shown[int] = Shown("_delayed.total")
+    """How many calls it has made wait."""
+    failed_calls: Shown[int] = Shown("_failed.total")
+    """How many calls it has made fail."""
+    replaced: Shown[int] = Shown("_replaced.total")
+    """How many results it has replaced."""
     timed = True
 
     def __init__(
@@ -81,11 +90,11 @@ class Chaos(Identity):
         rng: Random | None = None,
         name: str | None = None,
     ) -> None:
-        self.rate: float = _validate.number("rate", rate, low=0, high=1)
+        self._rate: float = _validate.number("rate", rate, low=0, high=1)
         self._faults: Faults = faults(latency, error, result)
         if when is not None:
             _validate.plain_callable("when", when)
-        self.when: Callable[..., bool] | None = when
+        self._when: Callable[..., bool] | None = when
         self._inside = window(between)
         if rng is not None and not callable(getattr(rng, "random", None)):
             raise _validate.refuse("rng", rng, "it must be a random.Random or None")
@@ -147,9 +156,9 @@ class Chaos(Identity):
             began = self._began = now
         if self._inside is not None and not self._inside(now - began):
             return False
-        if self.when is not None and not self.when(*args, **kwargs):
+        if self._when is not None and not self._when(*args, **kwargs):
             return False
-        return self.rate > 0 and (self._rng or world.rng).random() < self.rate
+        return self._rate > 0 and (self._rng or world.rng).random() < self._rate
 
     def _count(self, injected: Injected, now: float, site: Site) -> None:
         """Count and tell a fault."""
@@ -163,7 +172,7 @@ class Chaos(Identity):
             from holdfast import events
 
             events.emit(events.FaultInjected(
-                pipeline=site.pipeline, strategy=self.title, at=now, delay=injected.delay,
+                pipeline=site.pipeline, strategy=self._title, at=now, delay=injected.delay,
                 error=injected.error, replaced=injected.replaced,
             ))  # fmt: skip
 
@@ -175,7 +184,9 @@ class Chaos(Identity):
         until = permit.subject if type(permit) is Instead else permit
         if now >= until - CLOSE:
             return None
-        return RejectedError("the deadline came before injected latency ended", strategy=self.title)
+        return RejectedError(
+            "the deadline came before injected latency ended", strategy=self._title
+        )
 
     def succeeded(self, _permit: Any, _now: float, _result: Any, /) -> None:
         """Nothing is held, ..."""
@@ -187,21 +198,6 @@ class Chaos(Identity):
         """... given back."""
 
     # -- people --------------------------------------------------------------------------------
-
-    @property
-    def delayed(self) -> int:
-        """How many calls it has made wait."""
-        return self._delayed.total
-
-    @property
-    def failed_calls(self) -> int:
-        """How many calls it has made fail."""
-        return self._failed.total
-
-    @property
-    def replaced(self) -> int:
-        """How many results it has replaced."""
-        return self._replaced.total
 
     @property
     def injected(self) -> int:

@@ -5,7 +5,9 @@ seat, and all get its outcome.  Nothing is kept after that: this is no cache.
 
 Each caller has its own limits.  One that is cancelled, timed out or past its deadline leaves, and the
 others stay; the last to leave cancels the flight.  The attempt runs in the context of the first caller,
-so what is inside obeys the *first* caller's deadline.  Where that deadline cuts it, those who have more
+so what is inside obeys the *first* caller's deadline.  (A retry around it that has claimed the retrying
+for itself, ``nested="outer"``, is obeyed as long as all who sit there are inside of such a one.)
+Where that deadline cuts it, those who have more
 time do not take the outcome: one of them starts the next flight.  So it is when the attempt is
 interrupted for a reason of the first caller's own (its event loop ends, its thread is interrupted).
 
@@ -21,12 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import world
-from holdfast.deadline import ambient
+from holdfast.deadline import OVER, current
 from holdfast.errors import DeadlineExceeded, DeadlineTooShortError
 from holdfast.shapes import Arguments, Keywords, Site
 from holdfast.strategies.aside import on_a_fresh_stack
 from holdfast.strategies.coalesce.flight import GONE, Flight, Outcome, Seat, inside
 from holdfast.strategies.identity import Identity
+from holdfast.strategies.options import Shown
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -64,16 +67,19 @@ class Coalesce(Identity):
         DeadlineExceeded: (on calls) if the caller's deadline passes before the shared attempt ends.
     """
 
-    __slots__ = ("_flights", "_lock", "key", "led", "shared")
+    __slots__ = ("_flights", "_key", "_led", "_lock", "_shared")
     kind = "coalesce"
+    key: Shown[Callable[..., Hashable]] = Shown()
+    led: Shown[int] = Shown()
+    """How many attempts were made."""
+    shared: Shown[int] = Shown()
+    """How many calls shared one that was under way."""
 
     def __init__(self, key: Callable[..., Hashable], *, name: str | None = None) -> None:
         _validate.plain_callable("key", key)
-        self.key: Callable[..., Hashable] = key
-        self.led: int = 0
-        """How many attempts were made."""
-        self.shared: int = 0
-        """How many calls shared one that was under way."""
+        self._key: Callable[..., Hashable] = key
+        self._led: int = 0
+        self._shared: int = 0
         self._after_fork()
         super().__init__(name)
 
@@ -90,7 +96,7 @@ class Coalesce(Identity):
 
     def key_of(self, scope: object, args: Arguments, kwargs: Keywords, skip: int) -> Hashable:
         """Return what makes a call identical to another one of the same function."""
-        key = self.key(*args[skip:], **kwargs)
+        key = self._key(*args[skip:], **kwargs)
         try:
             hash(key)
         except TypeError:
@@ -106,7 +112,7 @@ class Coalesce(Identity):
         through however many others: it would wait for its own end.
         """
         if made is None:  # the runtimes bring theirs, to lose it whatever interrupts them in here
-            made = Flight(key, ambient.get()[0])
+            made = Flight(key, current())
         seat = Seat(made.due)
         marks = inside.get()
         if marks and marks[-1] is made.mark:
@@ -126,8 +132,10 @@ class Coalesce(Identity):
                 return None, False
             seat.flight = flight
             flight.seats[seat] = None
-            self.led += leads
-            self.shared += not leads
+            if made.bound[2] is None:
+                flight.bound[2] = None
+            self._led += leads
+            self._shared += not leads
         return seat, leads
 
     def land(self, flight: Flight, result: Any, error: BaseException | None) -> None:
@@ -146,6 +154,7 @@ class Coalesce(Identity):
 
     def _end(self, flight: Flight, outcome: Outcome | None) -> None:
         with self._lock:  # each step can be made again, if an interruption comes before the last
+            flight.bound[3] = OVER
             self._close_locked(flight)
             if not flight.ended:
                 if outcome is None:

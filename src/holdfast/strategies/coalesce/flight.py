@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from contextvars import ContextVar
-from math import inf
 from types import TracebackType
 from typing import Any
 
+from holdfast.deadline import NOTHING, Ambient
 from holdfast.shapes import Ticket
 
 Outcome = tuple[Any, BaseException | None, TracebackType | None]
@@ -53,14 +53,16 @@ class Flight:
     """One attempt, and those who wait for its outcome.  Guarded by the lock of its `Coalesce`."""
 
     __slots__ = (
-        "alive", "cancel", "due", "ended", "key", "lost", "mark", "outcome", "seats", "task",
+        "alive", "bound", "cancel", "due", "ended", "key", "lost", "mark", "outcome", "seats", "task",
         "why",
     )  # fmt: skip
 
-    def __init__(self, key: Hashable, due: float) -> None:
+    def __init__(self, key: Hashable, first: Ambient) -> None:
         self.key: Hashable = key
-        self.due: float = due
+        self.due: float = first[0]
         """The first caller's deadline, which what is inside obeys."""
+        self.bound: Ambient = Ambient(first[0], first[1], first[2], None, NOTHING)
+        """That, as the attempt sees it; and the first caller's retry, as long as all obey such a one."""
         self.seats: dict[Seat, None] = {}
         self.mark: Mark = Mark()
         self.ended: bool = False
@@ -80,7 +82,7 @@ def _surely() -> bool:
     return True
 
 
-GONE = Flight(None, inf)
+GONE = Flight(None, NOTHING)
 """Stands for the flight of a seat that its caller has left."""
 
 

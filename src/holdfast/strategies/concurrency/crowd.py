@@ -25,6 +25,7 @@ from holdfast.strategies.aside import Queueing
 from holdfast.strategies.concurrency.lasting import Lasting
 from holdfast.strategies.concurrency.partitions import Partitions, Party, Permit, admitted
 from holdfast.strategies.concurrency.waiting import Waiting
+from holdfast.strategies.options import Option
 
 SHEDDABLE = 0.75
 """The part of the limit that sheddable calls may fill."""
@@ -34,12 +35,16 @@ class Crowd(Queueing):
     """A gate with a limit that moves; what finds the limit is its subclass."""
 
     __slots__ = (
-        "_inside", "_judges", "_lasting", "_limit", "_open", "_partitions",
-        "_rest_until", "_slow", "_waiting", "max_wait", "queue", "reserve",
+        "_inside", "_judges", "_lasting", "_limit", "_max_wait", "_open", "_partitions", "_queue",
+        "_reserve", "_rest_until", "_slow", "_waiting",
     )  # fmt: skip
-    queue: float
-    max_wait: float | None
-    reserve: float
+    queue: Option[int | None] = Option(None)
+    """How many may wait; those who wait already stay."""
+    max_wait: Option[float | None] = Option()
+    reserve: Option[float] = Option()
+    _queue: float
+    _max_wait: float | None
+    _reserve: float
     _judges: bool
     _lasting: Lasting | None
     _partitions: Partitions | None
@@ -75,14 +80,14 @@ class Crowd(Queueing):
             finally:
                 if permit is None:
                     del self._inside[-1:]
-            waits = waits and self._limit >= 1 and not self.shadow
-            if waits and len(self._waiting) < self.queue:
+            waits = waits and self._limit >= 1 and not self._shadow
+            if waits and len(self._waiting) < self._queue:
                 permit = self._join_locked(now, rank, party)
         if self._contended:  # somebody may have left who saw nobody wait, or us inside
             self._look(now)
         if permit is None or permit.granted:
             return permit
-        return Wait(permit, self.max_wait, permit)
+        return Wait(permit, self._max_wait, permit)
 
     def _join_locked(self, now: float, rank: int, party: Party | None) -> Permit:
         permit = Permit(now, party, sample=False, rank=rank)
@@ -114,7 +119,7 @@ class Crowd(Queueing):
 
     def _ceiling(self, rank: int) -> float:
         if rank == 0:
-            return self._limit / (1 - self.reserve) + SHARE
+            return self._limit / (1 - self._reserve) + SHARE
         return self._limit if rank == 1 else max(1.0, self._limit * SHEDDABLE)
 
     def _is_sample_locked(self) -> bool:
@@ -184,7 +189,7 @@ class Crowd(Queueing):
             self._inside.append(None)
             room = self._has_room_locked(now, permit.rank, permit.party)
             waited, permit.started = now - permit.started, now
-            if room or self.shadow:
+            if room or self._shadow:
                 permit.granted = True
                 permit.sample = room and self._is_sample_locked()
                 if permit.party is not None:
@@ -217,8 +222,8 @@ class Crowd(Queueing):
         waiting = f" and {self.waiting} wait" if self._contended else ""
         found = f"the limit found for {CLASSES[rank]} calls is {self._ceiling(rank):.3g}"
         return ConcurrencyLimitedError(
-            f"{self.title} is at its limit: {in_flight} in flight{waiting}, and {found}{more}",
-            strategy=self.title, retry_after=rest if rest > 0 else None,
+            f"{self._title} is at its limit: {in_flight} in flight{waiting}, and {found}{more}",
+            strategy=self._title, retry_after=rest if rest > 0 else None,
         )  # fmt: skip
 
     @property

@@ -43,12 +43,16 @@ Gradient2Limit; V. Jacobson, "Congestion Avoidance and Control", 1988 (slow star
 from __future__ import annotations
 
 from math import exp, inf, sqrt
+from typing import TYPE_CHECKING
 
 from holdfast import _validate
 from holdfast._value import Value
 from holdfast.strategies.concurrency.cutting import Cutting
 from holdfast.strategies.concurrency.losses import Losses
 from holdfast.strategies.concurrency.protocol import start
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 STEEPEST = 0.5
 """The least g, for a limit of twice the load."""
@@ -103,7 +107,9 @@ class demand(Value):  # noqa: N801 - reads as a word: concurrency.demand()
     samples: int
     memory: float
 
-    def __init__(self, *, tolerance: float = 2.0, samples: int = 8, memory: float = 60.0) -> None:
+    def __init__(
+        self, *, tolerance: float = 2.0, samples: int = 8, memory: float | timedelta = 60.0
+    ) -> None:
         self._set(
             tolerance=_validate.number("tolerance", tolerance, low=1),
             samples=_validate.count("samples", samples),

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast import _validate, classify
 from holdfast._world import now as current_instant
@@ -46,8 +46,14 @@ from holdfast.strategies.concurrency.lasting import lasting_for
 from holdfast.strategies.concurrency.partitions import Partitions, Permit
 from holdfast.strategies.concurrency.protocol import Algorithm
 from holdfast.strategies.concurrency.spread import spread
+from holdfast.strategies.options import Given, Option, Shown
 from holdfast.strategies.queues import room_to_wait, shown
 from holdfast.transient import transient
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+BOUNDS = frozenset({"min", "max"})
 
 TOLD = 0.1
 """A limit that has moved by less than this part of it is not worth an event."""
@@ -94,11 +100,15 @@ class ConcurrencyLimiter(Crowd):
     """
 
     __slots__ = (
-        "_afresh", "_algorithm", "_forked_at", "_on", "_priority", "_sample", "_search", "_taken",
-        "_told", "initial", "max", "min",
+        "_afresh", "_algorithm", "_forked_at", "_initial", "_max", "_min", "_on", "_priority",
+        "_sample", "_search", "_taken", "_told",
     )  # fmt: skip
     kind = "concurrency limiter"
     timed = True
+    min: Option[float] = Option()
+    """The lowest limit; another one, as another `max`, begins a new search at the limit in force."""
+    max: Option[int] = Option()
+    initial: Shown[int | None] = Shown()
 
     def __init__(
         self,
@@ -113,25 +123,25 @@ class ConcurrencyLimiter(Crowd):
         partition: Callable[..., Hashable] | None = None,
         shares: Mapping[Any, float] | None = None,
         queue: int | None = None,
-        max_wait: float | None = None,
+        max_wait: float | timedelta | None = None,
         shadow: bool = False,
         name: str | None = None,
     ) -> None:
         self._algorithm: Algorithm = spread() if algorithm is None else algorithm
         if not isinstance(self._algorithm, Algorithm):
             raise _validate.refuse("algorithm", algorithm, "it must be one of holdfast.concurrency")
-        self.min: float = _validate.number("min", min, low=0, above=True)
-        self.max: int = _validate.count("max", max)
-        if self.min > self.max:
+        self._min: float = _validate.number("min", min, low=0, above=True)
+        self._max: int = _validate.count("max", max)
+        if self._min > self._max:
             raise _validate.refuse("min", min, f"it must be at most max={max!r}")
-        self.initial: int | None = None if initial is None else _validate.count("initial", initial)
+        self._initial: int | None = None if initial is None else _validate.count("initial", initial)
         if initial is not None and not min <= initial <= max:
             raise _validate.refuse(
                 "initial", initial, f"it must be from min={min!r} to max={max!r}"
             )
-        self.reserve: float = _validate.number("reserve", reserve, low=0, high=0.99)
-        self.max_wait: float | None = _validate.optional_seconds("max_wait", max_wait)
-        self.queue: float = room_to_wait(queue, self.max_wait)
+        self._reserve: float = _validate.number("reserve", reserve, low=0, high=0.99)
+        self._max_wait: float | None = _validate.optional_seconds("max_wait", max_wait)
+        self._queue: float = room_to_wait(queue, self._max_wait)
         if queue and max_wait is None and min < 1:
             raise _validate.refuse("max_wait", max_wait, "with min < 1 who waits may not be woken")
         if priority is not None:
@@ -151,7 +161,7 @@ class ConcurrencyLimiter(Crowd):
         """Who came in before that came into the parent's limiter, whatever process it ends in."""
         self._afresh = 0.0
         self._taken = 0
-        search: Any = self._algorithm.search(self.min, self.max, self.initial)
+        search: Any = self._algorithm.search(self._min, self._max, self._initial)
         self._search = search
         self._sample = search.sample
         self._lasting = lasting_for(search)
@@ -313,7 +323,7 @@ class ConcurrencyLimiter(Crowd):
         """Return the limit after a sample."""
         room = 0 if self._lasting is None else self._lasting.room
         found: float = self._sample(now, took, max(1, in_flight - room), lost)
-        return min(self.max, found + room) if room else found
+        return min(self._max, found + room) if room else found
 
     def _rest_locked(self, now: float, took: float) -> None:
         """Rest after a call that ``took`` so long, where the limit is below one call at a time."""
@@ -331,6 +341,36 @@ class ConcurrencyLimiter(Crowd):
             self._told = after
             self._tell("LimitChanged", at=now, before=before, after=after)
 
+    # -- other options -------------------------------------------------------------------------
+
+    def _regiven(self, given: Given, changes: dict[str, Any]) -> Given:
+        """Leave out an ``initial`` that is not between the new bounds: the search begins elsewhere."""
+        low, high = changes.get("min", self._min), changes.get("max", self._max)
+        if self._initial is not None and isinstance(low, int | float) and isinstance(high, int):
+            initial = self._initial if low <= self._initial <= high else None
+            given = tuple((name, initial if name == "initial" else one) for name, one in given)
+        return super()._regiven(given, changes)
+
+    def _prepare(self, twin: ConcurrencyLimiter, changed: frozenset[str]) -> None:
+        if BOUNDS & changed:
+            limit = cast("int", self._limit)  # any number will do
+            search = self._algorithm.search(twin._min, twin._max, limit)
+            twin._search, twin._sample, twin._limit = search, search.sample, search.limit
+
+    def _adopt(self, twin: ConcurrencyLimiter, changed: frozenset[str]) -> float:
+        before = self._limit
+        super()._adopt(twin, changed)
+        self._queue = twin._queue
+        if BOUNDS & changed:
+            self._initial = twin._initial
+            self._search, self._sample = twin._search, twin._sample
+            self._learnt_locked(twin._limit)
+        return before
+
+    def _configured(self, before: dict[str, Any], after: dict[str, Any], adopted: float) -> None:
+        super()._configured(before, after, adopted)
+        self._changed(current_instant(), adopted, self._limit)
+
     # -- for people ----------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Any]:
@@ -338,9 +378,9 @@ class ConcurrencyLimiter(Crowd):
         parties = self._partitions.parties if self._partitions is not None else {}
         return {
             "strategy": self.kind, "name": self.name, "limit": self._limit,
-            "in_flight": self.in_flight, "waiting": self.waiting, "queue": shown(self.queue),
-            "max_wait": self.max_wait, "min": self.min, "max": self.max,
-            "algorithm": repr(self._algorithm), "reserve": self.reserve,
+            "in_flight": self.in_flight, "waiting": self.waiting, "queue": shown(self._queue),
+            "max_wait": self._max_wait, "min": self._min, "max": self._max,
+            "algorithm": repr(self._algorithm), "reserve": self._reserve,
             "partitions": {key: party.in_flight for key, party in parties.items()},
             "shadow": self.shadow, "detected": self.detected, "enforced": self.enforced,
         }  # fmt: skip

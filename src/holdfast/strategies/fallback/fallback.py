@@ -11,7 +11,7 @@ original as its context.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._value import Value
@@ -22,8 +22,11 @@ from holdfast.strategies.fallback.reach import Reach, check_fits, reach_of
 from holdfast.strategies.fallback.stale import StaleFallback
 from holdfast.strategies.fallback.told import tell_fallback
 
+if TYPE_CHECKING:
+    from datetime import timedelta
 
-class Fallback(Value):
+
+class Fallback(Value, _validate.Layer):
     """Answer with ``instead`` where the call ends in an outcome that ``on`` matches.
 
     A value: equal, hashable (if ``instead`` is), safe to share between pipelines, threads and tasks.
@@ -91,7 +94,7 @@ class Fallback(Value):
 
     @staticmethod
     def stale(
-        ttl: float,
+        ttl: float | timedelta,
         *,
         key: Callable[..., Hashable] | None = None,
         on: On = Exception,

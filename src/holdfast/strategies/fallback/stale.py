@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable
 from itertools import islice
 from operator import itemgetter
 from types import CodeType, MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
@@ -24,6 +24,10 @@ from holdfast.strategies.fallback.copies import copied
 from holdfast.strategies.fallback.owners import Owners
 from holdfast.strategies.fallback.told import tell_fallback
 from holdfast.strategies.identity import Identity
+from holdfast.strategies.options import Option, Shown
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class StaleFallback(Identity):
@@ -49,9 +53,16 @@ class StaleFallback(Identity):
     """
 
     __slots__ = (
-        "_copy", "_kept", "_key", "_lock", "_mark", "_max_keys", "_on", "_owners", "_warned", "ttl",
+        "_copy", "_kept", "_key", "_lock", "_mark", "_max_keys", "_on", "_owners", "_ttl", "_warned",
     )  # fmt: skip
     kind = "stale fallback"
+    ttl: Option[float] = Option()
+    """Also of what is kept already."""
+    on: Option[On] = Option(None)
+    max_keys: Option[int] = Option()
+    mark: Option[Callable[[Any, float], Any] | None] = Option()
+    copy: Option[bool] = Option()
+    key: Shown[Callable[..., Hashable] | None] = Shown()
     judges = True
     timed = False
     claims = False
@@ -59,7 +70,7 @@ class StaleFallback(Identity):
 
     def __init__(
         self,
-        ttl: float,
+        ttl: float | timedelta,
         *,
         key: Callable[..., Hashable] | None = None,
         on: On = Exception,
@@ -68,7 +79,7 @@ class StaleFallback(Identity):
         copy: bool = True,
         name: str | None = None,
     ) -> None:
-        self.ttl: float = _validate.seconds("ttl", ttl)
+        self._ttl: float = _validate.seconds("ttl", ttl)
         for option, function in (("key", key), ("mark", mark)):
             if function is not None:
                 _validate.plain_callable(option, function)
@@ -116,7 +127,7 @@ class StaleFallback(Identity):
         kept = self._kept
         while kept:
             oldest, (instant, _) = next(iter(kept.items()))
-            if len(kept) <= self._max_keys and now - instant <= self.ttl:
+            if len(kept) <= self._max_keys and now - instant <= self._ttl:
                 return
             before = len(kept)
             kept.pop(oldest, None)
@@ -129,7 +140,7 @@ class StaleFallback(Identity):
             return None
         with self._lock:
             kept = self._kept.get(key)
-            if kept is not None and history.now - kept[0] > self.ttl:
+            if kept is not None and history.now - kept[0] > self._ttl:
                 self._kept.pop(key, None)
                 kept = None
         if kept is None:
@@ -177,7 +188,11 @@ class StaleFallback(Identity):
         reason = "" if error is None else f" ({type(error).__name__}: {error})"
         import logging
 
-        logging.getLogger("holdfast").warning("%s keeps nothing: %s%s", self.title, what, reason)
+        logging.getLogger("holdfast").warning("%s keeps nothing: %s%s", self._title, what, reason)
+
+    def _adopt(self, twin: StaleFallback, changed: frozenset[str]) -> None:
+        super()._adopt(twin, changed)
+        self._drop_locked(current_instant())
 
     # -- people --------------------------------------------------------------------------------
 
@@ -188,13 +203,13 @@ class StaleFallback(Identity):
             self._drop_locked(now)
             instants = [instant for instant, _ in self._kept.values()]
         return {
-            "strategy": self.kind, "name": self.name, "kept": len(instants), "ttl": self.ttl,
+            "strategy": self.kind, "name": self.name, "kept": len(instants), "ttl": self._ttl,
             "oldest": now - min(instants) if instants else None,
         }  # fmt: skip
 
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
-        return f"<StaleFallback{name} {len(self._kept)} kept, ttl {self.ttl:g} s>"
+        return f"<StaleFallback{name} {len(self._kept)} kept, ttl {self._ttl:g} s>"
 
 
 def same_arguments(function: Any, args: Arguments, kwargs: Keywords, skip: int) -> Hashable:

@@ -23,11 +23,14 @@ from __future__ import annotations
 
 import threading
 from math import inf, log
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._value import Value
 from holdfast.strategies.quantile import Quantiles
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 REFRESH = 1.0
 """Seconds for which a delay is kept: reckoning one takes some 100 microseconds."""
@@ -199,8 +202,8 @@ class quantile(Value):  # noqa: N801 - reads as a word: Hedge(after=quantile(0.9
         self,
         q: float = 0.95,
         *,
-        floor: float = FLOOR,
-        window: float = 30.0,
+        floor: float | timedelta = FLOOR,
+        window: float | timedelta = 30.0,
         min_samples: int = 100,
     ) -> None:
         if _validate.number("q", q, low=0, high=1, above=True) == 1:
@@ -245,8 +248,8 @@ class knee(Value):  # noqa: N801 - reads as a word: Hedge(after=knee())
         factor: float = 2.5,
         *,
         max_extra: float = 0.1,
-        floor: float = FLOOR,
-        window: float = 30.0,
+        floor: float | timedelta = FLOOR,
+        window: float | timedelta = 30.0,
         min_samples: int = 100,
     ) -> None:
         self._set(

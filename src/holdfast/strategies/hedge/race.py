@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from holdfast._shown import quoted
 from holdfast._world import world
 from holdfast.classify import add_note
-from holdfast.errors import RejectedError
+from holdfast.shapes import told
+from holdfast.verdict import refusal_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,8 @@ class Race:
     earns: bool = True
     """Whether a prompt success is credited; see `Hedge.earns`."""
     verdict: Outcome | None = None
+    handed: bool = False
+    """Whether the caller gets its result."""
     room: Callable[[], bool] | None = None
     """Whether there is a place for another attempt to run."""
     _failed: dict[int, Outcome] | None = None
@@ -50,7 +53,7 @@ class Race:
         self.site = site
         self.began = began
         self.deadline = deadline
-        delay = hedge.learning.delay
+        delay = hedge._learning.delay  # noqa: SLF001 - as quick as it gets
         self.due: float = inf if delay is None else began + delay
         """The instant at which another attempt is due."""
 
@@ -77,8 +80,9 @@ class Race:
             return self._over((None, error))
         hedge, outcome = self.hedge, (None, error)
         if number == 1 and isinstance(error, TimeoutError):
-            hedge.learning.going(now - self.began, now)
-        if isinstance(error, RejectedError) and not hedge.names_rejection(error):
+            hedge._learning.going(now - self.began, now)  # noqa: SLF001 - as quick as it gets
+        refusal = refusal_in(error)
+        if refusal is not None and not hedge.names_rejection(refusal):
             self._keep(number, outcome)
             return WAIT if self.running else self._give_up()
         if not hedge.fails(error):
@@ -93,7 +97,19 @@ class Race:
 
     def forget(self) -> None:
         """Let go of the outcomes: their tracebacks keep the frames that keep this race."""
+        nobodys = [] if self._failed is None else list(self._failed.values())
+        if self.verdict is not None and not self.handed:
+            nobodys.append(self.verdict)
         self.verdict = self._failed = None
+        for result, error in nobodys:
+            if error is None:
+                self.drop(result)
+        nobodys.clear()
+
+    def drop(self, result: Any) -> None:
+        """Hand a result that is nobody's to `Hedge.discard`."""
+        if self.hedge.discard is not None:
+            told(self.hedge.discard, result)
 
     def _left(self, number: int) -> None:
         self.running = tuple(one for one in self.running if one != number)
@@ -112,13 +128,13 @@ class Race:
         hedge, seconds = self.hedge, now - self.began
         if number > 1:
             if 1 in self.running:
-                hedge.learning.going(seconds, now)
+                hedge._learning.going(seconds, now)  # noqa: SLF001 - as quick as it gets
             hedge.note_won()
             self._tell("HedgeWon", now, attempt=number, duration=seconds)
         elif outcome[1] is not None:
             pass  # an answer, but a call that fails says nothing of how long one takes that succeeds
         elif self.late or self.attempts > 1:
-            hedge.learning.ended(seconds, now)
+            hedge._learning.ended(seconds, now)  # noqa: SLF001 - as quick as it gets
         else:
             hedge.answered(seconds, now, earns=self.earns)
         return self._over(outcome)
@@ -131,15 +147,15 @@ class Race:
 
     def _another(self, now: float, error: Exception | None) -> bool:
         """Count another attempt as started, if everything allows it; otherwise there is none at all."""
-        hedge, delay = self.hedge, self.hedge.learning.delay
+        hedge, delay = self.hedge, self.hedge._learning.delay  # noqa: SLF001 - as quick as it gets
         self.due = inf
-        if self.attempts > hedge.max_hedges or (self.room is not None and not self.room()):
+        if self.attempts > hedge._max_hedges or (self.room is not None and not self.room()):  # noqa: SLF001 - as quick as it gets
             return False
         if not hedge.allows(now, self.deadline, error):
             return False
         self.attempts += 1
         self.running = (*self.running, self.attempts)
-        if delay is not None and self.attempts <= hedge.max_hedges:
+        if delay is not None and self.attempts <= hedge._max_hedges:  # noqa: SLF001 - as quick as it gets
             self.due = now + delay
         self._tell("HedgeStarted", now, attempt=self.attempts, delay=now - self.began, error=error)
         return True
@@ -157,7 +173,7 @@ class Race:
     def _give_up(self) -> str:
         """Let the first outcome of the function itself stand, and tell of the others."""
         failed = self._failed or {}
-        own = [number for number in failed if not isinstance(failed[number][1], RejectedError)]
+        own = [number for number in failed if refusal_in(failed[number][1]) is None]
         chosen = failed.pop(min(own or failed))
         if chosen[1] is not None:
             self._tell_of_others(chosen[1])
@@ -170,7 +186,5 @@ class Race:
             f"attempt {number} {'returned a bad result' if other is None else f'raised {quoted(other)}'}"
             for number, (_, other) in sorted(self._failed.items())
         ]
-        add_note(
-            error,
-            f"holdfast: pipeline {self.site.pipeline!r} hedged this call: {', '.join(others)}",
-        )
+        start = f"holdfast: pipeline {self.site.pipeline!r} hedged this call: "
+        add_note(error, start + ", ".join(others), start)

@@ -36,3 +36,8 @@ def waited(held: Any) -> tuple[Entry, Any, Any]:
         answer: Any = held.make
         return answer.entry, answer.instead, None
     return held  # type: ignore[no-any-return]
+
+
+def behind(held: Any) -> Any:
+    """Return the key's strategy whose permit it is; for the runtimes."""
+    return waited(held)[0].child

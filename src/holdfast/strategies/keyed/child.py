@@ -38,3 +38,14 @@ def no_gate(child: Any) -> ConfigurationError:
     return ConfigurationError(
         f"{child!r} is no gate, so this Keyed cannot guard a block of code: decorate a function instead"
     )
+
+
+def tell_full(title: str, limit: int) -> None:
+    """Warn, once, that keys share a strategy that should have their own."""
+    import logging
+
+    logging.getLogger("holdfast").warning(
+        "%s is full: a call is inside of each of its %d keys, or they are open or in debt, so that "
+        "none may go; further keys share one strategy until there is room. If all of these keys are "
+        "real, raise max_keys", title, limit,
+    )  # fmt: skip

@@ -30,14 +30,16 @@ from typing import TYPE_CHECKING, Any
 from holdfast import _validate
 from holdfast.shapes import NOWHERE, Arguments, Instead, Keywords, Site, Wait
 from holdfast.strategies.breaker import CircuitBreaker, Probe
-from holdfast.strategies.identity import Identity
-from holdfast.strategies.keyed.answer import rewrapped, waited
-from holdfast.strategies.keyed.child import no_gate, report
+from holdfast.strategies.keyed.answer import behind, rewrapped, waited
+from holdfast.strategies.keyed.by_key import ByKey
+from holdfast.strategies.keyed.child import no_gate, report, tell_full
 from holdfast.strategies.keyed.keys import FULL, Keys
-from holdfast.strategies.keyed.maker import Maker
+from holdfast.strategies.keyed.maker import Maker, is_strategy_class
 from holdfast.strategies.keyed.table import Entry
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.strategies.keyed.lanes import Step
 
 PASSING = ("closed", "ramping")
@@ -47,7 +49,7 @@ WORST = 5
 """How many open keys a snapshot shows."""
 
 
-class Keyed(Identity):
+class Keyed(ByKey):
     """Guard each key with a strategy of its own.
 
     An identity: share one instance between pipelines to share the state of its keys.  Thread- and
@@ -70,7 +72,7 @@ class Keyed(Identity):
             or a factory that makes something that cannot be keyed.
     """
 
-    __slots__ = ("_key", "_keys", "_make", "_parent", "resting")
+    __slots__ = ("_key", "_make", "_parent", "resting")
     kind = "keyed"
     timed = True
 
@@ -80,12 +82,18 @@ class Keyed(Identity):
         factory: Callable[[Any], Any] | type[object],
         *,
         max_keys: int = 10_000,
-        idle: float = 600.0,
+        idle: float | timedelta = 600.0,
         parent: CircuitBreaker | None = None,
         parent_share: float = 0.5,
         parent_min_keys: int = 5,
         name: str | None = None,
     ) -> None:
+        if is_strategy_class(key):
+            raise _validate.refuse(
+                "key",
+                key,
+                "the function that takes the call's arguments comes first: Keyed(key, factory)",
+            )
         _validate.plain_callable("key", key)
         self._make = Maker(factory, alone=parent is None)
         limit = _validate.count("max_keys", max_keys)
@@ -119,8 +127,12 @@ class Keyed(Identity):
 
     def _met(self, args: Arguments, kwargs: Keywords, now: float) -> Entry:
         """Return the entry of a call's key, which is used now."""
+        return self._used(self._key(*args, **kwargs), now)
+
+    def _used(self, key: Hashable, now: float) -> Entry:
+        """Return the entry of a key, which is used now."""
         keys = self._keys
-        entry = keys.meet(self._key(*args, **kwargs), now)
+        entry = keys.meet(key, now)
         for what in keys.news():
             if what is FULL:
                 tell_full(self.title, keys.table.limit)
@@ -248,6 +260,8 @@ class Keyed(Identity):
         if parent.state in PASSING:
             self._keys.forgive()  # what the keys' breakers remember is older than this
 
+    behind = staticmethod(behind)
+
     # -- other shapes --------------------------------------------------------------------------
 
     def attach(self, driver: ModuleType, inner: Step, runtime: Any, site: Site) -> Step:
@@ -274,23 +288,6 @@ class Keyed(Identity):
 
     # -- people --------------------------------------------------------------------------------
 
-    def get(self, key: Hashable, default: Any = None) -> Any:
-        """Return the strategy of ``key`` if there is one; neither makes it nor counts as a use."""
-        entry = self._keys.table.entries.get(key)
-        return default if entry is None else entry.child
-
-    def __getitem__(self, key: Hashable) -> Any:
-        return self._keys.table.entries[key].child
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._keys.table.entries
-
-    def __len__(self) -> int:
-        return len(self._keys.table.entries)
-
-    def __bool__(self) -> bool:
-        return True  # also while it has no keys
-
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data: how many keys there are, and the worst few."""
         keys = self._keys
@@ -307,14 +304,3 @@ class Keyed(Identity):
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
         return f"<Keyed{name} {len(self)} keys, {len(self._keys.open)} open>"
-
-
-def tell_full(title: str, limit: int) -> None:
-    """Warn, once, that keys share a strategy that should have their own."""
-    import logging
-
-    logging.getLogger("holdfast").warning(
-        "%s is full: a call is inside of each of its %d keys, or they are open or in debt, so that "
-        "none may go; further keys share one strategy until there is room. If all of these keys are "
-        "real, raise max_keys", title, limit,
-    )  # fmt: skip

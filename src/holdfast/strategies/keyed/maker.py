@@ -20,6 +20,12 @@ class Maker:
     __slots__ = ("_bare", "_factory", "_known", "alone", "attaches", "pipelines")
 
     def __init__(self, factory: Callable[[Any], Any] | type[object], *, alone: bool) -> None:
+        if isinstance(factory, Identity):
+            raise _validate.refuse(
+                "factory", factory,
+                "that is one strategy, and each key gets its own: give the class, or a function of "
+                f"the key such as lambda key: {factory.spelt()}",
+            )  # fmt: skip
         _validate.plain_callable("factory", factory)
         self._factory = factory
         self._known: set[type] = set()
@@ -78,11 +84,15 @@ class Maker:
 
     def _christen(self, child: Identity, key: Hashable) -> None:
         _world.spare_after_fork(child)
-        if child.name is None:
-            child.name = key if isinstance(key, str) else repr(key)
-            child.title = f"{child.kind} {key!r}"
+        if child._name is None:  # noqa: SLF001 - ours
+            child._called(key if isinstance(key, str) else repr(key), repr(key))  # noqa: SLF001
         if not child._pipelines:  # noqa: SLF001 - ours
             child._pipelines = self.pipelines  # noqa: SLF001
+
+
+def is_strategy_class(value: Any) -> bool:
+    """Return whether ``value`` is a class of strategies."""
+    return isinstance(value, type) and (_is_gate(value) or hasattr(value, "attach"))
 
 
 def _takes_nothing(factory: Any) -> bool:

@@ -16,15 +16,19 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.errors import RateLimitedError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site, Wait
 from holdfast.strategies.identity import Guard
+from holdfast.strategies.options import Given, Option
 from holdfast.strategies.rate.gcra import ROUNDING, Costs, Meter, Turn, meter
-from holdfast.strategies.rate.rate import Actual, Cost, Rate, several, speeds
+from holdfast.strategies.rate.rate import Actual, Cost, Rate, regiven, several, speeds
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 __all__ = ["PASSED", "Permit", "Rate", "RateLimiter"]
 
@@ -85,17 +89,23 @@ class RateLimiter(Guard):
             ``retry_after``; for a cost that no burst can ever hold, without.
     """
 
-    __slots__ = ("_costs", "_lock", "_meter", "_rates", "_varies", "max_wait")
+    __slots__ = ("_costs", "_lock", "_max_wait", "_meter", "_rates", "_varies")
     kind = "rate limiter"
     timed = True
+    rates: Option[tuple[Rate, ...]] = Option()
+    """The limits; as many others can be set.
+
+    What has been taken stays taken, and who waits keeps its time.
+    """
+    max_wait: Option[float | None] = Option()
 
     def __init__(
         self,
         *rates: float | Rate,
-        per: float = 1.0,
+        per: float | timedelta = 1.0,
         burst: float | None = None,
         initial: float | None = None,
-        max_wait: float | None = 0.0,
+        max_wait: float | timedelta | None = 0.0,
         cost: Cost = 1,
         actual: Actual | None = None,
         shadow: bool = False,
@@ -107,7 +117,7 @@ class RateLimiter(Guard):
             raise _validate.refuse(
                 "rates", rates, "beside a Rate, its options belong into it: Rate(300, per=60)"
             )
-        self.max_wait: float | None = _validate.optional_seconds(
+        self._max_wait: float | None = _validate.optional_seconds(
             "max_wait", max_wait, positive=False
         )
         self._rates = several(rates)
@@ -178,9 +188,9 @@ class RateLimiter(Guard):
             wait = permit.meter.begin(permit, now)
             place = permit.meter.scarce
         waited = now + wait - permit.arrived
-        if wait <= 0.0 or self.max_wait is None or waited <= self.max_wait + ROUNDING:
+        if wait <= 0.0 or self._max_wait is None or waited <= self._max_wait + ROUNDING:
             return wait or None
-        if self.shadow:
+        if self._shadow:
             return None
         self._noted(enforced=True)
         return self._refusal(place, permit.costs, wait)
@@ -206,7 +216,7 @@ class RateLimiter(Guard):
     def _wait_locked(self, now: float, costs: Costs) -> Any:
         """Return a `Wait`, or which limit is in the way and how long it would take."""
         wait = self._meter.wait(now, costs)
-        patience = 0.0 if self.shadow else self.max_wait
+        patience = 0.0 if self._shadow else self._max_wait
         if wait == math.inf or (patience is not None and wait > patience + ROUNDING):
             return self._meter.scarce, wait
         permit = Permit(self, now + wait, costs)
@@ -215,7 +225,7 @@ class RateLimiter(Guard):
         return Wait(permit, wait)
 
     def _refusal(self, place: int, costs: Costs, wait: float) -> RateLimitedError:
-        return self._rates[place].refusal(self.title, costs[place], wait)
+        return self._rates[place].refusal(self._title, costs[place], wait)
 
     # -- corrections, and by hand --------------------------------------------------------------
 
@@ -299,22 +309,13 @@ class RateLimiter(Guard):
 
     # -- people --------------------------------------------------------------------------------
 
-    @property
-    def rates(self) -> tuple[Rate, ...]:
-        """The limits; as many others can be set while it runs.
+    def _regiven(self, given: Given, changes: dict[str, Any]) -> Given:
+        return regiven(given, changes, len(self._rates))
 
-        What has been taken stays taken, and who waits keeps its time.
-        """
-        return self._rates
-
-    @rates.setter
-    def rates(self, rates: tuple[Rate, ...]) -> None:
-        rates = several(rates)
-        if len(rates) != len(self._rates):
-            raise _validate.refuse("rates", rates, f"as many as before: {len(self._rates)}")
-        with self._lock:
-            self._rates = rates
-            self._meter.change(*speeds(rates), current_instant())
+    def _adopt(self, twin: RateLimiter, changed: frozenset[str]) -> None:
+        super()._adopt(twin, changed)
+        if "rates" in changed:
+            self._meter.change(*speeds(self._rates), current_instant())
             self._note()
 
     @property
@@ -343,7 +344,7 @@ class RateLimiter(Guard):
         ]
         return {
             "strategy": self.kind, "name": self.name, "rates": rates, "waiting": self.waiting,
-            "max_wait": self.max_wait, "shadow": self.shadow, "detected": self.detected,
+            "max_wait": self._max_wait, "shadow": self.shadow, "detected": self.detected,
             "enforced": self.enforced,
         }  # fmt: skip
 

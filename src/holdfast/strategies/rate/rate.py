@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._value import Value
 from holdfast.errors import RateLimitedError
 
+if TYPE_CHECKING:
+    from datetime import timedelta
+
 Cost = float | Callable[..., float]
 Actual = Callable[[Any], float | None]
+
+BESIDE = ("max_wait", "shadow", "name")
+"""The options of a limiter that do not describe a rate."""
 
 SHORT = 1.0
 TENTH = 0.1
@@ -53,7 +59,7 @@ class Rate(Value):
     def __init__(
         self,
         limit: float,
-        per: float = 1.0,
+        per: float | timedelta = 1.0,
         *,
         burst: float | None = None,
         initial: float | None = None,
@@ -110,12 +116,26 @@ def speeds(rates: tuple[Rate, ...]) -> tuple[list[float], list[float]]:
     return [rate.limit / rate.per for rate in rates], [rate.capacity for rate in rates]
 
 
-def several(rates: tuple[Any, ...]) -> tuple[Rate, ...]:
+def regiven(
+    given: tuple[tuple[str, Any], ...], changes: dict[str, Any], number: int
+) -> tuple[tuple[str, Any], ...]:
+    """Return the arguments of a `RateLimiter` after the changes; ``number`` of rates there are."""
+    left = dict(changes)
+    if "rates" in left:
+        rates = left.pop("rates")
+        rates = several((rates,) if isinstance(rates, Rate) else rates)
+        if len(rates) != number:
+            raise _validate.refuse("rates", rates, f"as many as before: {number}")
+        given = (*(("", rate) for rate in rates), *(one for one in given if one[0] in BESIDE))
+    return (*(one for one in given if one[0] not in left), *left.items())
+
+
+def several(rates: Any) -> tuple[Rate, ...]:
     """Return one `Rate` or more; refuse anything else."""
-    rates = tuple(rates)
-    if not rates or not all(isinstance(rate, Rate) for rate in rates):
+    found: tuple[Rate, ...] = tuple(rates) if isinstance(rates, list | tuple) else ()
+    if not found or not all(isinstance(rate, Rate) for rate in found):
         ways = "RateLimiter(100, per=60) or RateLimiter(Rate(10), Rate(300, per=60))"
         raise _validate.refuse(
             "rates", rates, f"it must be one number, or one Rate or more: {ways}"
         )
-    return rates
+    return found

@@ -7,25 +7,41 @@ that failed (from 1), the delay before it, and the source of randomness.  All ti
 tower, cockatiel), 79-100 % of the callers sleep exactly the cap after five to nine retries, so they
 come back together just when the outage is long.  Here it is drawn below the cap, or after it.
 
+One file because the schedules are one family, to be compared line by line: they share cap and jitter.
+
 Sources: M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015 (full, equal,
 decorrelated); Polly.Contrib.WaitAndRetry, DecorrelatedJitterBackoffV2 (smooth).
+
+One file because they are one table: what is said of one kind is said in comparison with the others.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from functools import partial
+from types import CodeType, FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from holdfast import _validate
 from holdfast._value import Value
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from random import Random
+
+    from holdfast.shapes import History
 
 Jitter = Literal["full", "equal", "proportional", "decorrelated", "smooth", "steady"] | None
 PLAIN = ("full", "equal", "proportional", None)
 """The kinds of jitter that look at nothing but the delay."""
+
+TWO = 2
+VARARGS = 0x04
+"""A flag of code objects, see `inspect.CO_VARARGS`."""
+
+LARGE = 700.0
+"""The logarithm of about the largest float."""
 
 STEADY = 0.8
 """The share of the cap that a "steady" delay is at least, once the callers are spread."""
@@ -87,9 +103,9 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
 
     def __init__(
         self,
-        base: float = 1.0,
+        base: float | timedelta = 1.0,
         factor: float = 2.0,
-        cap: float = 30.0,
+        cap: float | timedelta = 30.0,
         jitter: Jitter = "full",
         amplitude: float = 0.5,
     ) -> None:
@@ -99,7 +115,7 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
             factor=_validate.number("factor", factor, low=1),
             cap=_validate.seconds("cap", cap, positive=False),
         )
-        if cap < base:
+        if self.cap < self.base:
             raise _validate.refuse("cap", cap, f"it must be at least base={base!r}")
 
     def delay(self, attempt: int, previous: float | None, rng: Random, /) -> float:
@@ -116,10 +132,13 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
     def _plain(self, attempt: int) -> float:
         if self.base == 0:
             return 0.0
-        # compared as logarithms: factor ** 5000 overflows
+        # compared as logarithms: factor ** 5000 overflows, and so does cap / 5e-324
         steps = attempt - 1
-        if steps * math.log(self.factor) >= math.log(self.cap / self.base):
+        growth = steps * math.log(self.factor)
+        if growth >= math.log(self.cap) - math.log(self.base):
             return self.cap if self.factor > 1 else self.base
+        if growth > LARGE:
+            return math.exp(math.log(self.base) + growth)
         return float(self.base * self.factor**steps)
 
     def _steady(self, attempt: int, rng: Random) -> float:
@@ -134,7 +153,7 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
 
     def _smooth(self, attempt: int, rng: Random) -> float:
         """Polly's curve ``2**t * tanh(sqrt(4 t))``, stepped at random t, so no two callers align."""
-        if self._plain(attempt) >= self.cap:
+        if self._plain(attempt) >= self.cap or attempt * math.log(self.factor) > LARGE:
             return rng.uniform(self.cap / 2, self.cap)
 
         def curve(t: float) -> float:
@@ -157,7 +176,9 @@ class constant(_Jittered):  # noqa: N801 - reads as a word
     _options = ("seconds", "jitter", "amplitude")
     seconds: float
 
-    def __init__(self, seconds: float = 1.0, jitter: Jitter = None, amplitude: float = 0.5) -> None:
+    def __init__(
+        self, seconds: float | timedelta = 1.0, jitter: Jitter = None, amplitude: float = 0.5
+    ) -> None:
         self._check_jitter(jitter, amplitude)
         self._set(seconds=_validate.seconds("seconds", seconds, positive=False))
 
@@ -181,9 +202,9 @@ class linear(_Jittered):  # noqa: N801 - reads as a word
 
     def __init__(
         self,
-        base: float = 1.0,
-        step: float = 1.0,
-        cap: float = 30.0,
+        base: float | timedelta = 1.0,
+        step: float | timedelta = 1.0,
+        cap: float | timedelta = 30.0,
         jitter: Jitter = "full",
         amplitude: float = 0.5,
     ) -> None:
@@ -212,7 +233,11 @@ class fibonacci(_Jittered):  # noqa: N801 - reads as a word
     cap: float
 
     def __init__(
-        self, base: float = 1.0, cap: float = 30.0, jitter: Jitter = "full", amplitude: float = 0.5
+        self,
+        base: float | timedelta = 1.0,
+        cap: float | timedelta = 30.0,
+        jitter: Jitter = "full",
+        amplitude: float = 0.5,
     ) -> None:
         self._check_jitter(jitter, amplitude)
         self._set(
@@ -228,24 +253,69 @@ class fibonacci(_Jittered):  # noqa: N801 - reads as a word
         return self._spread(min(self.cap, self.base * large), rng)
 
 
+DelayFunction = Callable[[int], float] | Callable[[int, "History"], float]
+"""A function of the attempt's number, and perhaps of what is known about the call."""
+
+
 class _Custom:
-    """A backoff made of a function of the attempt's number."""
+    """A backoff made of a function: of the attempt's number, and of the call if it takes two."""
 
-    __slots__ = ("_function",)
+    __slots__ = ("function", "of_call")
 
-    def __init__(self, function: Callable[[int], float]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[..., float]) -> None:
+        self.function = function
+        self.of_call: bool = _takes_two(function)
+        """Whether it wants to know what went wrong, so that it can't be asked beforehand."""
 
     def delay(self, attempt: int, _previous: float | None, _rng: Random, /) -> float:
         """Return what the function says, if it is a duration."""
-        return _validate.seconds("backoff", self._function(attempt), positive=False)
+        return _validate.seconds("backoff", self.function(attempt), positive=False)
+
+    def after(self, history: History) -> float:
+        """Return what the function says about a call, if it is a duration."""
+        said = self.function(history.attempt, history)
+        return _validate.seconds("backoff", said, positive=False)
 
 
-def of(value: Backoff | Callable[[int], float]) -> Backoff:
+def of(value: Any) -> Backoff:
     """Return ``value`` as a `Backoff`: one already, or a function of the attempt's number."""
     if isinstance(value, type):
         raise _validate.refuse("backoff", value, "call it, to make the backoff")
     if isinstance(value, Backoff):
         return value
+    if not callable(value):
+        how = (
+            f"backoff.constant({value!r})"
+            if isinstance(value, int | float)
+            else "backoff.exponential()"
+        )
+        raise _validate.refuse(
+            "backoff",
+            value,
+            f"it must be a backoff such as {how}, or a function of the attempt's number",
+        )
     _validate.plain_callable("backoff", value)
     return _Custom(value)
+
+
+def delays(value: Backoff | DelayFunction) -> Callable[[History], float]:
+    """Return a function that tells the delay after the attempt that has just ended."""
+    meant = of(value)
+    if isinstance(meant, _Custom) and meant.of_call:
+        return meant.after
+    return lambda history: meant.delay(history.attempt, history.previous, history.rng)
+
+
+def _takes_two(function: Any) -> bool:
+    """Return whether a function demands two arguments (a default is not demanded), or takes any."""
+    plain = function if isinstance(function, FunctionType | MethodType) else None
+    if plain is None and not isinstance(function, partial):
+        plain = getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is meant
+        bound = True
+    else:
+        bound = isinstance(function, MethodType)
+    code = getattr(plain, "__code__", None)
+    if not isinstance(code, CodeType):
+        return False
+    demanded = code.co_argcount - len(getattr(plain, "__defaults__", None) or ()) - bound
+    return demanded >= TWO or bool(code.co_flags & VARARGS and demanded <= TWO)

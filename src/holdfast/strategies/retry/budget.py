@@ -18,12 +18,13 @@ import threading
 
 from holdfast import _validate
 from holdfast._world import renew_after_fork
+from holdfast.strategies.options import Configurable, Option
 
 ROUNDING = 1e-9
 """Ten deposits of 0.1 are a little less than one token."""
 
 
-class RetryBudget:
+class RetryBudget(Configurable):
     """A shared allowance of retries; safe to share between pipelines, threads, tasks and loops.
 
     Args:
@@ -34,18 +35,25 @@ class RetryBudget:
         ConfigurationError: for a ratio or capacity outside its range.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_tokens", "capacity", "ratio")
+    __slots__ = ("_capacity", "_lock", "_ratio", "_tokens")
+    ratio: Option[float] = Option()
+    capacity: Option[float] = Option()
+    """The most tokens that it holds; what is beyond a smaller one is lost, a larger one fills up."""
 
     def __init__(self, ratio: float = 0.1, capacity: float = 10.0) -> None:
-        self.ratio: float = _validate.share("ratio", ratio)
-        self.capacity: float = _validate.number("capacity", capacity, low=1)
-        self._tokens = self.capacity
+        self._ratio: float = _validate.share("ratio", ratio)
+        self._capacity: float = _validate.number("capacity", capacity, low=1)
+        self._tokens = self._capacity
         self._after_fork()
         renew_after_fork(self)
 
     def _after_fork(self) -> None:
         """Renew the lock; what is left of the budget is the child's, too."""
         self._lock = threading.RLock()
+
+    def _adopt(self, twin: RetryBudget, changed: frozenset[str]) -> None:
+        super()._adopt(twin, changed)
+        self._tokens = min(self._tokens, self._capacity)
 
     @property
     def tokens(self) -> float:
@@ -55,14 +63,14 @@ class RetryBudget:
     @property
     def full(self) -> bool:
         """Whether a success would earn nothing."""
-        return self._tokens >= self.capacity
+        return self._tokens >= self._capacity
 
     def deposit(self) -> None:
         """Credit one success."""
-        if self._tokens >= self.capacity:  # read outside the lock: a stale one loses one credit
+        if self._tokens >= self._capacity:  # read outside the lock: a stale one loses one credit
             return
         with self._lock:
-            self._tokens = min(self.capacity, self._tokens + self.ratio)
+            self._tokens = min(self._capacity, self._tokens + self._ratio)
 
     def withdraw(self, cost: float = 1.0) -> bool:
         """Debit one retry; return False, and take nothing, where less than one token is left.

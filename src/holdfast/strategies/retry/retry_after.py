@@ -17,17 +17,16 @@ RETRY_AFTER_JITTER = 0.1
 
 def waited(
     delay: float, outcome: Any, history: History, cap: float | None, limit: float | None
-) -> float | None:
-    """Return the delay, lengthened to what ``outcome`` asks for; None, with the reason, for too much."""
+) -> float | str:
+    """Return the delay, lengthened to what ``outcome`` asks for; the reason why not, for too much."""
     asked = hint(outcome)
     if asked is None:
         return delay
     if limit is not None and asked > limit:
-        history.reason = (
+        return (
             f"the dependency asks to wait for {asked:.3g} s, which is more than "
             f"retry_after_limit={limit:g}"
         )
-        return None
     if cap is not None:
         asked = min(asked, cap)
     return max(delay, asked + history.rng.uniform(0.0, RETRY_AFTER_JITTER * asked))

@@ -62,6 +62,14 @@ class Admission:
         self.room.clear()
         self.times.clear()
 
+    def follow(self, other: Admission) -> None:
+        """Go by the options of another one; who waits already stays."""
+        self.limit, self.lifo = other.limit, other.lifo
+        for codel, one in zip(self.codels, other.codels, strict=True):
+            codel.interval = one.interval
+        self.room.follow(other.room)
+        self.times.follow(other.times)
+
     def arrive(self, place: Place, now: float, *, waits: bool) -> tuple[str, Place | None]:
         """Return what becomes of a new call, and who is put out of the queue for it."""
         room = self.room.has(place.rank)

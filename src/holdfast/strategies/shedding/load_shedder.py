@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING, Any
 from holdfast import _validate
 from holdfast._world import now as current_instant
 from holdfast.criticality import CLASSES, RANKS, current_priority, rank_of
-from holdfast.deadline import ambient
+from holdfast.deadline import current
 from holdfast.errors import DeadlineTooShortError, RejectedError, ThrottledError
 from holdfast.shapes import NOWHERE, Arguments, Keywords, Site, Wait
 from holdfast.strategies.aside import Queueing
+from holdfast.strategies.options import Option, Shown
 from holdfast.strategies.queues import Place
 from holdfast.strategies.shedding.admission import FULL, IN, LATE, QUEUED, Admission
 from holdfast.strategies.shedding.room import Room
@@ -69,9 +70,20 @@ class LoadShedder(Queueing):
         DeadlineTooShortError: (on calls) if what is left of the deadline is shorter than expected.
     """
 
-    __slots__ = ("_all", "_room", "_times", "priority", "shed")
+    __slots__ = ("_all", "_priority", "_room", "_shed_calls", "_times")
     kind = "load shedder"
     timed = True
+    size: Option[int] = Option("_room.limit")
+    """How many calls are served at once; can be set unless an algorithm finds it."""
+    queue: Option[int] = Option("_all.limit")
+    target: Option[Seconds] = Option(None)
+    interval: Option[float] = Option(None)
+    lifo: Option[bool] = Option("_all.lifo")
+    expected: Option[Seconds] = Option(None)
+    reserve: Option[float] = Option("_room.reserve")
+    priority: Shown[Callable[..., str] | None] = Shown()
+    shed: Shown[dict[str, int]] = Shown("_shed_calls")
+    """How many calls were refused, by class."""
 
     def __init__(
         self,
@@ -89,13 +101,14 @@ class LoadShedder(Queueing):
     ) -> None:
         times = ServiceTime(expected, target)
         room = Room(size, reserve)
-        self._all = Admission(room, times, interval=interval, queue=queue, lifo=bool(lifo))
+        self._all = Admission(
+            room, times, interval=interval, queue=queue, lifo=_validate.flag("lifo", lifo)
+        )
         self._room, self._times = self._all.room, self._all.times
         if priority is not None:
             _validate.plain_callable("priority", priority)
-        self.priority: Callable[..., str] | None = priority
-        self.shed: dict[str, int] = dict.fromkeys(CLASSES, 0)
-        """How many calls were refused, by class."""
+        self._priority: Callable[..., str] | None = priority
+        self._shed_calls: dict[str, int] = dict.fromkeys(CLASSES, 0)
         self.resting: Any = None
         self._after_fork()
         super().__init__(name, shadow=shadow)
@@ -109,17 +122,17 @@ class LoadShedder(Queueing):
 
     def enter(self, now: float, args: Arguments, kwargs: Keywords, site: Site = NOWHERE, /) -> Any:
         """Return a place inside, or one in the queue, or raise."""
-        place = Place(self._rank(args, kwargs), now, ambient.get()[0])
+        place = Place(self._rank(args, kwargs), now, current()[0])
         place.of = self._lock
         error: RejectedError | None = None
         with self._lock:
-            verdict, victim = self._all.arrive(place, now, waits=not self.shadow)
+            verdict, victim = self._all.arrive(place, now, waits=not self._shadow)
             if verdict == LATE:
                 error = self._too_late_locked(place, now)
             elif verdict == FULL:
                 error = self._full_locked(place.rank, now)
             if error is not None:
-                self.shed[CLASSES[place.rank]] += 1
+                self._shed_calls[CLASSES[place.rank]] += 1
         if self._aside:
             self._look(now)
         if verdict == IN:
@@ -127,7 +140,7 @@ class LoadShedder(Queueing):
         if verdict == QUEUED and self._aside.inside():  # who would wake it stands still meanwhile
             self._all.queue.leave(place)
             error = self._full_locked(place.rank, now)
-            self.shed[CLASSES[place.rank]] += 1
+            self._shed_calls[CLASSES[place.rank]] += 1
         if error is not None:
             try:
                 return self._shed(error, place, now, site)
@@ -180,11 +193,11 @@ class LoadShedder(Queueing):
         if permit.granted:
             return None
         self._all.queue.leave(permit)
-        self._noted(enforced=not self.shadow)
-        if self.shadow:  # switched on meanwhile
+        self._noted(enforced=not self._shadow)
+        if self._shadow:  # switched on meanwhile
             self._all.let_in(permit, now)
             return None
-        self.shed[CLASSES[permit.rank]] += 1
+        self._shed_calls[CLASSES[permit.rank]] += 1
         if not permit.out and (permit.hurried or self._times.late(permit.due, now)):
             return self._too_late_locked(permit, now)
         why = permit.out or f"its turn did not come within {now - permit.arrived:.3g} s"
@@ -192,7 +205,7 @@ class LoadShedder(Queueing):
 
     def _rank(self, args: Arguments, kwargs: Keywords) -> int:
         return rank_of(
-            current_priority() if self.priority is None else self.priority(*args, **kwargs)
+            current_priority() if self._priority is None else self._priority(*args, **kwargs)
         )
 
     # -- departures ----------------------------------------------------------------------------
@@ -246,8 +259,8 @@ class LoadShedder(Queueing):
         return self._overloaded_locked(why, rank, now)
 
     def _overloaded_locked(self, why: str, rank: int, now: float) -> ThrottledError:
-        why, after = f"{self.title} is overloaded: {why}", self._all.retry_after(rank, now)
-        return ThrottledError(why, strategy=self.title, retry_after=after)
+        why, after = f"{self._title} is overloaded: {why}", self._all.retry_after(rank, now)
+        return ThrottledError(why, strategy=self._title, retry_after=after)
 
     def _too_late_locked(self, place: Place, now: float) -> DeadlineTooShortError:
         left, expected = place.due - now, self._times.expected(now)
@@ -278,19 +291,22 @@ class LoadShedder(Queueing):
     def check_room(self, site: Site) -> None:
         """Refuse a further attempt while abandoned workers take more than there is."""
         now, room = current_instant(), self._room  # a reading that is stale harms nobody
-        if room.held and room.in_flight > room.limit and not self.shadow:
+        if room.held and room.in_flight > room.limit and not self._shadow:
             raise site.refuse(self._full_locked(0, now), now)
 
-    @property
-    def size(self) -> int:
-        """How many calls are served at once; can be set while it runs, unless it is learnt."""
-        return self._room.limit
+    def _prepare(self, twin: LoadShedder, changed: frozenset[str]) -> None:
+        if "size" in changed and (self._room.learns or twin._room.learns):
+            given = twin._as_given("size")
+            here = "an algorithm finds it here" if self._room.learns else "it is a number here"
+            raise _validate.refuse("size", given, here)
 
-    @size.setter
-    def size(self, size: int) -> None:
-        with self._lock:
-            self._room.resize(size)
+    def _adopt(self, twin: LoadShedder, _changed: frozenset[str]) -> None:
+        self._shadow = twin._shadow
+        self._all.follow(twin._all)
+
+    def _configured(self, before: dict[str, Any], after: dict[str, Any], adopted: Any) -> None:
         self._look(current_instant())
+        super()._configured(before, after, adopted)
 
     @property
     def in_flight(self) -> int:
@@ -318,8 +334,8 @@ class LoadShedder(Queueing):
         return {
             "strategy": self.kind, "name": self.name, "size": self.size, "in_flight": self.in_flight,
             "waiting": waiting, "queue": self._all.limit, "standing": standing, "target": target,
-            "expected": expected, "shed": dict(self.shed), "shadow": self.shadow,
-            "detected": self.detected, "enforced": self.enforced,
+            "expected": expected, "shed": dict(self._shed_calls), "shadow": self.shadow,
+            "detected": self.detected, "enforced": self.enforced, "options": self._options(),
         }  # fmt: skip
 
     def __repr__(self) -> str:

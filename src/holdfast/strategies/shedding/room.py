@@ -70,11 +70,11 @@ class Room:
         self.held += more
         self.in_flight += more
 
-    def resize(self, size: int) -> None:
-        """Change the number; refused where an algorithm finds it."""
-        if self._algorithm is not None:
-            raise _validate.refuse("size", size, "an algorithm finds it here")
-        self.limit = _validate.count("size", size)
+    def follow(self, other: Room) -> None:
+        """Go by the options of another one; nobody is put out."""
+        self.reserve = other.reserve
+        if not self.learns:
+            self.limit = other.limit
         self._measure()
 
     def learn(self, now: float, seconds: float, *, dropped: bool) -> None:

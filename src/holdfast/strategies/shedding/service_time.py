@@ -56,6 +56,11 @@ class ServiceTime:
         self.learns: bool = None in self._given
         self.clear()
 
+    def follow(self, other: ServiceTime) -> None:
+        """Go by the options of another one, and by what is known here."""
+        self._given, self.learns = other._given, other.learns
+        self._fresh_until = -inf
+
     def clear(self) -> None:
         """Forget everything."""
         self._seconds = Quantiles(WINDOW)

@@ -30,9 +30,11 @@ from holdfast.classify import Condition, On, condition
 from holdfast.errors import ThrottledError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site
 from holdfast.strategies.identity import SHADOW, Guard
+from holdfast.strategies.options import Option
 from holdfast.strategies.throttle.accepts import Accepts, Bucket
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from random import Random
 
 Settle = Callable[[Bucket, float], None]
@@ -62,15 +64,21 @@ class Throttle(Guard):
     """
 
     __slots__ = (
-        "_accepts", "_ignore", "_lock", "_on", "_rng", "max_rejection", "min_calls", "ratio", "window",
+        "_accepts", "_ignore", "_lock", "_max_rejection", "_min_calls", "_on", "_ratio", "_rng",
+        "_window",
     )  # fmt: skip
     kind = "throttle"
     timed = True
+    ratio: Option[float] = Option()
+    window: Option[float] = Option()
+    """Another one begins empty."""
+    min_calls: Option[int] = Option()
+    max_rejection: Option[float] = Option()
 
     def __init__(
         self,
         ratio: float = 1.5,
-        window: float = 10.0,
+        window: float | timedelta = 10.0,
         *,
         on: On = Exception,
         ignore: On = (),
@@ -80,14 +88,14 @@ class Throttle(Guard):
         shadow: bool = False,
         name: str | None = None,
     ) -> None:
-        self.ratio: float = _validate.number("ratio", ratio, low=1)
-        self.window: float = _validate.seconds("window", window)
+        self._ratio: float = _validate.number("ratio", ratio, low=1)
+        self._window: float = _validate.seconds("window", window)
         self._on = condition("on", on)
         self._ignore: Condition = condition("ignore", ignore)
         if self._ignore.on_results:
             raise _validate.refuse("ignore", ignore, "it can name exceptions only, not results")
-        self.min_calls: int = _validate.count("min_calls", min_calls)
-        self.max_rejection: float = _validate.share("max_rejection", max_rejection)
+        self._min_calls: int = _validate.count("min_calls", min_calls)
+        self._max_rejection: float = _validate.share("max_rejection", max_rejection)
         if max_rejection == 1:
             raise _validate.refuse(
                 "max_rejection", max_rejection, "it must be below 1, or no call could find out more"
@@ -103,7 +111,7 @@ class Throttle(Guard):
     def _after_fork(self) -> None:
         """Start afresh: what is in flight belongs to the parent process."""
         self._lock = threading.RLock()
-        self._accepts = Accepts(self.window)
+        self._accepts = Accepts(self._window)
 
     # -- the gate ------------------------------------------------------------------------------
 
@@ -112,7 +120,7 @@ class Throttle(Guard):
     ) -> Any:
         """Return a permit, or raise `ThrottledError`."""
         draw: float | None = None
-        if self._accepts.requests > self.ratio * self._accepts.accepts:  # a look without the lock
+        if self._accepts.requests > self._ratio * self._accepts.accepts:  # a look without the lock
             draw = (self._rng or world.rng).random()
         with self._lock:
             likely = 0.0 if draw is None else self._likely_locked(now)
@@ -120,11 +128,11 @@ class Throttle(Guard):
                 return self._accepts.begin(now)
             words = self._words_locked(likely)
             permit: Any = SHADOW
-            if self.shadow:
+            if self._shadow:
                 permit = self._accepts.begin(now)
             else:
                 self._accepts.reject(now)
-        return self._refused(ThrottledError(words, strategy=self.title), now, site, permit)
+        return self._refused(ThrottledError(words, strategy=self._title), now, site, permit)
 
     def succeeded(self, permit: Any, now: float, result: Any, /) -> None:
         """Count an accept, unless `on` says the result is a refusal."""
@@ -173,17 +181,22 @@ class Throttle(Guard):
         accepts = self._accepts
         waiting = accepts.in_doubt(now)
         requests = accepts.requests - waiting
-        if requests < self.min_calls:
+        if requests < self._min_calls:
             return 0.0
-        likely = (requests - self.ratio * accepts.accepts) / (requests + 1)
-        return min(self.max_rejection, max(0.0, likely))
+        likely = (requests - self._ratio * accepts.accepts) / (requests + 1)
+        return min(self._max_rejection, max(0.0, likely))
 
     def _words_locked(self, likely: float) -> str:
         accepts = self._accepts
         return (
-            f"{self.title} rejects {likely:.0%} of the calls, because the dependency accepted "
-            f"{accepts.accepts} of {accepts.requests} in the last {self.window:g} s"
+            f"{self._title} rejects {likely:.0%} of the calls, because the dependency accepted "
+            f"{accepts.accepts} of {accepts.requests} in the last {self._window:g} s"
         )
+
+    def _adopt(self, twin: Throttle, changed: frozenset[str]) -> None:
+        super()._adopt(twin, changed)
+        if "window" in changed:
+            self._accepts = twin._accepts
 
     # -- people --------------------------------------------------------------------------------
 
@@ -205,7 +218,7 @@ class Throttle(Guard):
             return {
                 "strategy": self.kind, "name": self.name, "rejecting": likely,
                 "requests": self._accepts.requests, "accepts": self._accepts.accepts,
-                "ratio": self.ratio, "window": self.window, "shadow": self.shadow,
+                "ratio": self._ratio, "window": self._window, "shadow": self._shadow,
                 "detected": self.detected, "enforced": self.enforced,
             }  # fmt: skip
 

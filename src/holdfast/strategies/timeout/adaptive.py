@@ -25,19 +25,23 @@ Figures and alternatives: docs/explanation/decisions/0015-adaptive-timeout.md.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
+from holdfast._world import now as current_instant
 from holdfast._world import world
-from holdfast.errors import AttemptTimeout, DeadlineExceeded, RejectedError
+from holdfast.errors import AttemptTimeout, DeadlineExceeded
 from holdfast.strategies.identity import Identity
+from holdfast.strategies.options import Option, Shown
 from holdfast.strategies.quantile import Quantiles
 from holdfast.strategies.timeout.sync import Sync, checked
-from holdfast.verdict import control_flow
+from holdfast.verdict import control_flow, refusal_in
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from types import ModuleType
 
     from holdfast.shapes import Site
@@ -83,40 +87,55 @@ class AdaptiveTimeout(Identity):
     """
 
     __slots__ = (
-        "_begun", "_hushed", "_lock", "_patient", "_quantiles", "_row", "_told", "_trial",
-        "_trial_at", "_usual", "ceiling", "estimate", "floor", "margin", "min_samples", "quantile",
-        "sync", "timeouts", "window",
+        "_begun", "_ceiling", "_discard", "_estimate", "_floor", "_hushed", "_lock", "_margin",
+        "_min_samples", "_patient", "_quantile", "_quantiles", "_row", "_sync", "_timeouts", "_told",
+        "_trial", "_trial_at", "_usual", "_window",
     )  # fmt: skip
     kind = "adaptive timeout"
+    quantile: Option[float] = Option()
+    margin: Option[float] = Option()
+    floor: Option[float] = Option()
+    ceiling: Option[float] = Option()
+    min_samples: Option[int] = Option()
+    window: Option[float] = Option()
+    sync: Shown[Sync] = Shown()
+    discard: Shown[Callable[[Any], object] | None] = Shown()
+    estimate: Shown[float | None] = Shown()
+    """The quantile, in seconds; None before `min_samples`."""
+    timeouts: Shown[int] = Shown()
+    """How many attempts have been given up on; a statistic."""
 
     def __init__(
         self,
         *,
         quantile: float = 0.99,
         margin: float = 2.0,
-        floor: float = 0.05,
-        ceiling: float = 5.0,
+        floor: float | timedelta = 0.05,
+        ceiling: float | timedelta = 5.0,
         min_samples: int = 100,
-        window: float = 60.0,
-        sync: Sync = "thread",
+        window: float | timedelta = 60.0,
+        sync: Sync = "cooperative",
+        discard: Callable[[Any], object] | None = None,
         name: str | None = None,
     ) -> None:
-        self.quantile: float = _validate.number("quantile", quantile, low=0.5, high=0.9999)
-        self.margin: float = _validate.number("margin", margin, low=1.0)
-        self.ceiling: float = _validate.seconds("ceiling", ceiling)
-        self.floor: float = _validate.number("floor", floor, low=0, high=self.ceiling)
-        self.min_samples: int = _validate.count("min_samples", min_samples)
-        self.sync: Sync = checked(sync)
-        self._quantiles = Quantiles(window, least=self.min_samples)
-        self.window: float = self._quantiles.window
-        self.estimate: float | None = None
-        """The quantile, in seconds; None before `min_samples`."""
-        self.timeouts: int = 0
-        """How many attempts have been given up on; a statistic."""
+        self._quantile: float = _validate.number("quantile", quantile, low=0.5, high=0.9999)
+        self._margin: float = _validate.number("margin", margin, low=1.0)
+        self._ceiling: float = _validate.seconds("ceiling", ceiling)
+        least = _validate.seconds("floor", floor, positive=False)
+        self._floor: float = _validate.number("floor", least, low=0, high=self._ceiling)
+        self._min_samples: int = _validate.count("min_samples", min_samples)
+        self._sync: Sync = checked(sync)
+        if discard is not None:
+            _validate.plain_callable("discard", discard)
+        self._discard: Callable[[Any], object] | None = discard
+        self._quantiles = Quantiles(window, least=self._min_samples)
+        self._window: float = self._quantiles.window
+        self._estimate: float | None = None
+        self._timeouts: int = 0
         self._row = 0
         self._begun = count()
         self._patient = -inf
-        self._told = self.ceiling
+        self._told = self._ceiling
         self._set(None)
         self._after_fork()
         super().__init__(name)
@@ -147,11 +166,11 @@ class AdaptiveTimeout(Identity):
             quantiles = self._quantiles
             weight = 1
             if took > limit.usual and limit.weight > 1:
-                beyond = (1 - self.quantile) * quantiles.count(now)
+                beyond = (1 - self._quantile) * quantiles.count(now)
                 weight = max(1, min(limit.weight, int(HEAVIEST * beyond)))
             quantiles.add(took, now, weight)
-            estimate = quantiles.quantile(self.quantile, now)
-            if estimate != self.estimate and quantiles.count(now) >= self.min_samples:
+            estimate = quantiles.quantile(self._quantile, now)
+            if estimate != self._estimate and quantiles.count(now) >= self._min_samples:
                 self._set(estimate)
             before, after = self._told, self._usual.seconds
             moved = abs(after - before) >= NOTICEABLE * before
@@ -166,12 +185,12 @@ class AdaptiveTimeout(Identity):
         Not where the caller's deadline or a task's own time limit cut it, or a strategy further in gave
         up: that says nothing.
         """
-        if isinstance(error, DeadlineExceeded | RejectedError) or control_flow[type(error)]:
+        if isinstance(error, DeadlineExceeded) or control_flow[type(error)] or refusal_in(error):
             return
         with self._lock:
             if took >= limit.seconds - EARLY:
                 self._row += 1
-                self.timeouts += 1
+                self._timeouts += 1
             elif not isinstance(error, AttemptTimeout):
                 self._row = 0
 
@@ -189,12 +208,12 @@ class AdaptiveTimeout(Identity):
 
     def _set(self, estimate: float | None) -> None:
         """Reckon the limits; called under the lock."""
-        first, self.estimate = self.estimate is None, estimate
-        usual = self.ceiling if estimate is None else self.margin * estimate
-        usual = min(max(usual, self.floor), self.ceiling)
-        hushed = max(HUSHED * usual, self.floor)
+        first, self._estimate = self._estimate is None, estimate
+        usual = self._ceiling if estimate is None else self._margin * estimate
+        usual = min(max(usual, self._floor), self._ceiling)
+        hushed = max(HUSHED * usual, self._floor)
         self._usual = Limit(usual, usual)
-        self._trial = Limit(self.ceiling, usual, round(self.ceiling / (DEARER * usual)))
+        self._trial = Limit(self._ceiling, usual, round(self._ceiling / (DEARER * usual)))
         if first:
             self._trial_at = next(self._begun) + self._trial.weight
         self._hushed = Limit(hushed, usual)
@@ -202,7 +221,7 @@ class AdaptiveTimeout(Identity):
     def _tried(self, number: int) -> Limit:
         """Return a trial's limit, and draw how many attempts later the next one comes."""
         trial = self._trial
-        if self.estimate is None:
+        if self._estimate is None:
             return self._usual
         drawn = world.rng.random()
         with self._lock:
@@ -217,10 +236,18 @@ class AdaptiveTimeout(Identity):
             return self._trial
         usual = self._usual
         with self._lock:  # of two attempts in the same instant one gets it
-            if self.estimate is None or now >= self._patient:
+            if self._estimate is None or now >= self._patient:
                 self._patient = now + usual.seconds
                 return usual
         return self._hushed
+
+    def _adopt(self, twin: AdaptiveTimeout, changed: frozenset[str]) -> None:
+        """Go by other options, and what they make of what has been learnt."""
+        super()._adopt(twin, changed)
+        self._quantiles.stretch(self._window, self._min_samples)
+        now, known = current_instant(), self._quantiles
+        enough = known.count(now) >= self._min_samples
+        self._set(known.quantile(self._quantile, now) if enough else self._estimate)
 
     # -- what it looks like --------------------------------------------------------------------
 
@@ -236,12 +263,12 @@ class AdaptiveTimeout(Identity):
             samples = self._quantiles.held
         return {
             "strategy": self.kind, "name": self.name, "limit": self.limit,
-            "estimate": self.estimate, "samples": samples, "timeouts": self.timeouts,
-            "silent": self.silent, "quantile": self.quantile, "margin": self.margin,
-            "floor": self.floor, "ceiling": self.ceiling, "min_samples": self.min_samples,
-            "window": self.window, "sync": self.sync,
+            "estimate": self._estimate, "samples": samples, "timeouts": self._timeouts,
+            "silent": self.silent, "quantile": self._quantile, "margin": self._margin,
+            "floor": self._floor, "ceiling": self._ceiling, "min_samples": self._min_samples,
+            "window": self._window, "sync": self._sync,
         }  # fmt: skip
 
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
-        return f"<AdaptiveTimeout{name} {self.limit:.3g} s, {self.timeouts} timeouts>"
+        return f"<AdaptiveTimeout{name} {self.limit:.3g} s, {self._timeouts} timeouts>"

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from holdfast import _validate
 
 Sync = Literal["thread", "cooperative"]
-"""In a worker that is left alone, or by a deadline that the code is trusted to obey."""
+"""In a worker that is left alone, or by a deadline that the code is trusted to obey (the default)."""
 
 
 def checked(sync: Sync) -> Sync:

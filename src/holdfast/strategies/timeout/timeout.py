@@ -7,44 +7,61 @@ The shorter of it and the ambient deadline holds, and what runs inside sees what
 asyncio: the attempt is cancelled exactly once, and a cancellation from outside is told apart from our
 own, as `asyncio.timeout` does.
 
-Sync, honestly: Python cannot interrupt a blocking call.  ``sync="thread"`` runs the attempt in a
-worker of a bounded pool, in the caller's context, and stops waiting; the abandoned worker is counted,
-and keeps a permit of every enclosing bulkhead until it really ends, so a hung dependency cannot leak
-threads without bound.  ``sync="cooperative"`` only sets the deadline: for code that turns `remaining`
-into its own socket timeouts, as our HTTP integrations do; it costs no thread and leaves nothing behind.
+Sync, honestly: Python cannot interrupt a blocking call.  ``sync="cooperative"`` only sets the deadline:
+for code that gives its client what is left (``timeout=allowance()``), as our HTTP integrations do; it
+costs no thread and leaves nothing behind.  A function that pays no heed returns late, and its result
+stands.  ``sync="thread"`` runs the attempt in a worker of a bounded pool, in a copy of the caller's
+context that is brought back, and stops waiting; the abandoned worker is counted, and keeps a permit of
+every enclosing bulkhead until it really ends, so a hung dependency cannot leak threads without bound.
+It is no default: thread-locals, database transactions and connections, and locks that the caller holds
+belong to the caller's thread, and the worker has none of them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._value import Value
 from holdfast.strategies.timeout.sync import Sync, checked
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.strategies.timeout.adaptive import AdaptiveTimeout
 
 
-class Timeout(Value):
+class Timeout(Value, _validate.Layer):
     """Give up on what is inside after ``seconds``, with `AttemptTimeout`.
 
     A value: equal, hashable, safe to share between pipelines, threads and tasks.
 
     Args:
         seconds: the limit, in seconds; greater than 0.
-        sync: for blocking functions, ``"thread"`` (default) or ``"cooperative"``; see the module.
+        sync: for blocking functions, ``"cooperative"`` (default) or ``"thread"``; see the module.
+        discard: called, in the worker, with a result that comes too late and is handed to nobody.
 
     Raises:
         ConfigurationError: for a limit that is not a finite positive number, or another ``sync``.
     """
 
-    __slots__ = _options = ("seconds", "sync")
+    __slots__ = _options = ("seconds", "sync", "discard")
     seconds: float
     sync: Sync
+    discard: Callable[[Any], object] | None
 
-    def __init__(self, seconds: float, *, sync: Sync = "thread") -> None:
-        self._set(seconds=_validate.seconds("seconds", seconds), sync=checked(sync))
+    def __init__(
+        self,
+        seconds: float | timedelta,
+        *,
+        sync: Sync = "cooperative",
+        discard: Callable[[Any], object] | None = None,
+    ) -> None:
+        if discard is not None:
+            _validate.plain_callable("discard", discard)
+        limit = _validate.seconds("seconds", seconds)
+        self._set(seconds=limit, sync=checked(sync), discard=discard)
 
     @classmethod
     def adaptive(
@@ -52,11 +69,12 @@ class Timeout(Value):
         *,
         quantile: float = 0.99,
         margin: float = 2.0,
-        floor: float = 0.05,
-        ceiling: float = 5.0,
+        floor: float | timedelta = 0.05,
+        ceiling: float | timedelta = 5.0,
         min_samples: int = 100,
-        window: float = 60.0,
-        sync: Sync = "thread",
+        window: float | timedelta = 60.0,
+        sync: Sync = "cooperative",
+        discard: Callable[[Any], object] | None = None,
         name: str | None = None,
     ) -> AdaptiveTimeout:
         """Return a timeout that learns its limit: ``margin`` times a quantile of the durations.
@@ -71,6 +89,7 @@ class Timeout(Value):
             min_samples: so many successes are needed before it adapts.
             window: how far back it looks, in seconds; further with fewer samples than those.
             sync: as for `Timeout`.
+            discard: as for `Timeout`.
             name: for messages; by default the first pipeline's.
 
         Raises:
@@ -80,5 +99,5 @@ class Timeout(Value):
 
         return AdaptiveTimeout(
             quantile=quantile, margin=margin, floor=floor, ceiling=ceiling, min_samples=min_samples,
-            window=window, sync=sync, name=name,
+            window=window, sync=sync, discard=discard, name=name,
         )  # fmt: skip

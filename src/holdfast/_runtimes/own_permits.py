@@ -1,0 +1,138 @@
+"""A call that would wait for its own permit, for ever: an error in place of a hang.
+
+Asked where a wait in a queue has no limit, right before it begins, so nobody else pays for it.  Who
+holds the permits stands in the frames of the drivers: further up in the stack of the call that waits,
+for a protected function that calls another one of the same gate; and, where the wait blocks a running
+event loop, in the tasks of that loop, which will never go on.  A block (``with pipeline:``) keeps what
+it holds by its owner.  If all permits are held by calls that wait for one of them, none will come free.
+
+Not seen: what runs on other stacks, in threads and tasks that a call has started and waits for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from holdfast._weakly import Weakly
+from holdfast._world import owner, renew_after_fork
+from holdfast.errors import Misuse
+from holdfast.shapes import Gate, Wait
+
+DRIVERS = ("holdfast._drivers.aio", "holdfast._drivers.blocking")
+HELD_BY_BLOCKS: Weakly[Any] = Weakly()
+"""Things with a `held_by` that tells what an owner's blocks hold."""
+
+
+class OwnPermit(Misuse):
+    """Internal: a call that would wait for its own permit.  Users see a `RuntimeError`."""
+
+    shown = RuntimeError
+
+
+class _Stuck:
+    """How many permits of each gate are held by calls that wait, without a limit, for another one."""
+
+    def __init__(self) -> None:
+        renew_after_fork(self)
+        self._after_fork()
+
+    def _after_fork(self) -> None:
+        self._held: dict[object, tuple[Any, int]] = {}
+        """Gate and permits of each such call; no lock, for the collector may end one at any point."""
+
+    def add(self, call: object, gate: Any, permits: int) -> int:
+        """Count those of a call, and return how many there are of its gate."""
+        self._held[call] = gate, permits
+        return sum(held for other, held in list(self._held.values()) if other is gate)
+
+    def forget(self, call: object) -> None:
+        """Count those of a call no longer."""
+        self._held.pop(call, None)
+
+
+_stuck = _Stuck()
+
+
+@contextmanager
+def endless_wait(gate: Gate, permit: Any, pipeline: str, *, blocks: bool) -> Iterator[None]:
+    """Run a wait that has no limit; ``blocks`` says whether it holds up its thread.
+
+    Raises:
+        OwnPermit: if it would have no end.
+    """
+    real = _behind(gate, permit)
+    stack = _held(real, _stack())
+    tasks = _held(real, _tasks_of_this_loop()) if blocks else 0
+    own = stack + tasks + sum(one.held_by(owner(), real) for one in HELD_BY_BLOCKS)
+    if not own:
+        yield
+        return
+    call = object()
+    try:
+        stuck = _stuck.add(call, real, own)
+        in_flight = getattr(real, "in_flight", None)
+        if in_flight is not None and stuck >= in_flight:
+            raise OwnPermit(_words(pipeline, real, in_flight, loop=tasks > 0))
+        yield
+    finally:
+        _stuck.forget(call)
+
+
+def _words(pipeline: str, gate: Any, in_flight: int, *, loop: bool) -> str:
+    title = getattr(gate, "title", "gate")
+    if loop:
+        return (
+            f"pipeline {pipeline!r}: this call would wait for ever: what is in flight in the {title} "
+            f"({in_flight}) are tasks of the event loop that it blocks. Protect an 'async def' "
+            "function, or call the blocking one with await asyncio.to_thread(...)"
+        )
+    return (
+        f"pipeline {pipeline!r}: this call would wait for ever: all that is in flight in the {title} "
+        f"({in_flight}) waits for it, its own caller included. Give the function inside a pipeline "
+        "of its own, call the unprotected one, or set max_wait"
+    )
+
+
+def _behind(gate: Any, permit: Any) -> Any:
+    """Return the gate that gave a permit: of a `Keyed` it is the key's own."""
+    find: Callable[[Any], Any] | None = getattr(gate, "behind", None)
+    return gate if find is None else find(permit)
+
+
+def _held(real: Any, frames: Iterator[FrameType]) -> int:
+    count = 0
+    for frame in frames:
+        if frame.f_globals.get("__name__") not in DRIVERS or frame.f_code.co_name != "step":
+            continue
+        found = frame.f_locals
+        gate, permit = found.get("gate"), found.get("permit")
+        if gate is not None and permit is not None and type(permit) is not Wait:
+            count += _behind(gate, permit) is real
+    return count
+
+
+def _stack() -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what warnings itself uses
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _tasks_of_this_loop() -> Iterator[FrameType]:
+    """Yield the frames of the tasks that stand still while this thread waits."""
+    asyncio = sys.modules.get("asyncio")
+    loop = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001 - public in all but its name
+    if asyncio is None or loop is None:
+        return
+    here = asyncio.current_task(loop)
+    for task in asyncio.all_tasks(loop):
+        inner = None if task is here else task.get_coro()
+        while inner is not None:
+            frame = getattr(inner, "cr_frame", None)
+            if frame is not None:
+                yield frame
+            inner = getattr(inner, "cr_await", None)

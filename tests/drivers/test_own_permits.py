@@ -1,0 +1,163 @@
+"""A call that waits for its own permit: an error, not a hang (redis-mutex 39, griptape 4469)."""
+
+import asyncio
+import threading
+
+import pytest
+
+from holdfast import Bulkhead, ConcurrencyLimiter, Fallback, Keyed, LoadShedder, Pipeline, Retry
+from holdfast.testing import VirtualClock
+
+GATES = {
+    "bulkhead": lambda: Bulkhead(1, queue=10),
+    "two permits": lambda: Bulkhead(2, queue=10),
+    "limiter": lambda: ConcurrencyLimiter(initial=1, min=1, max=1, queue=10),
+    "keyed": lambda: Keyed(lambda *_: "one", lambda _key: Bulkhead(1, queue=10)),
+}
+each = pytest.mark.parametrize("make", GATES.values(), ids=GATES)
+OWN = "this call would wait for ever: all that is in flight .* its own caller included"
+
+
+@each
+def test_a_function_that_calls_itself_is_told(make, balanced):
+    """In threads: it would wait for the permit that it holds."""
+    gate = make()
+    pipeline = Pipeline("db", gate)
+
+    @pipeline
+    def nested(depth):
+        return nested(depth - 1) if depth else "end"
+
+    with pytest.raises(RuntimeError, match=OWN):
+        nested(5)
+    assert nested(0) == "end"
+
+
+@each
+def test_a_coroutine_that_calls_itself_is_told(make):
+    """In asyncio, too."""
+    pipeline = Pipeline("db", make())
+
+    @pipeline
+    async def nested(depth):
+        return await nested(depth - 1) if depth else "end"
+
+    async def main():
+        with pytest.raises(RuntimeError, match=OWN):
+            await nested(5)
+        return await nested(0)
+
+    assert asyncio.run(main()) == "end"
+
+
+def test_two_pipelines_that_share_a_bulkhead_are_told():
+    """What counts is the gate, not the pipeline; the message names the one that waits."""
+    shared = Bulkhead(1, queue=10, name="connections")
+    inner = Pipeline("inner", shared)
+    with pytest.raises(RuntimeError, match=r"pipeline 'inner': .* bulkhead 'connections' \(1\)"):
+        Pipeline("outer", shared).call(inner.call, lambda: "never")
+
+
+def test_nobody_answers_in_its_place():
+    """It passes the layers of its pipeline as an interruption does: no retry, no fallback."""
+    shared = Bulkhead(1, queue=10)
+    calls = []
+    inner = Pipeline("inner", Fallback("masked"), Retry(3), shared)
+
+    def outer():
+        calls.append(1)
+        return inner.call(lambda: "never")
+
+    with pytest.raises(RuntimeError, match=OWN):
+        Pipeline("outer", shared).call(outer)
+    assert (calls, shared.in_flight, shared.waiting) == ([1], 0, 0)
+
+
+def test_a_block_in_a_block_is_told():
+    """``with pipeline:`` twice, and a call inside of a block."""
+    pipeline = Pipeline("db", Bulkhead(1, queue=10))
+    with pipeline, pytest.raises(RuntimeError, match=OWN), pipeline:
+        pass
+    with pipeline, pytest.raises(RuntimeError, match=OWN):
+        pipeline.call(lambda: "never")
+
+
+def test_a_wait_with_a_limit_is_waited():
+    """It ends by itself, so it is no hang."""
+    pipeline = Pipeline("db", Bulkhead(1, queue=10, max_wait=1.0))
+    with VirtualClock() as clock, pipeline:
+        began = clock.now()
+        assert pipeline.try_call(lambda: "never").rejected
+        assert clock.now() - began == 1.0
+
+
+@pytest.mark.real_time
+def test_a_permit_that_somebody_else_will_give_back_is_waited_for():
+    """Not every nesting hangs: another caller's permit comes free."""
+    gate = Bulkhead(2, queue=10)
+    pipeline = Pipeline("db", gate)
+    inside, leave = threading.Event(), threading.Event()
+
+    def other():
+        inside.set()
+        leave.wait(5.0)
+
+    thread = threading.Thread(target=pipeline.call, args=(other,))
+    thread.start()
+    inside.wait(5.0)
+
+    def outer():
+        threading.Timer(0.05, leave.set).start()
+        return pipeline.call(lambda: "inner")
+
+    assert pipeline.call(outer) == "inner"
+    thread.join()
+
+
+@pytest.mark.real_time
+def test_two_callers_that_wait_for_each_other_are_told():
+    """Each holds one permit of two, and wants another one: the second to wait gives way."""
+    pipeline = Pipeline("db", Bulkhead(2, queue=10))
+    both, answers = threading.Barrier(2), []
+
+    def outer():
+        both.wait(5.0)
+        return pipeline.call(lambda: "inner")
+
+    def caller():
+        try:
+            answers.append(pipeline.call(outer))
+        except RuntimeError:
+            answers.append("told")
+
+    threads = [threading.Thread(target=caller) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5.0)
+    assert sorted(answers) == ["inner", "told"]
+
+
+@pytest.mark.filterwarnings("ignore:pipeline 'db'. a wait for its turn:RuntimeWarning")
+def test_a_blocking_wait_for_a_task_of_its_own_loop_is_told():
+    """The task can't go on while its loop is blocked, so the permit would never come."""
+    pipeline = Pipeline("db", Bulkhead(1, queue=10))
+
+    async def main():
+        holder = asyncio.create_task(pipeline.acall(asyncio.sleep, 0.01))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="are tasks of the event loop that it blocks"):
+            pipeline.call(lambda: "never")
+        await holder
+        return pipeline.call(lambda: "now")
+
+    assert asyncio.run(main()) == "now"
+
+
+def test_a_full_shedder_is_no_hang():
+    """It never waits without a limit."""
+    shedder = LoadShedder(1)
+    pipeline = Pipeline("shop", shedder)
+    with VirtualClock():
+        answer = pipeline.call(lambda: pipeline.try_call(lambda: "inner"))
+    assert not answer.ok
