@@ -113,6 +113,12 @@ class Overseen:
         ask = getattr(self._gate, "woken", None)
         return None if ask is None else ask(note.permit, now)
 
+    def behind(self, note: Any) -> Any:
+        """Return the gate that gave a permit: of a `Keyed` it is the key's own."""
+        find = getattr(self._gate, "behind", None)
+        permit = note.permit if type(note) is Note else note
+        return self._gate if find is None else find(permit)
+
     def expired(self, note: Any, now: float, /) -> Any:
         """Ask the gate what to do about a wait that was too long."""
         if type(note) is not Note:
