@@ -175,7 +175,8 @@ def _delays(given: Backoff | DelayFunction, number: float, least: float = 0.0) -
 
 def _queueing(strategy: Any) -> float:
     """Return how long a call may wait for its turn at a gate, in seconds."""
-    if getattr(strategy, "queue", None) == 0:
+    queue = getattr(strategy, "queue", 1)
+    if queue == 0 or (queue is None and strategy.max_wait is None):
         return 0.0
     limit = getattr(strategy, "max_wait", 0.0)
     return math.inf if limit is None else float(limit)

@@ -55,7 +55,9 @@ def state_of(gate):
 def test_a_timeout_outside_tells_that_the_dependency_hangs(world, make, expected):
     """A limit that stands only outside must not blind them (erpc 1130, Envoy 22395)."""
     gate = make()
-    call = world.protect(Pipeline("p", Timeout(0.5), gate), world.dependency(*[Hang()] * 40))
+    call = world.protect(
+        Pipeline("p", Timeout(0.5, sync="thread"), gate), world.dependency(*[Hang()] * 40)
+    )
     for _ in range(40):
         error_of(world, call)
     assert expected(state_of(gate))
@@ -64,7 +66,9 @@ def test_a_timeout_outside_tells_that_the_dependency_hangs(world, make, expected
 def test_a_probe_that_is_cut_has_failed(world):
     """Half-open, hung probes that an outer timeout cuts open it again."""
     breaker = CircuitBreaker(failures=1, open_for=1.0, open_jitter=0.0, probes=1)
-    call = world.protect(Pipeline("p", Timeout(0.5), breaker), world.dependency(*[Hang()] * 9))
+    call = world.protect(
+        Pipeline("p", Timeout(0.5, sync="thread"), breaker), world.dependency(*[Hang()] * 9)
+    )
     error_of(world, call)
     assert breaker.state == "open"
     world.advance(1.1)
@@ -104,7 +108,7 @@ def test_a_pipeline_in_a_pipeline_hears_it(world):
     breaker = CircuitBreaker(failures=1)
     inner = world.protect(Pipeline("inner", breaker), world.dependency(Hang()))
     with pytest.raises(AttemptTimeout):
-        world.call(Pipeline("outer", Timeout(0.5)), inner)
+        world.call(Pipeline("outer", Timeout(0.5, sync="thread")), inner)
     assert breaker.state == "open"
 
 
@@ -173,7 +177,7 @@ def test_a_bulkhead_keeps_the_place_of_a_worker_that_is_left_behind():
 
 def test_impatient_callers_open_no_breaker(world):
     """A deadline that leaves less than an attempt usually gets says nothing (Envoy 41985, gRPC A50)."""
-    pipeline = standard("impatient", attempt_timeout=2.0)
+    pipeline = standard("impatient", attempt_timeout=2.0, sync="thread")
     breaker = next(one for one in pipeline.strategies if isinstance(one, CircuitBreaker))
     call = world.protect(pipeline, world.dependency(*[Ok("served", takes=0.5)] * 30))
     for _ in range(10):
@@ -186,7 +190,9 @@ def test_impatient_callers_open_no_breaker(world):
 def test_a_deadline_that_left_enough_time_counts(world):
     """The attempt had all that attempts get, so the dependency is to blame."""
     breaker = CircuitBreaker(failures=1)
-    call = world.protect(Pipeline("p", breaker, Timeout(2.0)), world.dependency(Hang()))
+    call = world.protect(
+        Pipeline("p", breaker, Timeout(2.0, sync="thread")), world.dependency(Hang())
+    )
     with deadline(1.95), pytest.raises(DeadlineExceeded) as caught:
         world.run(call)
     assert not caught.value.rushed
@@ -196,7 +202,9 @@ def test_a_deadline_that_left_enough_time_counts(world):
 def test_a_rushed_call_that_was_slow_already_counts(world):
     """What is slow is known here, and it was that by then."""
     breaker = CircuitBreaker(failures=1, slow=0.5, slow_rate=1.0)
-    call = world.protect(Pipeline("p", breaker, Timeout(9.0)), world.dependency(Hang(), Hang()))
+    call = world.protect(
+        Pipeline("p", breaker, Timeout(9.0, sync="thread")), world.dependency(Hang(), Hang())
+    )
     with deadline(0.4), pytest.raises(DeadlineExceeded) as caught:
         world.run(call)
     assert (caught.value.rushed, breaker.state) == (True, "closed")
@@ -208,7 +216,9 @@ def test_a_rushed_call_that_was_slow_already_counts(world):
 def test_who_wants_to_count_impatience_names_it(world):
     """As with rejections: a class that is asked for by name counts."""
     breaker = CircuitBreaker(failures=1, on=(DeadlineExceeded, ConnectionError))
-    call = world.protect(Pipeline("p", breaker, Timeout(9.0)), world.dependency(Hang()))
+    call = world.protect(
+        Pipeline("p", breaker, Timeout(9.0, sync="thread")), world.dependency(Hang())
+    )
     with deadline(0.1), pytest.raises(DeadlineExceeded):
         world.run(call)
     assert breaker.state == "open"
