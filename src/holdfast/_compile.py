@@ -87,7 +87,7 @@ def compiled(
 
     Without a ``function`` it is the first argument of each call.
     """
-    step = terminal
+    step, background = terminal, _elsewhere(name, runtime)
     for place in reversed(range(len(strategies))):
         site = Site(
             name,
@@ -95,7 +95,7 @@ def compiled(
             function=function,
             enclosing=strategies[:place],
             inside=strategies[place + 1 :],
-            background=_elsewhere(name, runtime),
+            background=background,
         )
         site.scope = terminal
         step = _layer(strategies[place], DRIVERS[colour], step, runtime, site)

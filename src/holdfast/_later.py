@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module
 
 
 def later(package: str, places: Mapping[str, str]) -> Callable[[str], object]:
@@ -21,6 +20,8 @@ def later(package: str, places: Mapping[str, str]) -> Callable[[str], object]:
         place = places.get(name)
         if place is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        from importlib import import_module
+
         module = import_module(f"{package}.{place}")
         found = getattr(module, name, module)
         setattr(sys.modules[package], name, found)

@@ -17,14 +17,15 @@ T = TypeVar("T")
 class Weakly(Generic[T]):
     """A set of weak references.  Thread-safe, and free of locks."""
 
-    __slots__ = ("__weakref__", "_refs")
+    __slots__ = ("__weakref__", "_forget", "_refs")
 
     def __init__(self) -> None:
         self._refs: set[ref[T]] = set()
+        self._forget = self._refs.discard
 
     def add(self, thing: T) -> None:
         """Keep ``thing`` for as long as it lives; a second time does nothing."""
-        self._refs.add(ref(thing, self._refs.discard))
+        self._refs.add(ref(thing, self._forget))
 
     def discard(self, thing: T) -> None:
         """Keep ``thing`` no longer."""

@@ -9,7 +9,6 @@ from itertools import combinations, pairwise
 from typing import Any
 
 from holdfast.strategies.breaker import CircuitBreaker
-from holdfast.strategies.fallback import Fallback, StaleFallback
 from holdfast.strategies.retry import Retry
 from holdfast.strategies.timeout import Timeout
 
@@ -120,7 +119,7 @@ def _breaker_outside_retry(strategies: tuple[Any, ...]) -> list[str]:
 
 
 def _fallback_inside(strategies: tuple[Any, ...]) -> list[str]:
-    fallbacks = _places(strategies, (Fallback, StaleFallback))
+    fallbacks = [place for place, one in enumerate(strategies) if _kind(one).endswith("fallback")]
     found = []
     for kind, what in ((Retry, "retry"), (CircuitBreaker, "circuit breaker")):
         places = _places(strategies, kind)

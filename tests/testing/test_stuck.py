@@ -75,14 +75,16 @@ async def hang():
 
 async def bulkhead():
     shop = Pipeline("shop", Bulkhead(1, queue=5))
-    await asyncio.wait([asyncio.create_task(shop.acall(never))], timeout=1.0)
+    holder = asyncio.create_task(shop.acall(never))  # kept, or the collector ends it
+    await asyncio.wait([holder], timeout=1.0)
     await shop.acall(never)
 
 
 async def limiter():
     limit = ConcurrencyLimiter(initial=1, min=1, max=1, queue=5)
     shop = Pipeline("shop", limit)
-    await asyncio.wait([asyncio.create_task(shop.acall(never))], timeout=1.0)
+    holder = asyncio.create_task(shop.acall(never))  # kept, or the collector ends it
+    await asyncio.wait([holder], timeout=1.0)
     await shop.acall(never)
 
 
@@ -113,6 +115,13 @@ def test_a_task_is_named_with_its_wait_and_its_line(stuck, waits_for):
     (line,) = [line for line in message.splitlines() if f"({stuck.__name__}): " in line]
     assert f"({stuck.__name__}): waits for {waits_for}" in line
     assert re.search(rf", at .*test_stuck\.py:\d+ in {stuck.__name__}$", line)
+
+
+def test_who_holds_a_permit_does_not_wait_for_its_turn():
+    """What it waits for is its own affair, though the gate stands around it."""
+    message = message_of(lambda: run(bulkhead()))
+    (holder,) = [line for line in message.splitlines() if line.endswith("in never")]
+    assert ": waits for a Future that nobody resolves, at " in holder
 
 
 def test_the_line_is_the_one_inside_an_async_generator():

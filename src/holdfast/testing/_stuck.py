@@ -175,7 +175,7 @@ def _of_asyncio(module: str, frame: FrameType) -> str:
 
 def _of_holdfast(module: str, frame: FrameType) -> str:
     here = frame.f_locals
-    if "gate" in here and "site" in here:
+    if frame.f_code.co_name == "wait" and "gate" in here and "site" in here:
         gate = here["gate"]
         title = getattr(gate, "title", type(gate).__name__)
         return f"its turn at {title} of pipeline {here['site'].pipeline!r} ({gate!r})"

@@ -208,7 +208,7 @@ def test_a_setting_is_changed_by_its_name(storm, name, value, read):
 )
 def test_an_unknown_setting_is_named(storm, name, message):
     """With those that there are."""
-    with pytest.raises(ConfigurationError, match=rf"axis='.*{message}"):
+    with pytest.raises(ConfigurationError, match=rf"sweep='.*{message}"):
         changed(storm, name, 1)
 
 

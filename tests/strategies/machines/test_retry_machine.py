@@ -104,6 +104,7 @@ class RetryMachine(RuleBasedStateMachine):
         self.now += quarters / 4
         self.shortest = min(self.shortest, quarters / 4)
         self.history.ended(self.now)
+        self.history.deadline = self.deadline  # it has looked at the one in force: there is none
 
     def compare(self, verdict, delay):
         if delay is None:

@@ -1,6 +1,13 @@
 """A plain answer instead of an error: a value, what a function makes, or the last good result."""
 
+from typing import TYPE_CHECKING
+
+from holdfast._later import later
 from holdfast.strategies.fallback.fallback import Fallback
-from holdfast.strategies.fallback.stale import StaleFallback
+
+if TYPE_CHECKING:
+    from holdfast.strategies.fallback.stale import StaleFallback
 
 __all__ = ["Fallback", "StaleFallback"]
+
+__getattr__ = later(__name__, {"StaleFallback": "stale"})

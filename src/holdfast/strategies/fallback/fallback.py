@@ -19,11 +19,12 @@ from holdfast.classify import Condition, On, some
 from holdfast.shapes import History, Instead, Verdict
 from holdfast.strategies.fallback.copies import copied, is_mutable
 from holdfast.strategies.fallback.reach import Reach, check_fits, reach_of
-from holdfast.strategies.fallback.stale import StaleFallback
 from holdfast.strategies.fallback.told import tell_fallback
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+    from holdfast.strategies.fallback.stale import StaleFallback
 
 
 class Fallback(Value, _validate.Layer):
@@ -104,6 +105,8 @@ class Fallback(Value, _validate.Layer):
         name: str | None = None,
     ) -> StaleFallback:
         """Return a fallback that answers with the last good result, see `StaleFallback`."""
+        from holdfast.strategies.fallback.stale import StaleFallback
+
         return StaleFallback(
             ttl, key=key, on=on, max_keys=max_keys, mark=mark, copy=copy, name=name
         )
