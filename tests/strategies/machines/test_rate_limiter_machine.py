@@ -79,7 +79,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule(eighths=st.integers(1, 24))
     def time_passes(self, eighths):
-        self.now += eighths / 8
+        """Whoever waits wakes when its turn has come, and starts."""
+        until = self.now + eighths / 8
+        due = [call for call in self.calls if call[0].waits and call[1][0] <= until + CLOSE]
+        for permit, deed in sorted(due, key=lambda call: call[1][0]):
+            assert self.limiter.woken(permit, deed[0]) is None
+        self.now = until
 
     @rule(costs=st.tuples(st.integers(1, 2), st.integers(1, 2)), calls=st.integers(1, 4))
     def enter(self, costs, calls):
