@@ -101,7 +101,7 @@ def test_a_value_that_can_only_be_a_mistake_is_refused(build, told):
 
 
 def test_a_shared_strategy_does_not_keep_the_name_of_every_pipeline():
-    """One that is made for each request, say: of ten thousand, the first ones are named."""
+    """One that is made for each request, say: of ten thousand, a few of the latest are named."""
     breaker = CircuitBreaker()
     for number in range(10_000):
         Pipeline(f"request-{number}", breaker)
@@ -109,6 +109,6 @@ def test_a_shared_strategy_does_not_keep_the_name_of_every_pipeline():
     with record() as events:
         breaker.trip()
 
-    assert len(events[0].pipeline) < 200
-    assert events[0].pipeline.startswith("request-0, request-1")
-    assert events[0].pipeline.endswith("...")
+    named = events[0].pipeline.split(", ")
+    assert len(named) <= 64
+    assert named[-1] == "request-9999"

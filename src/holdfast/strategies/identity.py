@@ -35,7 +35,7 @@ class Identity(Configurable, _validate.Layer):
         renew_after_fork(self)
 
     def joined(self, pipeline: str) -> None:
-        """Note that a pipeline uses this strategy; of very many, only the first ones."""
+        """Note that a pipeline uses this strategy; of very many, only the latest that are left."""
         with world.changing:
             if pipeline not in self._pipelines:
                 self._pipelines = (*living(self._pipelines, MANY), pipeline)
