@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -306,3 +308,24 @@ def test_a_patched_sleep_of_asyncio_is_the_one_that_sleeps(monkeypatch):
     with pytest.raises(ConnectionError):
         asyncio.run(Pipeline("p", Retry(2, backoff=LONG)).acall(afailing))
     assert slept == [1_000.0]
+
+
+PATCHED_EARLY = """
+import asyncio, time
+slept = []
+async def sleep(delay): slept.append(delay)
+real = time.sleep, asyncio.sleep
+time.sleep, asyncio.sleep = slept.append, sleep
+from holdfast import Pipeline, Retry, backoff
+def failing(): raise ConnectionError
+async def afailing(): raise ConnectionError
+pipeline = Pipeline("p", Retry(2, backoff=backoff.constant(1_000.0, jitter=None)))
+pipeline.try_call(failing)
+asyncio.run(pipeline.outcome(afailing))
+assert slept == [1_000.0] * 2, slept
+"""
+
+
+def test_a_sleep_that_was_patched_before_the_first_use_sleeps_too():
+    """What is usual is not what was found when Holdfast was imported, or called for the first time."""
+    subprocess.run([sys.executable, "-c", PATCHED_EARLY], check=True, timeout=REAL)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from holdfast.strategies.retry import Retry
     from holdfast.strategies.timeout import AdaptiveTimeout
 
-USUAL = asyncio.sleep
+USUAL = asyncio.tasks.sleep  # not as `asyncio.sleep` is just now, which may be patched already
 _errands: set[asyncio.Task[None]] = set()
 """What runs in the background: a loop keeps its tasks by weak references only."""
 

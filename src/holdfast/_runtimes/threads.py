@@ -43,12 +43,10 @@ if TYPE_CHECKING:
     from holdfast.strategies.retry import Retry
     from holdfast.strategies.timeout import AdaptiveTimeout, Sync, Timeout
 
-USUAL = time.sleep
-
 
 def pause(delay: float) -> None:
     """Sleep, but no longer than until `holdfast.stop`; or as somebody else has `time.sleep` do it."""
-    if delay <= 0 or time.sleep is not USUAL:
+    if delay <= 0 or getattr(time.sleep, "__self__", None) is not time:  # it is a patched one
         time.sleep(delay)
         return
     signal = threading.Lock()
