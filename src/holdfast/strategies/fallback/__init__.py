@@ -10,4 +10,5 @@ if TYPE_CHECKING:
 
 __all__ = ["Fallback", "StaleFallback"]
 
-__getattr__ = later(__name__, {"StaleFallback": "stale"})
+if not TYPE_CHECKING:  # a type checker shall see the names above, and no others
+    __getattr__ = later(__name__, {"StaleFallback": "stale"})

@@ -260,7 +260,10 @@ class Keyed(ByKey):
         if parent.state in PASSING:
             self._keys.forgive()  # what the keys' breakers remember is older than this
 
-    behind = staticmethod(behind)
+    @staticmethod
+    def behind(held: Any) -> Any:
+        """Return the gate behind what a call holds."""
+        return behind(held)
 
     # -- other shapes --------------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ class Hook:
     __slots__ = ("event", "function")
 
     def __init__(self, function: Callable[[Any], object], event: object) -> None:
-        self.function = function
-        self.event = event
+        self.function: Callable[[Any], object] = function
+        self.event: object = event
 
     def __call__(self, _error: object) -> object:
         """Call it; the error is for the context of what it raises."""
