@@ -23,9 +23,11 @@ MODULES = "modules that the import brings in"
 THIRD_PARTY = "third-party modules"
 ASYNCIO = "asyncio"
 BARE = "bare interpreter"
+FIRST_PAGE = "holdfast, with the names of the first page"
 
 _IMPORTS: Mapping[str, str] = {
     OURS: "import holdfast",
+    FIRST_PAGE: "from holdfast import Bulkhead, CircuitBreaker, Pipeline, Retry, Timeout",
     "asyncio": "import asyncio",
     "tenacity": "import tenacity",
     "stamina": "import stamina",
@@ -88,7 +90,7 @@ def strangers(modules: list[str]) -> list[str]:
 
 
 def _role(name: str) -> Role:
-    if name == OURS:
+    if name in (OURS, FIRST_PAGE):
         return "holdfast"
     return "floor" if name == "asyncio" else "peer"
 

@@ -9,7 +9,6 @@
 import typing as _typing
 
 from holdfast._later import later as _later
-from holdfast.classify import on_error, on_result
 from holdfast.deadline import allowance, deadline, detached, remaining
 from holdfast.errors import (
     AttemptTimeout,
@@ -30,32 +29,36 @@ from holdfast.errors import (
     ThrottledError,
 )
 from holdfast.pipeline import Pipeline, pipelines
-from holdfast.strategies.breaker import CircuitBreaker
-from holdfast.strategies.bulkhead import Bulkhead
-from holdfast.strategies.fallback import Fallback
-from holdfast.strategies.retry import Retry, RetryBudget, backoff
 from holdfast.strategies.timeout import Timeout
-from holdfast.transient import transient
 
 if _typing.TYPE_CHECKING:
+    from holdfast._conditions import transient as transient
+    from holdfast._conditions import unhealthy as unhealthy
     from holdfast._ongoing import attempt as attempt
     from holdfast._stopping import stop as stop
+    from holdfast.classify import on_error as on_error
+    from holdfast.classify import on_result as on_result
     from holdfast.criticality import priority as priority
-    from holdfast.integrations.http import unhealthy as unhealthy
     from holdfast.integrations.llm import llm as llm
     from holdfast.outcome import Outcome as Outcome
     from holdfast.presets import standard as standard
     from holdfast.strategies import concurrency as concurrency
+    from holdfast.strategies.breaker import CircuitBreaker as CircuitBreaker
     from holdfast.strategies.breaker import learnt as learnt
+    from holdfast.strategies.bulkhead import Bulkhead as Bulkhead
     from holdfast.strategies.chaos import Chaos as Chaos
     from holdfast.strategies.coalesce import Coalesce as Coalesce
     from holdfast.strategies.concurrency import ConcurrencyLimiter as ConcurrencyLimiter
+    from holdfast.strategies.fallback import Fallback as Fallback
     from holdfast.strategies.hedge import Hedge as Hedge
     from holdfast.strategies.hedge import knee as knee
     from holdfast.strategies.hedge import quantile as quantile
     from holdfast.strategies.keyed import Keyed as Keyed
     from holdfast.strategies.rate import Rate as Rate
     from holdfast.strategies.rate import RateLimiter as RateLimiter
+    from holdfast.strategies.retry import Retry as Retry
+    from holdfast.strategies.retry import RetryBudget as RetryBudget
+    from holdfast.strategies.retry import backoff as backoff
     from holdfast.strategies.shedding import LoadShedder as LoadShedder
     from holdfast.strategies.throttle import Throttle as Throttle
     from holdfast.strategies.timeout import AdaptiveTimeout as AdaptiveTimeout
@@ -121,26 +124,35 @@ __all__ = [
 
 _LATER = {
     "AdaptiveTimeout": "strategies.timeout",
+    "Bulkhead": "strategies.bulkhead",
     "Chaos": "strategies.chaos",
+    "CircuitBreaker": "strategies.breaker",
     "Coalesce": "strategies.coalesce",
     "ConcurrencyLimiter": "strategies.concurrency",
+    "Fallback": "strategies.fallback",
     "Hedge": "strategies.hedge",
     "Keyed": "strategies.keyed",
     "LoadShedder": "strategies.shedding",
     "Outcome": "outcome",
     "Rate": "strategies.rate",
     "RateLimiter": "strategies.rate",
+    "Retry": "strategies.retry",
+    "RetryBudget": "strategies.retry",
     "Throttle": "strategies.throttle",
     "attempt": "_ongoing",
+    "backoff": "strategies.retry",
     "concurrency": "strategies.concurrency",
     "knee": "strategies.hedge",
     "learnt": "strategies.breaker",
     "llm": "integrations.llm",
+    "on_error": "classify",
+    "on_result": "classify",
     "priority": "criticality",
     "quantile": "strategies.hedge",
     "standard": "presets",
     "stop": "_stopping",
-    "unhealthy": "integrations.http",
+    "transient": "_conditions",
+    "unhealthy": "_conditions",
 }
 """Where the names are that not every program needs: imported when they are first used."""
 

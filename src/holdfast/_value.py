@@ -6,9 +6,11 @@ read.  A value lists its options in ``_options``, in the order of its constructo
 
 from __future__ import annotations
 
+import types
+from functools import partial
 from typing import Any, Self
 
-from holdfast.classify import spell
+ROUTINES = (types.FunctionType, types.MethodType, types.BuiltinFunctionType)
 
 
 class Value:
@@ -71,3 +73,19 @@ def defaults(kind: type) -> dict[str, Any]:
 
 def _remake(kind: type[Value], options: dict[str, Any]) -> Value:
     return kind(**options)
+
+
+def spell(value: Any) -> str:
+    """Return how ``value`` would be written in source code, as far as that can be known."""
+    if isinstance(value, tuple):
+        inner = ", ".join(map(spell, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if isinstance(value, partial):
+        return f"partial({spell(value.func)})"  # its arguments may be anything, a password too
+    if isinstance(value, (type, ROUTINES)):
+        return (
+            value.__name__
+            if value.__module__ == "builtins"
+            else value.__qualname__.split("<locals>.")[-1]
+        )
+    return repr(value)

@@ -7,7 +7,7 @@ becomes one of them with ``on_error(KeyError)``).  `asyncio.CancelledError`, `Ke
 which a framework ends or repeats a task (Celery's ``Retry`` and time limits, RQ's, ...), unless their
 class is named.  An exception group is met if all its leaves are.
 
-One file because a condition, what makes one and how it is spelt are one vocabulary.
+One file because a condition and what makes one are one vocabulary.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import operator
 import types
 import typing
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from holdfast import _validate
 from holdfast._composed import All, may_meet, truth
 from holdfast._shown import quoted
+from holdfast._value import spell
 from holdfast.errors import AttemptTimeout, ConfigurationError, DeadlineExceeded, RejectedError
 from holdfast.verdict import control_flow, leaves, refusal_in
 
@@ -36,7 +36,6 @@ ALLOWED = (
     "exception, on_result(predicate), or several of these joined with |, & and ~"
 )
 
-ROUTINES = (types.FunctionType, types.MethodType, types.BuiltinFunctionType)
 UNIONS: tuple[Any, ...] = (types.UnionType, typing.Union)
 
 
@@ -261,7 +260,7 @@ def condition(option: str, value: On) -> Condition:
     if isinstance(value, type):
         if not issubclass(value, Exception):
             raise _validate.refuse(option, value, ALLOWED)
-        return Condition(types=(value,))
+        return ANY_ERROR if value is Exception else Condition(types=(value,))
     if not _validate.is_function(value) or _validate.is_async(value):
         raise _validate.refuse(option, value, ALLOWED)
     return Condition(on_errors=(value,))
@@ -283,24 +282,12 @@ def _several(option: str, kinds: tuple[Any, ...]) -> Condition:
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, Exception)):
             raise _validate.refuse(option, kinds, ALLOWED)
-    return Condition(types=kinds)
+    return Condition(types=kinds) if kinds else NOTHING
 
 
-def spell(value: Any) -> str:
-    """Return how ``value`` would be written in source code, as far as that can be known."""
-    if isinstance(value, tuple):
-        inner = ", ".join(map(spell, value))
-        return f"({inner},)" if len(value) == 1 else f"({inner})"
-    if isinstance(value, partial):
-        return f"partial({spell(value.func)})"  # its arguments may be anything, a password too
-    if isinstance(value, (type, ROUTINES)):
-        return (
-            value.__name__
-            if value.__module__ == "builtins"
-            else value.__qualname__.split("<locals>.")[-1]
-        )
-    return repr(value)
-
+ANY_ERROR = Condition(types=(Exception,))
+NOTHING = Condition()
+"""The defaults of most strategies: they need not be kept once for each of 100,000 breakers."""
 
 NOTES = 8
 """How many notes of ours one exception bears: it may be raised again and again, and by many at once."""

@@ -1,6 +1,6 @@
 """Orders of layers that defeat themselves, each with the reason and the fix.
 
-The strategies that not every program imports are told by their `kind`.
+Strategies are told by their `kind`, or by what they can do: not every program imports all of them.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 from itertools import combinations, pairwise
 from typing import Any
 
-from holdfast.strategies.breaker import CircuitBreaker
-from holdfast.strategies.retry import Retry
 from holdfast.strategies.timeout import Timeout
 
 
@@ -82,12 +80,16 @@ WRONG_SIDES = (
 """What must not stand outside of what, and why."""
 
 
-def _places(strategies: tuple[Any, ...], kinds: type | tuple[type, ...]) -> list[int]:
-    return [place for place, one in enumerate(strategies) if isinstance(one, kinds)]
+def _places(strategies: tuple[Any, ...], kind: str) -> list[int]:
+    return [place for place, one in enumerate(strategies) if _kind(one) == kind]
+
+
+def _retries(strategies: tuple[Any, ...]) -> list[int]:
+    return [place for place, one in enumerate(strategies) if hasattr(one, "meets")]
 
 
 def _two_retries(strategies: tuple[Any, ...]) -> list[str]:
-    places = _places(strategies, Retry)
+    places = _retries(strategies)
     if len(places) < 2:  # noqa: PLR2004 - two
         return []
     retries = [strategies[place] for place in places]
@@ -106,8 +108,7 @@ def _two_retries(strategies: tuple[Any, ...]) -> list[str]:
 
 
 def _breaker_outside_retry(strategies: tuple[Any, ...]) -> list[str]:
-    retries = _places(strategies, Retry)
-    breakers = [place for place, one in enumerate(strategies) if _kind(one) == "circuit breaker"]
+    retries, breakers = _retries(strategies), _places(strategies, "circuit breaker")
     if not retries or not any(breaker < retries[-1] for breaker in breakers):
         return []
     reason = (
@@ -121,8 +122,10 @@ def _breaker_outside_retry(strategies: tuple[Any, ...]) -> list[str]:
 def _fallback_inside(strategies: tuple[Any, ...]) -> list[str]:
     fallbacks = [place for place, one in enumerate(strategies) if _kind(one).endswith("fallback")]
     found = []
-    for kind, what in ((Retry, "retry"), (CircuitBreaker, "circuit breaker")):
-        places = _places(strategies, kind)
+    for places, what in (
+        (_retries(strategies), "retry"),
+        (_places(strategies, "circuit breaker"), "circuit breaker"),
+    ):
         if places and any(place > places[0] for place in fallbacks):
             found.append(
                 f"a fallback stands inside the {what}, which then sees its answers instead of the "
@@ -184,7 +187,7 @@ def _kind(strategy: Any) -> str:
 
 
 def _inner_timeout_longer(strategies: tuple[Any, ...]) -> list[str]:
-    limits = [strategies[place].seconds for place in _places(strategies, Timeout)]
+    limits = [one.seconds for one in strategies if isinstance(one, Timeout)]
     for outer, inner in pairwise(limits):
         if inner >= outer:
             reason = (

@@ -18,11 +18,11 @@ from holdfast._sent import Sent
 from holdfast._world import world
 from holdfast.composition import findings, place
 from holdfast.errors import CompositionWarning, ConfigurationError, Misuse
-from holdfast.outcome import Outcome
 
 if TYPE_CHECKING:
     from holdfast._block import Block, Blocks
     from holdfast._strategy import Strategy
+    from holdfast.outcome import Outcome
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -125,6 +125,8 @@ class Pipeline(Sent):
         Raises:
             TypeError: if ``fn`` turns out to be async.
         """
+        from holdfast.outcome import Outcome  # before the call, which may leave no stack for it
+
         try:
             return Outcome(self.call(fn, *args, **kwargs))
         except Exception as error:
@@ -140,6 +142,8 @@ class Pipeline(Sent):
         Raises:
             TypeError: if ``fn`` returns nothing that can be awaited.
         """
+        from holdfast.outcome import Outcome  # as above
+
         try:
             return Outcome(await self.acall(fn, *args, **kwargs))
         except Exception as error:

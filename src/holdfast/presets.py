@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from holdfast import _validate
+from holdfast._conditions import transient, unhealthy
 from holdfast.classify import On
 from holdfast.pipeline import Pipeline
 from holdfast.strategies.breaker import CircuitBreaker
@@ -14,7 +15,6 @@ from holdfast.strategies.fallback import Fallback, StaleFallback
 from holdfast.strategies.identity import Identity
 from holdfast.strategies.retry import Retry, RetryBudget, backoff
 from holdfast.strategies.timeout import Timeout
-from holdfast.transient import transient, unhealthy
 
 if TYPE_CHECKING:
     from datetime import timedelta

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, final, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, final, runtime_checkable
 
 from holdfast._history import Arguments, History, Keywords, told
 from holdfast._world import world
@@ -52,6 +52,8 @@ class Ticket:
 
     __slots__ = ("granted", "over", "permit", "wake")
     permit: object  # what it stands for once it is granted, where its gate wants to know
+    lends: ClassVar[bool] = True
+    """Whether it is a place among permits, of which the caller that waits may hold one already."""
 
     def __init__(self) -> None:
         self.granted: bool = False
@@ -141,7 +143,7 @@ class Site:
     """Where a layer stands: its pipeline, what is around it and inside it, and whose arguments come."""
 
     __slots__ = (
-        "background", "enclosing", "function", "inside", "pipeline", "scope", "skip",
+        "_background", "_layers", "_place", "function", "pipeline", "runtime", "scope", "skip",
     )  # fmt: skip
 
     def __init__(
@@ -159,13 +161,36 @@ class Site:
         """The protected function; None for ``call(fn, ...)``, where it is the first argument."""
         self.skip: int = skip
         """How many leading arguments are ours (``call(fn, ...)`` passes the function itself)."""
-        self.enclosing: tuple[Any, ...] = enclosing
-        """The strategies outside this one, outermost first."""
-        self.inside: tuple[Any, ...] = inside
-        """The strategies inside this one, outermost first."""
         self.scope: object = None  # the same for all calls of one protected function
-        self.background: Background = background or _in_a_thread
-        """``background(fn, done)`` runs ``fn()`` elsewhere, then calls ``done(error or None)``."""
+        self.runtime: Any = None  # the one of those calls
+        self._layers: tuple[Any, ...] = (*enclosing, None, *inside)
+        self._place: int = len(enclosing)
+        self._background = background
+
+    def among(self, layers: tuple[Any, ...], place: int) -> Self:
+        """Say which layer of a pipeline it is; they are kept once for all their sites."""
+        self._layers, self._place = layers, place
+        return self
+
+    @property
+    def enclosing(self) -> tuple[Any, ...]:
+        """The strategies outside this one, outermost first."""
+        return self._layers[: self._place]
+
+    @property
+    def inside(self) -> tuple[Any, ...]:
+        """The strategies inside this one, outermost first."""
+        return self._layers[self._place + 1 :]
+
+    def background(
+        self, fn: Callable[[], Any], done: Callable[[BaseException | None], None]
+    ) -> None:
+        """Run ``fn()`` elsewhere, then call ``done(error or None)``."""
+        if self._background is not None:
+            self._background(fn, done)
+            return
+        runtime = self.runtime or world.runtime("blocking")
+        runtime.background(fn, done, self.pipeline)
 
     def refuse(self, error: RejectedError, now: float, *, enforced: bool = True) -> RejectedError:
         """Complete a rejection with the pipeline's name, tell it, and return it to be raised.
@@ -183,10 +208,6 @@ class Site:
                 enforced=enforced,
             ))  # fmt: skip
         return error
-
-
-def _in_a_thread(fn: Callable[[], Any], done: Callable[[BaseException | None], None]) -> None:
-    world.runtime("blocking").background(fn, done)
 
 
 NO_RESULT = object()

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from holdfast import Bulkhead, CircuitBreaker, Retry, RetryBudget, standard
+from holdfast._conditions import STATUSES
 from holdfast.extend import worker_pool
 from holdfast.strategies import retry as retries
 from holdfast.strategies.breaker.circuit_breaker import BATCH
 from holdfast.strategies.breaker.window import BUCKETS
-from holdfast.transient import STATUSES
 
 ROOT = Path(__file__).resolve().parents[2]
 

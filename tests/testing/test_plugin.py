@@ -115,7 +115,7 @@ async def test_is_misspelt():
 
 def test_users_tests(pytester):
     """Marked tests pass and fail as they should, even beside a plugin that claims all async tests."""
-    pytester.makeini("[pytest]\ntimeout = 5\nanyio_mode = auto")
+    pytester.makeini("[pytest]\ntimeout = 60\nanyio_mode = auto")
     pytester.makepyfile(USERS_TESTS)
     done = pytester.runpytest_inprocess("--strict-markers", *QUICKLY)
     done.assert_outcomes(passed=2, failed=4)

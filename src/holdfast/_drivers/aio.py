@@ -47,7 +47,7 @@ CLOSE = 1e-6
 
 def gated(gate: Gate, inner: Step, runtime: Runtime, site: Site) -> Step:
     """Ask the gate, and tell it how the call ended: exactly one of three ways."""
-    enter, succeeded, failed, abandoned = gate.enter, gate.succeeded, gate.failed, gate.abandoned
+    enter, succeeded = gate.enter, gate.succeeded
     now, timed, skip = runtime.now, gate.timed, site.skip
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
@@ -61,14 +61,14 @@ def gated(gate: Gate, inner: Step, runtime: Runtime, site: Site) -> Step:
         try:
             result = await inner(args, kwargs)
         except Exception as error:
-            failed(permit, now(), error)
+            gate.failed(permit, now(), error)
             raise
         except BaseException as interruption:
             cut = cut_by(interruption)
             if cut is None:
-                abandoned(permit, now())
+                gate.abandoned(permit, now())
             else:
-                failed(permit, now(), cut)
+                gate.failed(permit, now(), cut)
             raise
         if permit is not gate.resting:
             succeeded(permit, now() if timed else 0.0, result)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.job import Job
 from holdfast._runtimes.pool import WorkerPool
 from holdfast._world import world
 from holdfast.shapes import Arguments, Keywords, Site, told
-from holdfast.strategies.bulkhead import Bulkhead
+
+if TYPE_CHECKING:
+    from holdfast.strategies.bulkhead import Bulkhead
 
 Discard = Callable[[Any], object]
-Holders = Callable[[Arguments, Keywords], tuple[Bulkhead, ...]]
+Holders = Callable[[Arguments, Keywords], "tuple[Bulkhead, ...]"]
 
 
 def holders_of(site: Site) -> Holders:
     """Return what tells the bulkheads around a call from its arguments: a keyed one has many."""
-    fixed = tuple(one for one in site.enclosing if isinstance(one, Bulkhead))
+    fixed = tuple(one for one in site.enclosing if getattr(one, "kind", "") == "bulkhead")
     keyed = tuple(one.holder for one in site.enclosing if hasattr(one, "holder"))
     if not keyed:
         return lambda _args, _kwargs: fixed

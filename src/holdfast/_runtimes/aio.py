@@ -85,7 +85,7 @@ class Asyncio:
             if wait.ticket is None:
                 return await self._turn(gate, wait, site)
             limit = patience(wait, self.now())
-            if limit is not None or wait.ticket.granted:
+            if limit is not None or wait.ticket.granted or not wait.ticket.lends:
                 await self._granted(wait.ticket, limit)
             else:
                 with endless_wait(gate, wait.permit, site.pipeline, blocks=False):

@@ -11,7 +11,7 @@ from holdfast._runtimes.cancelling import alone as was_alone
 from holdfast._runtimes.cancelling import cancel, cut_short
 from holdfast._runtimes.limits import converted, deadline_error, tell, too_short
 from holdfast._runtimes.loop import running_loop
-from holdfast.deadline import OVER, RAN_OUT, Ambient, ambient, inside, live
+from holdfast.deadline import NOTHING, OVER, RAN_OUT, Ambient, ambient, inside, live
 from holdfast.errors import AttemptTimeout, DeadlineExceeded
 
 if TYPE_CHECKING:
@@ -36,12 +36,21 @@ async def alone(  # noqa: PLR0917 - it is all that a step knows
     start = now()
     if outer[0] <= start:
         raise too_short(site, outer, start)
-    task = asyncio.current_task(running_loop())
+    loop = running_loop()
+    task = asyncio.current_task(loop)
     if task is None:
         raise RuntimeError("a Timeout needs a task to cancel: run the call in a task")
-    own = inside(outer, start + seconds, seconds)
+    own: Any = [
+        start + seconds,
+        seconds,
+        None,
+        None,
+        outer,
+    ]  # an `Ambient`; making one takes longer
+    if outer is not NOTHING:
+        own = inside(outer, start + seconds, seconds)
     timer = Timer(
-        task, own, now, lambda: Cut(told(site.pipeline, own, start, seconds, outer, expected))
+        loop, task, own, now, lambda: Cut(told(site.pipeline, own, start, seconds, outer, expected))
     )
     before = task.cancelling()
     token = ambient.set(own)
@@ -88,15 +97,17 @@ def told(
 class Timer:
     """Cancels a task when its limit is there; later, if that was an outer one which is gone by then."""
 
-    __slots__ = ("_handle", "_limit", "_message", "_now", "_task", "fired")
+    __slots__ = ("_handle", "_limit", "_loop", "_message", "_now", "_task", "fired")
 
     def __init__(
         self,
+        loop: asyncio.AbstractEventLoop,
         task: asyncio.Task[Any],
         limit: Ambient,
         now: Callable[[], float],
         message: Callable[[], object],
     ) -> None:
+        self._loop = loop
         self._task: asyncio.Task[Any] | None = task
         self._limit = limit
         self._now = now
@@ -107,7 +118,7 @@ class Timer:
 
     def _set(self) -> None:
         left = self._limit[0] - self._now()
-        self._handle = asyncio.get_running_loop().call_later(max(0.0, left), self._fire)
+        self._handle = self._loop.call_later(max(0.0, left), self._fire)
 
     def _fire(self) -> None:
         limit = self._limit

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncRuntime as Runtime
     from holdfast._runtimes.port import AsyncStep as Step
 
+Loop = asyncio.AbstractEventLoop
+
 LOOK_AROUND = 1.0
 """How often a caller looks whether another event loop is still open, in seconds."""
 
@@ -34,14 +36,14 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
     scope = scope_of(runtime, "asyncio", site)
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
-        running_loop()  # before it boards a flight that it could not fly
+        loop = running_loop()  # before it boards a flight that it could not fly
         key = coalesce.key_of(scope, args, kwargs, skip)
         while True:
             flight = Flight(key, current())
             try:
                 seat, leads = coalesce.board(key, flight)
                 if leads:
-                    _take_off(coalesce, flight, inner, args, kwargs)
+                    _take_off(loop, coalesce, flight, inner, args, kwargs)
             except BaseException:
                 coalesce.lose(flight)  # whatever came, nobody shall wait for it
                 raise
@@ -51,7 +53,7 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
                 return await inner(args, kwargs)
             if not leads:
                 coalesce.tell(seat)
-            await _sit(runtime, coalesce, seat, site)
+            await _sit(loop, runtime, coalesce, seat, site)
             if coalesce.again(seat, now()):
                 continue
             result, error, trace = seat.take()
@@ -66,10 +68,9 @@ def shared(runtime: Runtime, coalesce: Coalesce, inner: Step, site: Site) -> Ste
 
 
 def _take_off(
-    coalesce: Coalesce, flight: Flight, inner: Step, args: Arguments, kwargs: Keywords
+    loop: Loop, coalesce: Coalesce, flight: Flight, inner: Step, args: Arguments, kwargs: Keywords
 ) -> None:
     """Start the attempt, in a copy of this caller's context."""
-    loop = asyncio.get_running_loop()
     attempt = _fly(coalesce, flight, inner, args, kwargs)
     try:
         task = loop.create_task(attempt, name="holdfast-coalesce")
@@ -117,11 +118,11 @@ def _is_being_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-async def _sit(runtime: Runtime, coalesce: Coalesce, seat: Seat, site: Site) -> None:
+async def _sit(loop: Loop, runtime: Runtime, coalesce: Coalesce, seat: Seat, site: Site) -> None:
     """Wait for the end of the flight, or leave it."""
     flight = seat.flight
     task = flight.task
-    here = task is not None and task.get_loop() is asyncio.get_running_loop()
+    here = task is not None and task.get_loop() is loop
     gate: Any = coalesce  # as far as a wait needs one
     wait = Wait(seat, None if here else LOOK_AROUND, seat)
     try:

@@ -101,11 +101,11 @@ class Threads:
             sleepers[id(ticket)] = waking(wake)
             if not (ticket.granted or ticket.over or world.stopping):
                 warn_if_in_loop("a wait for its turn")
-                if limit is None:
+                if limit is None and ticket.lends:
                     with endless_wait(gate, wait.permit, site.pipeline, blocks=True):
                         signal.acquire()
                 else:
-                    signal.acquire(timeout=min(limit, LONGEST))
+                    signal.acquire(timeout=LONGEST if limit is None else min(limit, LONGEST))
         except BaseException:
             gate.abandoned(wait.permit, self.now())
             raise

@@ -21,12 +21,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from holdfast import _validate, presets
+from holdfast._conditions import STATUSES, is_unhealthy, unhealthy
 from holdfast.classify import Condition, condition
 from holdfast.pipeline import Pipeline
 from holdfast.strategies.hedge import Hedge
 from holdfast.strategies.retry import Retry
 from holdfast.strategies.timeout import Timeout
-from holdfast.transient import STATUSES, is_unhealthy, unhealthy
 from holdfast.verdict import kind_of, status_of
 from holdfast.verdict.hints import carries, from_headers, seconds_until
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from holdfast import _validate, presets
+from holdfast._conditions import unhealthy
 from holdfast.classify import On
 from holdfast.pipeline import Pipeline
 from holdfast.presets import OURS, Default
@@ -30,7 +31,6 @@ from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.rate import Rate, RateLimiter
 from holdfast.strategies.retry import Retry, RetryBudget, backoff
 from holdfast.strategies.timeout import AdaptiveTimeout, Timeout
-from holdfast.transient import unhealthy
 from holdfast.verdict import REJECTED, judge
 from holdfast.verdict.hints import header, headers_of
 

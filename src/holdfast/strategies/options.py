@@ -16,8 +16,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from holdfast._sent import Sent
-from holdfast._value import defaults
-from holdfast.classify import spell
+from holdfast._value import defaults, spell
 from holdfast.errors import ConfigurationError
 
 T = TypeVar("T")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from holdfast.classify import Condition, spell
+from holdfast._value import spell
+from holdfast.classify import Condition
 from holdfast.errors import AttemptTimeout
 from holdfast.pipeline import Pipeline
 from holdfast.simulation.engine.stage import Simulation

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast._conditions import transient
 from holdfast.pipeline import Pipeline
 from holdfast.presets import standard
 from holdfast.simulation.policies.own import Own, about, check
@@ -17,7 +18,6 @@ from holdfast.strategies.hedge import Hedge
 from holdfast.strategies.retry import Retry, RetryBudget, backoff
 from holdfast.strategies.shedding import LoadShedder
 from holdfast.strategies.timeout import Timeout
-from holdfast.transient import transient
 
 LEAST = 0.05
 """Seconds: the floor of an adaptive timeout that isn't given another one."""

@@ -153,17 +153,20 @@ class Coalesce(Identity):
         self._end(flight, None)
 
     def _end(self, flight: Flight, outcome: Outcome | None) -> None:
-        with self._lock:  # each step can be made again, if an interruption comes before the last
-            flight.bound[3] = OVER
-            self._close_locked(flight)
-            if not flight.ended:
-                if outcome is None:
-                    flight.lost = True
-                elif flight.seats:
-                    flight.outcome = outcome
-                for seat in flight.seats:
-                    seat.granted = True
-                flight.ended = True
+        if not flight.ended:
+            with (
+                self._lock
+            ):  # each step can be made again, if an interruption comes before the last
+                flight.bound[3] = OVER
+                self._close_locked(flight)
+                if not flight.ended:
+                    if outcome is None:
+                        flight.lost = True
+                    elif flight.seats:
+                        flight.outcome = outcome
+                    for seat in flight.seats:
+                        seat.granted = True
+                    flight.ended = True
         flight.task = flight.cancel = None
         if flight.seats:
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
@@ -24,13 +24,12 @@ class Mark:
 
     def __init__(self) -> None:
         self.ended: bool = False
-        self.waits: list[Mark] = []
+        self.waits: Sequence[Mark] = ()
         """The marks of the flights that code inside this one has boarded."""
 
     def boards(self, other: Mark) -> None:
         """Note that code inside this flight waits for another one."""
-        self.waits = [mark for mark in self.waits if not mark.ended]
-        self.waits.append(other)
+        self.waits = [*(mark for mark in self.waits if not mark.ended), other]
 
     def waits_for(self, others: tuple[Mark, ...]) -> bool:
         """Return whether this flight can't end before one of the others has."""
@@ -61,7 +60,8 @@ class Flight:
         self.key: Hashable = key
         self.due: float = first[0]
         """The first caller's deadline, which what is inside obeys."""
-        self.bound: Ambient = Ambient(first[0], first[1], first[2], None, NOTHING)
+        own: Any = [first[0], first[1], first[2], None, NOTHING]  # making an `Ambient` takes longer
+        self.bound: Ambient = own
         """That, as the attempt sees it; and the first caller's retry, as long as all obey such a one."""
         self.seats: dict[Seat, None] = {}
         self.mark: Mark = Mark()
@@ -90,6 +90,7 @@ class Seat(Ticket):
     """One caller's place in a flight."""
 
     __slots__ = ("due", "flight", "last")
+    lends = False  # who waits for what, through flights, is known by their marks
 
     def __init__(self, due: float) -> None:
         super().__init__()

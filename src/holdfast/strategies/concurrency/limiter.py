@@ -35,6 +35,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 from holdfast import _validate, classify
+from holdfast._conditions import transient
 from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import On
@@ -48,7 +49,6 @@ from holdfast.strategies.concurrency.protocol import Algorithm
 from holdfast.strategies.concurrency.spread import spread
 from holdfast.strategies.options import Given, Option, Shown
 from holdfast.strategies.queues import room_to_wait, shown
-from holdfast.transient import transient
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -219,12 +219,15 @@ class ConcurrencyLimiter(Crowd):
             limit = self._limit
             if in_flight > limit:  # others are in beyond the limit; that's not this one's doing
                 in_flight = int(limit)
-            if self._lasting is None:
-                found = self._sample(now, now - permit, in_flight, False)  # noqa: FBT003 - a position is quicker
+            lasting = self._lasting
+            if lasting is not None:
+                lasting.old -= permit <= lasting.mark  # as `ended` does
+                if now >= lasting.due:
+                    self._look_for_lasting_locked(now)
+            if lasting is not None and lasting.room:
+                found = self._found_locked(now, now - permit, in_flight, False)  # noqa: FBT003 - as below
             else:
-                self._lasting.ended(permit)
-                self._look_for_lasting_locked(now)
-                found = self._found_locked(now, now - permit, in_flight, False)  # noqa: FBT003 - as above
+                found = self._sample(now, now - permit, in_flight or 1, False)  # noqa: FBT003 - a position is quicker
             if found != limit:
                 self._learnt_locked(found)
                 self._rest_locked(now, now - permit)

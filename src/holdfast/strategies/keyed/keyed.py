@@ -131,14 +131,18 @@ class Keyed(ByKey):
 
     def _used(self, key: Hashable, now: float) -> Entry:
         """Return the entry of a key, which is used now."""
-        keys = self._keys
-        entry = keys.meet(key, now)
-        for what in keys.news():
+        entry = self._keys.meet(key, now)
+        if self._keys.untold:
+            self._tell_news(now)
+        return entry
+
+    def _tell_news(self, now: float) -> None:
+        """Tell what has become of other keys while one was met."""
+        for what in self._keys.news():
             if what is FULL:
-                tell_full(self.title, keys.table.limit)
+                tell_full(self.title, self._keys.table.limit)
             else:
                 self._tell("KeyDropped", at=now, key=what[0], reason=what[1])
-        return entry
 
     # -- the gate ------------------------------------------------------------------------------
 
@@ -147,7 +151,10 @@ class Keyed(ByKey):
         parent = self._parent
         if parent is not None and parent.resting is None:
             return self._enter_below(parent, now, args, kwargs, site)
-        entry = self._met(args, kwargs, now)
+        keys = self._keys  # as `_met` does, in place: it is the way of each call
+        entry = keys.meet(self._key(*args, **kwargs), now)
+        if keys.untold:
+            self._tell_news(now)
         try:
             permit = entry.child.resting
         except AttributeError:

@@ -8,7 +8,7 @@ exist side by side.  One that turns busy out there comes back into the table.
 Where no key may go, further ones share one entry, the overflow.
 
 The lock guards the table.  Under it run no factories and no strategies.  What there is to tell waits in
-`news` until whoever has the keys tells it.
+`untold` until whoever has the keys tells it.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Keys:
     """
 
     __slots__ = (
-        "_census", "_key", "_leaving", "_lock", "_news", "_quorum", "_served",
-        "_sweep_at", "evicted", "idle", "make", "open", "overflow", "overflowed", "table",
+        "_census", "_key", "_leaving", "_lock", "_quorum", "_served",
+        "_sweep_at", "evicted", "idle", "make", "open", "overflow", "overflowed", "table", "untold",
     )  # fmt: skip
 
     def __init__(
@@ -104,7 +104,8 @@ class Keys:
         self.table = Table(self.table.limit)
         self._leaving: WeakValueDictionary[Hashable, Entry] = WeakValueDictionary()
         self._census = Census(PERIOD)
-        self._news: deque[Any] = deque()
+        self.untold: deque[Any] = deque()
+        """What there is to tell; `news` takes it."""
         self.open: dict[Entry, None] = {}
         """The entries whose breakers are open, as far as their calls have shown."""
         self.overflow: Entry | None = None
@@ -211,7 +212,7 @@ class Keys:
             self.evicted += 1
         for one in self._served:
             one.forget(entry)
-        self._news.append((entry.key, reason))
+        self.untold.append((entry.key, reason))
 
     def _shared(self, key: Hashable, now: float) -> Entry:
         """Return the entry of all those keys for which there is no room."""
@@ -221,7 +222,7 @@ class Keys:
             with self._lock:
                 entry = self.overflow = self.overflow or made
             if entry is made:
-                self._news.append(FULL)
+                self.untold.append(FULL)
         with self._lock:
             self.overflowed += 1
         return entry
@@ -236,9 +237,9 @@ class Keys:
 
     def news(self) -> Iterator[Any]:
         """Take what there is to tell: `FULL`, or a key that was dropped, and why."""
-        while self._news:
+        while self.untold:
             try:
-                yield self._news.popleft()
+                yield self.untold.popleft()
             except IndexError:  # somebody else took the last one
                 return
 

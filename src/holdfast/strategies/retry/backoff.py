@@ -298,12 +298,11 @@ def of(value: Any) -> Backoff:
     return _Custom(value)
 
 
-def delays(value: Backoff | DelayFunction) -> Callable[[History], float]:
-    """Return a function that tells the delay after the attempt that has just ended."""
-    meant = of(value)
+def after(meant: Backoff, history: History) -> float:
+    """Return the delay after the attempt that has just ended."""
     if isinstance(meant, _Custom) and meant.of_call:
-        return meant.after
-    return lambda history: meant.delay(history.attempt, history.previous, history.rng)
+        return meant.after(history)
+    return meant.delay(history.attempt, history.previous, history.rng)
 
 
 def _takes_two(function: Any) -> bool:

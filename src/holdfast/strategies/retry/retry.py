@@ -112,7 +112,7 @@ class Retry(Value, _validate.Layer):
     attends: bool
     credit: Callable[[], None] | None
     _on: Condition
-    _delay: Callable[[History], float]
+    _delay: Backoff
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class Retry(Value, _validate.Layer):
         )  # fmt: skip
         meant = condition("on", on).less(condition("ignore", ignore))
         credit = None if budget is None else budget.deposit
-        self._set(_on=meant, _delay=backoffs.delays(backoff), judges=bool(meant.on_results))
+        self._set(_on=meant, _delay=backoffs.of(backoff), judges=bool(meant.on_results))
         self._set(credit=credit, timed=limit is not None, claims=nested == "outer")
         self._set(attends=nested == "inner")
 
@@ -287,7 +287,7 @@ class Retry(Value, _validate.Layer):
         if halt is not None:
             return halt
         try:
-            delay = _validate.seconds("delay", self._delay(history), positive=False)
+            delay = _validate.seconds("delay", backoffs.after(self._delay, history), positive=False)
         except Exception as fault:  # noqa: BLE001 - the user's backoff may raise anything
             return f"the backoff raised {quoted(fault)}"
         asks = outcome if self.respect_retry_after else None
