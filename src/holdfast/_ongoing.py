@@ -29,11 +29,12 @@ class Call:
         function: the function's qualified name, with its module; None where it isn't known.
     """
 
-    __slots__ = ("_function", "_id", "pipeline")
+    __slots__ = ("_function", "_id", "_name", "pipeline")
 
-    def __init__(self, pipeline: str, function: Any) -> None:
+    def __init__(self, pipeline: str, function: Any, name: str | None = None) -> None:
         self.pipeline: str = pipeline
         self._function = function
+        self._name = name
         self._id: int | None = None
 
     @property
@@ -46,7 +47,9 @@ class Call:
     @property
     def function(self) -> str | None:
         """The function's qualified name, with its module."""
-        return None if self._function is None else full_name(self._function)
+        if self._name is None and self._function is not None:
+            self._name = full_name(self._function)
+        return self._name
 
     def __repr__(self) -> str:
         return f"<Call {self.id} of {self.function or 'a function'}, pipeline {self.pipeline!r}>"
@@ -82,7 +85,8 @@ class Watched(Ongoing):
     __slots__ = ("outer",)
 
     def __init__(self, call: Call, outer: Ongoing | None) -> None:
-        super().__init__(1, call)
+        self.number, self.call, self.over, self.place = 1, call, False, 0  # as `Ongoing` does
+        self.tried = []
         self.outer: Ongoing | None = outer
         """The attempt around it, which is the one to be told."""
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import cut_by
 from holdfast._drivers.dressing import dressed
-from holdfast._drivers.watching import tell_completed
-from holdfast._ongoing import Call, Watched, ongoing, under_way
+from holdfast._drivers.watching import telling
+from holdfast._ongoing import Call, Watched, full_name, ongoing, under_way
 from holdfast._world import world
 from holdfast.deadline import OVER, ambient, current, inside
 from holdfast.errors import Misuse
@@ -243,19 +243,20 @@ def claimed(inner: Step, site: Site) -> Step:
 def watched(head: Step, runtime: Runtime, site: Site) -> Step:
     """Tell the listeners how each call ended.  Stands outermost, and only while somebody listens."""
     now, skip, function = runtime.now, site.skip, site.function
+    name, tell = None if function is None else full_name(function), telling()
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
         started = now()
-        call = Call(site.pipeline, args[0] if skip else function)
+        call = Call(site.pipeline, args[0] if skip else function, name)
         mine = Watched(call, under_way())
         token = ongoing.set(mine)
         try:
             result = head(args, kwargs)
         except BaseException as error:
-            tell_completed(site.pipeline, now(), started, error)
+            tell(call, now(), started, error)
             raise
         else:
-            tell_completed(site.pipeline, now(), started, None)
+            tell(call, now(), started, None)
             return result
         finally:
             mine.over = True
