@@ -85,7 +85,7 @@ def reacting(reaction: Reaction, inner: Step, runtime: Runtime, site: Site) -> S
         inner = claimed(inner, site)
     follow = following(reaction, inner, runtime)
     if getattr(reaction, "attends", False):
-        return attending(reaction, inner, runtime, site, follow)
+        return attending(runtime, site, follow)
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
         started = now() if timed else None
@@ -110,36 +110,14 @@ def reacting(reaction: Reaction, inner: Step, runtime: Runtime, site: Site) -> S
     return step
 
 
-def attending(
-    reaction: Reaction, inner: Step, runtime: Runtime, site: Site, follow: Follow
-) -> Step:
+def attending(runtime: Runtime, site: Site, follow: Follow) -> Step:
     """Do as `reacting`, for a reaction that wants to know what others do in the first attempt, too."""
-    now, judges, credit = runtime.now, reaction.judges, reaction.credit
-    pipeline, skip, function = site.pipeline, site.skip, site.function
-    first = numbered(inner)
+    now, pipeline, skip, function = runtime.now, site.pipeline, site.skip, site.function
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
         start = now()
         fn = args[0] if skip else function
-        history = History(pipeline, start, start, args[skip:], kwargs, fn)
-        try:
-            try:
-                result = await first(args, kwargs, history)
-            except Exception as error:
-                history.ended(now())
-                if history.stands(reaction.after_error(error, history)):
-                    raise
-            else:
-                if not judges:
-                    if credit is not None:
-                        credit()
-                    return result
-                history.ended(now())
-                if history.stands(reaction.after_result(result, history)):
-                    return result
-            return await follow(args, kwargs, history)
-        finally:
-            history.forget()
+        return await follow(args, kwargs, History(pipeline, start, start, args[skip:], kwargs, fn))
 
     return step
 
@@ -174,7 +152,10 @@ async def paused(runtime: Runtime, verdict: Again) -> None:
 
 
 def following(reaction: Reaction, inner: Step, runtime: Runtime) -> Follow:
-    """Return what does a reaction's verdict, for as long as it has one."""
+    """Return what does a reaction's verdict, for as long as it has one.
+
+    A history without one is that of a call whose first attempt is still to be made.
+    """
     now, judges, credit = runtime.now, reaction.judges, reaction.credit
     halted = getattr(reaction, "halted", None)
     recovered = getattr(reaction, "recovered", None)
@@ -184,19 +165,20 @@ def following(reaction: Reaction, inner: Step, runtime: Runtime) -> Follow:
         try:
             while True:
                 verdict = history.verdict
-                if isinstance(verdict, Earlier):
-                    raise verdict.error
-                if not isinstance(verdict, Again):
-                    return await runtime.answer(verdict)
-                if verdict.before is not None:
-                    await runtime.answer(verdict.before)
-                try:
-                    await paused(runtime, verdict)
-                except Misuse as misuse:
-                    raise misuse from history.last
-                if halted is not None and halted(history):
-                    continue
-                history.resumed(now(), verdict.delay)
+                if verdict is not None:  # None before the first attempt
+                    if isinstance(verdict, Earlier):
+                        raise verdict.error
+                    if not isinstance(verdict, Again):
+                        return await runtime.answer(verdict)
+                    if verdict.before is not None:
+                        await runtime.answer(verdict.before)
+                    try:
+                        await paused(runtime, verdict)
+                    except Misuse as misuse:
+                        raise misuse from history.last
+                    if halted is not None and halted(history):
+                        continue
+                    history.resumed(now(), verdict.delay)
                 try:
                     result = await again(args, kwargs, history)
                 except Exception as error:
@@ -207,7 +189,7 @@ def following(reaction: Reaction, inner: Step, runtime: Runtime) -> Follow:
                     if not judges:
                         if credit is not None:
                             credit()
-                        if recovered is not None:
+                        if recovered is not None and history.attempt > 1:
                             history.ended(now())
                             recovered(history)
                         return result
