@@ -319,9 +319,12 @@ class TestRetryAround:
 
         name = f"{world.name} {web.module.__name__} {nested} prices"
         retry = Retry(3, on=transient, backoff=quick, nested=nested)
-        with warnings.catch_warnings(record=True) as caught, pytest.raises(Exception, match="500"):
-            warnings.simplefilter("always")
-            world.run(world.protect(Pipeline(name, retry), prices))
+        call = world.protect(Pipeline(name, retry), prices)
+        with (
+            warnings.catch_warnings(record=True, action="always") as caught,
+            pytest.raises(web.module.HTTPStatusError),
+        ):
+            world.run(call)
         assert len(web.seen) == requests
         assert len(caught) == (nested == "allow")
 
