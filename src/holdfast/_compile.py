@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import AsyncGeneratorType, CoroutineType, GeneratorType, ModuleType
+from types import CoroutineType, ModuleType
 from typing import Any
 
 from holdfast import _validate
 from holdfast._drivers import aio, blocking
+from holdfast._refusing import check_function, not_a_function, refuse_unfinished
 from holdfast._runtimes import DEFAULTS
 from holdfast._world import world
 from holdfast.errors import ConfigurationError, Misuse, RejectedError
@@ -16,14 +17,6 @@ from holdfast.strategies.timeout import Timeout
 
 Step = Callable[[Arguments, Keywords], Any]
 DRIVERS: dict[str, ModuleType] = {"asyncio": aio, "blocking": blocking}
-
-LAZY = (GeneratorType, AsyncGeneratorType)
-LAZY_CODE = _validate.GENERATOR | _validate.ASYNC_GENERATOR
-
-ENTERED_LATER = (
-    "whose code runs when it is entered, so that no failure would be seen: protect the function that "
-    "it calls to get what it manages"
-)
 
 
 def is_strategy(value: Any) -> bool:
@@ -45,34 +38,6 @@ def no_strategy(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "strategies are given one by one: put a * before it"
     return "it must be a strategy object, such as Retry() or Timeout(5.0)"
-
-
-def check_function(fn: Any) -> None:
-    """Refuse what cannot be protected, with the reason and the remedy."""
-    if isinstance(fn, classmethod | staticmethod):
-        kind = type(fn).__name__
-        raise ConfigurationError(
-            f"a pipeline cannot protect a {kind} object: put @{kind} above the pipeline"
-        )
-    if not _validate.is_function(fn):
-        raise _validate.refuse("fn", fn, "a pipeline protects functions and other callables")
-    if _validate.has_flag(fn, LAZY_CODE):
-        plain = _validate.unwrapped(fn)
-        raise ConfigurationError(
-            f"a pipeline cannot protect the generator function {plain!r}: calling it runs none of its "
-            "code, so no failure would be seen, and what was yielded cannot be taken back for "
-            "another attempt. Protect the function that it calls for each item, or return a list"
-        )
-    if _validate.has_flag(getattr(fn, "__wrapped__", None), LAZY_CODE) and is_manager(fn):
-        raise ConfigurationError(
-            f"a pipeline cannot protect the context manager {fn!r}, {ENTERED_LATER}"
-        )
-
-
-def is_manager(fn: Any) -> bool:
-    """Return whether ``fn`` was made by `contextlib.contextmanager`, or its async twin."""
-    made_in = getattr(fn, "__globals__", None)
-    return isinstance(made_in, dict) and made_in.get("__name__") == "contextlib"
 
 
 def compiled(
@@ -128,10 +93,16 @@ class SpentError(RejectedError, TypeError):
     """
 
 
-class Detour:
-    """The slow way round: taken while somebody listens, or while a test holds the clock."""
+class Way:
+    """The way into the layers: straight to ``head``; or, by calling it, the slow way round.
 
-    __slots__ = ("_colour", "_function", "_made", "_name", "_strategies", "_terminal")
+    That one is taken while somebody listens, or while a test holds the clock.  Sent to another process
+    (by cloudpickle, within the function that it belongs to), it is made anew from the pipeline there.
+    """
+
+    __slots__ = (
+        "_colour", "_function", "_made", "_name", "_pipeline", "_strategies", "_terminal", "head",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -140,7 +111,11 @@ class Detour:
         colour: str,
         terminal: Step,
         function: Callable[..., Any] | None,
+        pipeline: Any = None,
     ) -> None:
+        runtime = DEFAULTS[colour]()
+        self.head: Step = compiled(name, strategies, colour, terminal, runtime, function)
+        self._pipeline = pipeline
         self._name = name
         self._strategies = strategies
         self._colour = colour
@@ -168,6 +143,13 @@ class Detour:
         step = made[2] if world.listeners else made[1]
         return step(args, kwargs)
 
+    def __reduce__(self) -> Any:
+        if self._pipeline is None:
+            raise TypeError(
+                f"a function of the pipeline {self._name!r} is no user's, and stays here"
+            )
+        return _arrived, (self._pipeline, self._function)
+
 
 PLAIN = frozenset({
     type(None), bool, bytes, dict, float, int, list, set, str, tuple,
@@ -183,30 +165,10 @@ def terminal_of(fn: Callable[..., Any], colour: str) -> Step:
     def terminal(args: Arguments, kwargs: Keywords) -> Any:
         result = fn(*args, **kwargs)
         if type(result) not in PLAIN:
-            _refuse_unfinished(fn, result)
+            refuse_unfinished(fn, result)
         return result
 
     return terminal
-
-
-def _refuse_unfinished(fn: Any, result: Any) -> None:
-    """Refuse a result that stands for work still to be done: what fails in it, no layer would see."""
-    kind = type(result)
-    if hasattr(kind, "__await__"):
-        if kind is CoroutineType:
-            result.close()
-        raise Misuse(
-            f"{fn!r} returned a {kind.__name__}, which is awaited after a blocking pipeline has ended, "
-            "so that it cannot protect it: make it an 'async def' function that awaits it, or use "
-            "'await pipeline.acall(...)'"
-        )
-    if kind in LAZY:
-        raise Misuse(
-            f"{fn!r} returned a {kind.__name__}, none of whose code has run, so that no failure would "
-            "be seen: protect the function that it calls for each item, or return a list"
-        )
-    if kind.__module__ == "contextlib" and hasattr(result, "gen"):
-        raise Misuse(f"{fn!r} returned a context manager, {ENTERED_LATER}")
 
 
 def apply_blocking(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -215,14 +177,14 @@ def apply_blocking(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         raise Misuse(f"pipeline.call() takes a function and its arguments, not {fn!r}")
     result = fn(*args, **kwargs)
     if type(result) not in PLAIN:
-        _refuse_unfinished(fn, result)
+        refuse_unfinished(fn, result)
     return result
 
 
 def apply_async(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Run ``fn`` for ``pipeline.acall``: anything that returns something to await will do."""
     if not callable(fn):
-        raise _not_a_function(fn)
+        raise not_a_function(fn)
     result = fn(*args, **kwargs)
     if type(result) is CoroutineType and (
         result.cr_frame is None or result.cr_suspended or result.cr_running
@@ -241,26 +203,32 @@ def apply_async(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     return result
 
 
-def _not_a_function(given: Any) -> Misuse:
-    if type(given) is CoroutineType:
-        given.close()
-        return Misuse(
-            f"pipeline.acall() was given the coroutine of {given.__qualname__}, which can run only "
-            f"once: give it the function and its arguments, acall({given.__name__}, ...)"
-        )
-    return Misuse(f"pipeline.acall() takes a function and its arguments, not {given!r}")
-
-
-def protect(name: str, strategies: tuple[Any, ...], fn: Callable[..., Any]) -> Callable[..., Any]:
+def protect(
+    name: str, strategies: tuple[Any, ...], fn: Callable[..., Any], pipeline: Any = None
+) -> Callable[..., Any]:
     """Return the function that stands in for ``fn``."""
     check_function(fn)
-    colour = "asyncio" if _validate.is_async(fn) else "blocking"
+    way = way_into(name, strategies, fn, pipeline)
+    return DRIVERS[_colour(fn)].entered(fn, way)  # type: ignore[no-any-return]
+
+
+def way_into(name: str, strategies: tuple[Any, ...], fn: Callable[..., Any], pipeline: Any) -> Way:
+    """Return the way into the layers around ``fn``."""
+    colour = _colour(fn)
     if colour == "blocking":
         _refuse_async_fallbacks(strategies, fn)
     for strategy in strategies:
         if hasattr(strategy, "fits"):
             strategy.fits(fn)
-    return _protected(name, strategies, fn, colour, terminal_of(fn, colour), fn)
+    return Way(name, strategies, colour, terminal_of(fn, colour), fn, pipeline)
+
+
+def _arrived(pipeline: Any, fn: Callable[..., Any]) -> Way:
+    return way_into(pipeline.name, pipeline.strategies, fn, pipeline)
+
+
+def _colour(fn: Callable[..., Any]) -> str:
+    return "asyncio" if _validate.is_async(fn) else "blocking"
 
 
 def applier(name: str, strategies: tuple[Any, ...], colour: str) -> Callable[..., Any]:
@@ -273,21 +241,8 @@ def applier(name: str, strategies: tuple[Any, ...], colour: str) -> Callable[...
     def terminal(args: Arguments, kwargs: Keywords) -> Any:
         return apply(*args, **kwargs)
 
-    return _protected(name, strategies, apply, colour, terminal, None)
-
-
-def _protected(
-    name: str,
-    strategies: tuple[Any, ...],
-    fn: Callable[..., Any],
-    colour: str,
-    terminal: Step,
-    function: Callable[..., Any] | None,
-) -> Callable[..., Any]:
-    runtime = DEFAULTS[colour]()
-    head = compiled(name, strategies, colour, terminal, runtime, function)
-    detour = Detour(name, strategies, colour, terminal, function)
-    return DRIVERS[colour].entered(fn, head, detour)  # type: ignore[no-any-return]
+    way = Way(name, strategies, colour, terminal, None)
+    return DRIVERS[colour].entered(apply, way)  # type: ignore[no-any-return]
 
 
 def _refuse_async_fallbacks(strategies: tuple[Any, ...], fn: Callable[..., Any]) -> None:
