@@ -217,7 +217,9 @@ def _part(holder: Any, name: str) -> Any:
     return getattr(holder, name, None)
 
 
-def client_timeout(seconds: float | timedelta = 120.0, *, connect: float = CONNECT) -> Any:
+def client_timeout(
+    seconds: float | timedelta = 120.0, *, connect: float | timedelta = CONNECT
+) -> Any:
     """Return an ``httpx.Timeout`` for the client: ``connect`` seconds for a connection.
 
     ``OpenAI(timeout=client_timeout(), max_retries=0)``: OpenAI's and Anthropic's clients take it, and
