@@ -277,10 +277,7 @@ def entered(fn: Function, way: Way) -> Function:
     @dressed(fn)
     async def protected(*args: Any, **kwargs: Any) -> Any:
         try:
-            if world.detour:
-                return await way(args, kwargs)
-            head = way.head
-            return await head(args, kwargs)
+            return await (way if world.detour else way.head)(args, kwargs)
         except Misuse as misuse:
             raise misuse.shown(str(misuse)) from misuse.__cause__
 
