@@ -66,16 +66,17 @@ class Ongoing:
         self.over: bool = False
         self.place: int = 0
         """The identity of the frame that a loop's attempt is made in."""
-        self.tried: list[tuple[BaseException, str, int]] = []
-        """What retries further in have given up on: the error, their pipeline, their attempts."""
+        self.tried: list[tuple[Any, str, int]] = []
+        """What retries further in have given up on: the error or bad result, their pipeline, their
+        attempts."""
 
-    def gave_up(self, error: BaseException, pipeline: str, attempts: int) -> None:
+    def gave_up(self, outcome: Any, pipeline: str, attempts: int) -> None:
         """Remember that a retry further in has given up."""
         if not self.over:
-            self.tried.append((error, pipeline, attempts))
+            self.tried.append((outcome, pipeline, attempts))
 
     def forget(self) -> None:
-        """Let go of the exceptions: their tracebacks keep the frames that keep this object."""
+        """Let go of the outcomes: an exception's traceback keeps the frames that keep this object."""
         self.tried = []
 
 
@@ -90,10 +91,10 @@ class Watched(Ongoing):
         self.outer: Ongoing | None = outer
         """The attempt around it, which is the one to be told."""
 
-    def gave_up(self, error: BaseException, pipeline: str, attempts: int) -> None:
+    def gave_up(self, outcome: Any, pipeline: str, attempts: int) -> None:
         """Tell the attempt around it."""
         if self.outer is not None:
-            self.outer.gave_up(error, pipeline, attempts)
+            self.outer.gave_up(outcome, pipeline, attempts)
 
 
 ongoing: ContextVar[Ongoing | None] = ContextVar("holdfast_ongoing", default=None)

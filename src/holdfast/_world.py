@@ -52,6 +52,9 @@ class World:
         """What `holdfast.stop` has left, while it is in force."""
         self.detour = False
 
+    def __reduce__(self) -> str:
+        return "world"
+
     def _after_fork(self) -> None:
         self.changing = threading.RLock()
         """Held by whoever changes what all share, which is rare: nobody takes it during a call."""

@@ -70,6 +70,25 @@ class TestWhatIsWorthRetrying:
         """No attempt will succeed before somebody has paid, though the status is 429."""
         assert not worth_retrying(Refused(429, code="insufficient_quota"))
 
+    @pytest.mark.parametrize(
+        "error, worth",
+        [
+            (Refused(409), True),
+            (Refused(500, {"x-should-retry": "false"}), False),
+            (Refused(400, {"x-should-retry": "true"}), True),
+            (Refused(429, code="insufficient_quota"), False),
+        ],
+        ids=["conflict", "said no", "said yes", "quota"],
+    )
+    def test_a_wrapper_and_a_group_are_what_they_hold(self, error, worth):
+        """An application's own error, and that of a `TaskGroup`, hide none of it."""
+        wrapper = RuntimeError("no answer")
+        wrapper.__cause__ = error
+
+        assert worth_retrying(wrapper) is worth
+        assert worth_retrying(ExceptionGroup("tasks", [error, wrapper])) is worth
+        assert not worth_retrying(ExceptionGroup("tasks", [error, ValueError()]))
+
 
 class TestTokens:
     def test_an_estimate_counts_letters_wherever_they_are(self):

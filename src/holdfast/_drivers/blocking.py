@@ -34,6 +34,7 @@ from holdfast.shapes import (
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingRuntime as Runtime
     from holdfast._runtimes.port import BlockingStep as Step
+    from holdfast._runtimes.port import BlockingWay as Way
 
 Function = Callable[..., Any]
 Follow = Callable[[Arguments, Keywords, History], Any]
@@ -250,15 +251,16 @@ def watched(head: Step, runtime: Runtime, site: Site) -> Step:
     return step
 
 
-def entered(fn: Function, head: Step, detour: Step) -> Function:
-    """Return the function that stands in for ``fn``; it asks once whether anything is unusual."""
+def entered(fn: Function, way: Way) -> Function:
+    """Return the function that stands in for ``fn``; it asks once whether anything is unusual.
+
+    All that it refers to can be pickled, for those who send functions by their value (cloudpickle).
+    """
 
     @dressed(fn)
     def protected(*args: Any, **kwargs: Any) -> Any:
         try:
-            if world.detour:
-                return detour(args, kwargs)
-            return head(args, kwargs)
+            return (way if world.detour else way.head)(args, kwargs)
         except Misuse as misuse:
             raise misuse.shown(str(misuse)) from misuse.__cause__
 

@@ -29,7 +29,7 @@ class Job:
 
     __slots__ = (
         "args", "claim", "context", "done", "error", "function", "given", "kwargs", "late",
-        "limit", "place", "result", "returned", "share",
+        "limit", "place", "result", "returned", "share", "thread",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +60,8 @@ class Job:
         """Its place there."""
         self.given: bool = False
         """Whether a worker has it."""
+        self.thread: int = 0
+        """The identity of the thread that runs it."""
         self.result: Any = None
         self.returned: bool = False
         """Whether it has ended with a result."""
@@ -67,6 +69,7 @@ class Job:
 
     def run(self) -> bool:
         """Run the function; return whether the caller still wants the outcome."""
+        self.thread = threading.get_ident()
         try:
             self.result = self.context.run(self.function, self.args, self.kwargs)
             self.returned = True

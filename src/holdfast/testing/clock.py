@@ -33,13 +33,16 @@ import math
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from holdfast import _validate
 from holdfast.testing._agenda import PATIENCE, Agenda, Cut, Scope, Scopes, deadlock
 from holdfast.testing._members import Member, in_step
 from holdfast.testing._seams import Layer, put_on, take_off
 from holdfast.testing._threads import VirtualThreads
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class VirtualClock:
@@ -124,11 +127,12 @@ class VirtualClock:
         now = self.now()
         return max(now + seconds, math.nextafter(now, math.inf)) if seconds else now
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Move the time on by ``seconds`` and cut nobody; for tests, from outside."""
-        if not 0 <= seconds < math.inf:
+        length = seconds if isinstance(seconds, int | float) else seconds.total_seconds()
+        if not 0 <= length < math.inf:
             raise ValueError(f"seconds={seconds!r} must be a finite duration of at least 0")
-        self._agenda.run_to(self.now() + seconds)
+        self._agenda.run_to(self.now() + length)
 
     def together(self, *functions: Callable[[], Any]) -> list[Any]:
         """Run ``functions`` at the same (virtual) time, each in a thread, and return their results.

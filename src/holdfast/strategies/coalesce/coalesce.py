@@ -97,13 +97,17 @@ class Coalesce(Identity):
     def key_of(self, scope: object, args: Arguments, kwargs: Keywords, skip: int) -> Hashable:
         """Return what makes a call identical to another one of the same function."""
         key = self._key(*args[skip:], **kwargs)
-        try:
-            hash(key)
-        except TypeError:
-            raise _validate.refuse(
-                "key", key, "what the function returns must be hashable, such as a tuple of strings"
-            ) from None
-        return (scope, *args[:skip], key)
+        own = args[:skip]
+        for whose in (own, tuple(map(id, own))):  # by its identity, the call keeps it alive
+            whole = (scope, *whose, key)
+            try:
+                hash(whole)
+            except TypeError:
+                continue
+            return whole
+        raise _validate.refuse(
+            "key", key, "what the function returns must be hashable, such as a tuple of strings"
+        )
 
     def board(self, key: Hashable, made: Flight | None = None) -> tuple[Seat | None, bool]:
         """Return a seat, and whether it is the first in its flight, which is ``made`` then.

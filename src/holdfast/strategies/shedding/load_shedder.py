@@ -38,6 +38,8 @@ from holdfast.strategies.shedding.room import Room
 from holdfast.strategies.shedding.service_time import Seconds, ServiceTime
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.strategies.concurrency import Algorithm
 
 
@@ -91,7 +93,7 @@ class LoadShedder(Queueing):
         *,
         queue: int = 1000,
         target: Seconds = "learn",
-        interval: float = 0.1,
+        interval: float | timedelta = 0.1,
         lifo: bool = True,
         expected: Seconds = "learn",
         reserve: float = 0.0,
