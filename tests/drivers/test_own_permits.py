@@ -18,6 +18,18 @@ each = pytest.mark.parametrize("make", GATES.values(), ids=GATES)
 OWN = "this call would wait for ever: all that is in flight .* its own caller included"
 
 
+async def enter_for_ever(pipeline):
+    """Until all permits are out, and one more."""
+    while True:
+        await pipeline.__aenter__()
+
+
+def enter_blocks_for_ever(pipeline):
+    """The same, blocking."""
+    while True:
+        pipeline.__enter__()
+
+
 @each
 def test_a_function_that_calls_itself_is_told(make, balanced):
     """In threads: it would wait for the permit that it holds."""
@@ -80,6 +92,82 @@ def test_a_block_in_a_block_is_told():
         pass
     with pipeline, pytest.raises(RuntimeError, match=OWN):
         pipeline.call(lambda: "never")
+
+
+def test_a_block_that_holds_a_key_s_permit_is_told():
+    """The permit is that of the key's own bulkhead."""
+    pipeline = Pipeline("db", GATES["keyed"]())
+    with pipeline, pytest.raises(RuntimeError, match=OWN), pipeline:
+        pass
+    with pipeline, pytest.raises(RuntimeError, match=OWN):
+        pipeline.call(lambda: "never")
+
+    async def main():
+        async with pipeline:
+            with pytest.raises(RuntimeError, match=OWN):
+                await pipeline.acall(asyncio.sleep, 0)
+
+    asyncio.run(main())
+
+
+def test_a_block_of_another_key_is_waited_for():
+    """Its bulkhead is another one, so nobody waits for himself."""
+    keys = iter("abb")
+    keyed = Keyed(lambda *_: next(keys), lambda _key: Bulkhead(1, queue=10))
+    pipeline = Pipeline("db", keyed)
+    with pipeline:
+        assert pipeline.call(lambda: "another key's") == "another key's"
+        with pipeline:
+            assert [keyed.at(key).in_flight for key in "ab"] == [1, 1]
+
+
+@each
+def test_a_loop_inside_of_a_block_is_told(make):
+    """The block's thread runs the loop, and leaves the block when the loop has ended."""
+    pipeline = Pipeline("db", make())
+
+    async def main():
+        with pytest.raises(RuntimeError, match=OWN):
+            await enter_for_ever(pipeline)
+
+    with pipeline:
+        asyncio.run(main())
+
+
+@each
+@pytest.mark.filterwarnings("ignore:pipeline 'db'. a wait for its turn:RuntimeWarning")
+def test_a_blocking_wait_for_another_task_s_block_is_told(make):
+    """The task can't leave its block while its loop is blocked."""
+    pipeline = Pipeline("db", make())
+
+    async def hold(inside):
+        async with pipeline:
+            inside.set()
+            await asyncio.sleep(0.01)
+
+    async def main():
+        inside = asyncio.Event()
+        holder = asyncio.create_task(hold(inside))
+        await inside.wait()
+        with pytest.raises(RuntimeError, match="are tasks of the event loop that it blocks"):
+            enter_blocks_for_ever(pipeline)
+        await holder
+
+    asyncio.run(main())
+
+
+def test_a_callback_s_block_is_not_its_thread_s():
+    """Another callback leaves it while the loop goes on: a task that waits for it is no hang."""
+    pipeline = Pipeline("db", Bulkhead(1, queue=10))
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.call_soon(pipeline.__enter__)
+        await asyncio.sleep(0)
+        loop.call_later(0.01, pipeline.__exit__, None, None, None)
+        return await pipeline.acall(asyncio.sleep, 0, "served")
+
+    assert asyncio.run(main()) == "served"
 
 
 def test_a_wait_with_a_limit_is_waited():

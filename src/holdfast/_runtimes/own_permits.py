@@ -4,7 +4,8 @@ Asked where a wait in a queue has no limit, right before it begins, so nobody el
 holds the permits stands in the frames of the drivers: further up in the stack of the call that waits,
 for a protected function that calls another one of the same gate; and, where the wait blocks a running
 event loop, in the tasks of that loop, which will never go on.  A block (``with pipeline:``) keeps what
-it holds by its owner.  If all permits are held by calls that wait for one of them, none will come free.
+it holds by its owner: this task, the thread below its loop, and the tasks that stand still.  If all
+permits are held by calls that wait for one of them, none will come free.
 
 Not seen: what runs on other stacks, in threads and tasks that a call has started and waits for.
 """
@@ -12,7 +13,8 @@ Not seen: what runs on other stacks, in threads and tasks that a call has starte
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -64,10 +66,12 @@ def endless_wait(gate: Gate, permit: Any, pipeline: str, *, blocks: bool) -> Ite
     Raises:
         OwnPermit: if it would have no end.
     """
-    real = _behind(gate, permit)
-    stack = _held(real, _stack())
-    tasks = _held(real, _tasks_of_this_loop()) if blocks else 0
-    own = stack + tasks + sum(one.held_by(owner(), real) for one in HELD_BY_BLOCKS)
+    real = behind(gate, permit)
+    tasks = 0
+    if blocks:
+        still = _tasks_of_this_loop()
+        tasks = _held(real, _frames(still)) + _held_in_blocks(real, map(id, still))
+    own = tasks + _held(real, _stack()) + _held_in_blocks(real, {owner(), threading.get_ident()})
     if not own:
         yield
         return
@@ -97,7 +101,7 @@ def _words(pipeline: str, gate: Any, in_flight: int, *, loop: bool) -> str:
     )
 
 
-def _behind(gate: Any, permit: Any) -> Any:
+def behind(gate: Any, permit: Any) -> Any:
     """Return the gate that gave a permit: of a `Keyed` it is the key's own."""
     find: Callable[[Any], Any] | None = getattr(gate, "behind", None)
     return gate if find is None else find(permit)
@@ -111,8 +115,13 @@ def _held(real: Any, frames: Iterator[FrameType]) -> int:
         found = frame.f_locals
         gate, permit = found.get("gate"), found.get("permit")
         if gate is not None and permit is not None and type(permit) is not Wait:
-            count += _behind(gate, permit) is real
+            count += behind(gate, permit) is real
     return count
+
+
+def _held_in_blocks(real: Any, owners: Iterable[object]) -> int:
+    blocks = list(HELD_BY_BLOCKS)
+    return sum(one.held_by(who, real) for who in owners for one in blocks)
 
 
 def _stack() -> Iterator[FrameType]:
@@ -122,15 +131,19 @@ def _stack() -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _tasks_of_this_loop() -> Iterator[FrameType]:
-    """Yield the frames of the tasks that stand still while this thread waits."""
+def _tasks_of_this_loop() -> list[Any]:
+    """Return the tasks that stand still while this thread waits."""
     asyncio = sys.modules.get("asyncio")
     loop = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001 - public in all but its name
     if asyncio is None or loop is None:
-        return
+        return []
     here = asyncio.current_task(loop)
-    for task in asyncio.all_tasks(loop):
-        inner = None if task is here else task.get_coro()
+    return [task for task in asyncio.all_tasks(loop) if task is not here]
+
+
+def _frames(tasks: list[Any]) -> Iterator[FrameType]:
+    for task in tasks:
+        inner = task.get_coro()
         while inner is not None:
             frame = getattr(inner, "cr_frame", None)
             if frame is not None:
