@@ -12,7 +12,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from contextvars import copy_context
+from itertools import count
 from pathlib import Path
+from time import sleep
 from typing import Any, Self
 
 from holdfast import (
@@ -37,6 +39,7 @@ from holdfast import (
 )
 from holdfast._ongoing import ongoing
 from holdfast.shapes import Wait
+from holdfast.strategies.options import _later
 from holdfast.testing import run
 
 DEPTHS = 8
@@ -298,6 +301,151 @@ def collections(kind: str, deed: str, waiting: int) -> Iterator[tuple[int, list[
         gc.unfreeze()
 
 
+# -- signal handlers -------------------------------------------------------------------------------
+
+
+def few_keys(strategy: Callable[[], Any], **options: Any) -> tuple[Any, ...]:
+    """Each call has another key than the last, and room has to be made for most of them."""
+    keys = count()
+    return (Keyed(lambda *_: next(keys) % 7, lambda _: strategy(), max_keys=3, **options),)
+
+
+def touchy() -> CircuitBreaker:
+    return CircuitBreaker(failures=2, open_for=1e-9, open_cap=1e-9)
+
+
+VISITED: dict[str, Callable[[], tuple[Any, ...]]] = {
+    **KINDS,
+    "touchy breaker": lambda: (touchy(),),
+    "keys that come and go": lambda: few_keys(lambda: Bulkhead(9)),
+    "keys below a breaker": lambda: few_keys(touchy, parent=touchy(), parent_min_keys=1),
+    "hedge": lambda: (Bulkhead(9), Hedge(5.0)),
+    "timeout in a thread": lambda: (Bulkhead(9), Timeout(5.0, sync="thread")),
+    "results of before": lambda: (Fallback.stale(60.0),),
+}
+"""What a signal handler may find its own thread in the middle of."""
+
+CHANGES: dict[type, tuple[dict[str, Any], dict[str, Any]]] = {
+    Bulkhead: ({"size": 3}, {"size": 9}),
+    LoadShedder: ({"size": 3}, {"size": 9}),
+    ConcurrencyLimiter: ({"max": 3, "min": 3}, {"max": 9, "min": 9}),
+    CircuitBreaker: ({"failures": 9}, {"failures": 2}),
+    RateLimiter: ({"max_wait": 1.0}, {"max_wait": None}),
+    Throttle: ({"window": 30.0}, {"window": 60.0}),
+}
+"""Options, and those that it has afterwards."""
+
+
+def fail() -> None:
+    raise ValueError
+
+
+def visit_and_call(pipeline: Pipeline) -> None:
+    pipeline.call(int)
+
+
+def visit_and_fail(pipeline: Pipeline) -> None:
+    with suppress(ValueError):
+        pipeline.call(fail)
+
+
+def visit_and_look(pipeline: Pipeline) -> None:
+    pipeline.explain()
+    repr(pipeline.snapshot())
+
+
+def visit_and_trip(pipeline: Pipeline) -> None:
+    for one in pipeline.strategies:
+        if isinstance(one, CircuitBreaker):
+            one.trip()
+            one.reset()
+
+
+def visit_and_configure(pipeline: Pipeline) -> None:
+    for one in pipeline.strategies:
+        for changes in CHANGES.get(type(one), ()):
+            one.configure(**changes)
+
+
+VISITS: dict[str, Callable[[Pipeline], None]] = {
+    "a call": visit_and_call,
+    "a failure": visit_and_fail,
+    "a look": visit_and_look,
+    "a trip and a reset": visit_and_trip,
+    "other options": visit_and_configure,
+}
+
+
+def visited(kind: str, under_way: str, visit: str, place: int) -> tuple[bool, list[str]]:
+    """Have a handler come by at a point of a deed: whether it was reached, what is wrong then."""
+    pipeline, found = Pipeline("p", *VISITED[kind]()), []
+    for _ in range(3):
+        with suppress(RejectedError):
+            visit_and_fail(pipeline)
+            visit_and_call(pipeline)
+
+    def tried(deed: str) -> None:
+        try:
+            VISITS[deed](pipeline)
+        except RejectedError:
+            pass
+        except Exception as error:
+            found.append(f"{deed}: {error!r}")
+
+    with At(place, lambda: tried(visit)) as point:
+        tried(under_way)
+    while any(_later.awaited(one) for one in pipeline.strategies):
+        sleep(0)
+    changed = point.seen >= place and "other options" in (under_way, visit)
+    found += [
+        f"{type(one).__name__}: {name} {getattr(one, name)}"
+        for one in pipeline.strategies
+        for name, value in CHANGES.get(type(one), ({}, {}))[1].items()
+        if changed and getattr(one, name) != value
+    ]
+    tried("a call")
+    return point.seen >= place, found + left(pipeline)
+
+
+def visits(kind: str, under_way: str, visit: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each point of a deed at which a signal handler does harm, and which."""
+    place, reached = 0, True
+    while reached:
+        place += 1
+        reached, found = copy_context().run(visited, kind, under_way, visit, place)
+        if found:
+            yield place, found
+
+
+def shrunk(place: int) -> tuple[bool, list[str]]:
+    """Have a handler change the size at a point of the life of a bulkhead that is in debt."""
+    bulkhead = Bulkhead(4, queue=9)
+    permits = [bulkhead.enter(0.0, (), {}) for _ in range(4)]
+
+    def act() -> None:
+        bulkhead.configure(size=3)
+        bulkhead.configure(size=2)
+
+    with At(place, act) as point:
+        bulkhead.size = 1
+        for permit in permits:
+            bulkhead.succeeded(permit, 0.0, None)
+        bulkhead.size = 2
+    while _later.awaited(bulkhead):
+        sleep(0)
+    return point.seen >= place, left(Pipeline("p", bulkhead))
+
+
+def shrinkings() -> Iterator[tuple[int, list[str]]]:
+    """Yield each point at which a permit is lost or doubled by that."""
+    place, reached = 0, True
+    while reached:
+        place += 1
+        reached, found = shrunk(place)
+        if found:
+            yield place, found
+
+
 # -- interruptions ---------------------------------------------------------------------------------
 
 
@@ -425,6 +573,19 @@ def main() -> int:
         ]
         bad += bool(found)
         say(f"  {kind:26}{found or 'nothing'}")
+    say("\nA signal handler at each point: harm done")
+    for kind in VISITED:
+        found = [
+            (under_way, visit, *one)
+            for under_way in VISITS
+            for visit in VISITS
+            for one in visits(kind, under_way, visit)
+        ]
+        bad += bool(found)
+        say(f"  {kind:26}{found or 'none'}")
+    found = list(shrinkings())
+    bad += bool(found)
+    say(f"  {'bulkhead in debt':26}{found or 'none'}")
     say("\nA table of keys, interrupted at each point of an eviction:", evictions() or "sound")
     say("\nA call that succeeds, interrupted: points at which something is lost")
     for kind in KINDS:

@@ -28,7 +28,7 @@ from holdfast._runtimes.limits import (
 from holdfast._runtimes.overseen import Board, overseen, oversees, running, told
 from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.pool import WorkerPool, pool
-from holdfast._stopping import sleepers, waking
+from holdfast._stopping import bed, sleepers, waking
 from holdfast._world import world
 from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, current, inside, live
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
@@ -51,12 +51,13 @@ def pause(delay: float) -> None:
         return
     signal = threading.Lock()
     signal.acquire()
-    sleepers[id(signal)] = signal.release
+    own = bed(signal)
+    sleepers[own] = signal.release
     try:
         if world.stopping is None:
             signal.acquire(timeout=min(delay, LONGEST))
     finally:
-        del sleepers[id(signal)]
+        sleepers.pop(own, None)
 
 
 class Threads:
@@ -84,7 +85,7 @@ class Threads:
 
     def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
-        ticket = wait.ticket
+        ticket, own = wait.ticket, bed(wait.ticket)
         try:
             if ticket is None:
                 return self._turn(gate, wait, site)
@@ -98,7 +99,7 @@ class Threads:
 
             ticket.wake = wake
             limit = patience(wait, self.now())
-            sleepers[id(ticket)] = waking(wake)
+            sleepers[own] = waking(wake)
             if not (ticket.granted or ticket.over or world.stopping):
                 warn_if_in_loop("a wait for its turn")
                 if limit is None:
@@ -110,7 +111,7 @@ class Threads:
             gate.abandoned(wait.permit, self.now())
             raise
         finally:
-            sleepers.pop(id(ticket), None)
+            sleepers.pop(own, None)
         if not ticket.granted:
             error = gate.expired(wait.permit, self.now())
             if error is not None:
