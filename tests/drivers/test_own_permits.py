@@ -5,7 +5,16 @@ import threading
 
 import pytest
 
-from holdfast import Bulkhead, ConcurrencyLimiter, Fallback, Keyed, LoadShedder, Pipeline, Retry
+from holdfast import (
+    Bulkhead,
+    ConcurrencyLimiter,
+    Fallback,
+    Hedge,
+    Keyed,
+    LoadShedder,
+    Pipeline,
+    Retry,
+)
 from holdfast.testing import VirtualClock
 
 GATES = {
@@ -168,6 +177,21 @@ def test_a_callback_s_block_is_not_its_thread_s():
         return await pipeline.acall(asyncio.sleep, 0, "served")
 
     assert asyncio.run(main()) == "served"
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("key", [None, lambda *_: "one"], ids=["gate", "keyed gate"])
+def test_a_gate_that_hears_of_an_abandoned_worker_is_told(key):
+    """Within a hedge a driver sees a gate that keeps notes; the permit is that of the gate behind it."""
+
+    def limiter(_key=None):
+        return ConcurrencyLimiter(initial=1, min=1, max=1, queue=10)
+
+    shared = limiter() if key is None else Keyed(key, limiter)
+    outer, inner = Pipeline("outer", Hedge(60.0), shared), Pipeline("inner", shared)
+    with pytest.raises(RuntimeError, match=OWN):
+        outer.call(inner.call, lambda: "never")
+    assert outer.call(lambda: "afterwards") == "afterwards"
 
 
 def test_a_wait_with_a_limit_is_waited():
