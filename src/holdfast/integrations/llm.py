@@ -214,8 +214,8 @@ def client_timeout(seconds: float | timedelta = 120.0, *, connect: float = CONNE
     """Return a ``Timeout`` for the client: ``connect`` seconds for a connection.
 
     ``OpenAI(timeout=client_timeout(), max_retries=0)``: of ``httpx2`` where the installed SDK of OpenAI
-    or Anthropic is built on it, as they are since 2026, and else of ``httpx``.  ``seconds`` is the longest
-    silence of the server, for the threads of calls that the pipeline has given up on.
+    or Anthropic is built on it, as they are since 2026, and else of ``httpx``.  ``seconds`` is the
+    longest silence of the server, for the threads of calls that the pipeline has given up on.
     """
     from importlib import import_module
 
