@@ -25,6 +25,10 @@ class Sleepers(dict[tuple[int, int], Callable[[], object]]):
 
     __slots__ = ("__weakref__",)
 
+    def __init__(self) -> None:
+        super().__init__()
+        renew_after_fork(self)
+
     def __hash__(self) -> int:  # type: ignore[override] # for weak references
         return id(self)
 
@@ -36,7 +40,6 @@ class Sleepers(dict[tuple[int, int], Callable[[], object]]):
 
 
 sleepers = Sleepers()
-renew_after_fork(sleepers)
 
 
 def bed(thing: object) -> tuple[int, int]:

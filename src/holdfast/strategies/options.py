@@ -14,11 +14,11 @@ Strategies read their own slots; these descriptors are for people, and cost call
 
 from __future__ import annotations
 
+import threading
 from _thread import start_new_thread
 from collections.abc import Callable
 from contextlib import nullcontext
 from operator import attrgetter
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from holdfast._sent import Sent
@@ -212,7 +212,7 @@ class _Later:
 
     def _after_fork(self) -> None:
         self._changes: list[tuple[Configurable, dict[str, Any]]] = []
-        self._turn = Lock()
+        self._turn = threading.Lock()
 
     def awaited(self, strategy: Configurable) -> bool:
         """Return whether a change of this strategy has not been done yet."""

@@ -13,6 +13,8 @@ The lock guards the table.  Under it run no factories and no strategies.  What t
 A signal handler, or a finaliser, may make a call in the middle of a section that its own thread has
 locked, where the lines are half changed.  It changes none of them: a key that it misses gets an entry
 beside the table, as if it had been dropped just now, and the next call lets it in.
+
+One file because all of it is one state under one lock.
 """
 
 from __future__ import annotations
