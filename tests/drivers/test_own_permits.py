@@ -1,12 +1,14 @@
 """A call that waits for its own permit: an error, not a hang (redis-mutex 39, griptape 4469)."""
 
 import asyncio
+import sys
 import threading
 
 import pytest
 
 from holdfast import (
     Bulkhead,
+    Coalesce,
     ConcurrencyLimiter,
     Fallback,
     Hedge,
@@ -192,6 +194,69 @@ def test_a_gate_that_hears_of_an_abandoned_worker_is_told(key):
     with pytest.raises(RuntimeError, match=OWN):
         outer.call(inner.call, lambda: "never")
     assert outer.call(lambda: "afterwards") == "afterwards"
+
+
+ATTEMPTS = {
+    "hedge": lambda: Hedge(60.0),
+    "hedges at once": lambda: Hedge(1e-4, max_hedges=3, budget=None),
+    "flight": lambda: Coalesce(key=lambda depth: depth),
+}
+
+
+@pytest.mark.real_time
+@pytest.mark.filterwarnings("ignore::holdfast.CompositionWarning")
+@pytest.mark.parametrize("gate", ["bulkhead", "two permits", "keyed"])
+@pytest.mark.parametrize("attempt", ["hedge", "hedges at once", "flight"])
+def test_an_attempt_on_another_stack_is_told(attempt, gate):
+    """A worker's caller waits for it, and so does who takes a flight or has a hedge."""
+    if getattr(sys, "_is_gil_enabled", lambda: True)() is False:
+        pytest.skip("frames of other threads can't be read safely")
+    strategy = GATES[gate]()
+    pipeline = Pipeline("db", strategy, ATTEMPTS[attempt]())
+
+    @pipeline
+    def nested(depth):
+        return nested(depth - 1) if depth else "end"
+
+    with pytest.raises(RuntimeError, match=OWN):
+        nested(5)
+    assert nested(0) == "end"
+
+
+@pytest.mark.filterwarnings("ignore::holdfast.CompositionWarning")
+@pytest.mark.parametrize("gate", ["bulkhead", "two permits", "keyed"])
+@pytest.mark.parametrize("attempt", ["hedge", "hedges at once", "flight"])
+def test_an_attempt_in_another_task_is_told(attempt, gate):
+    """In asyncio, too."""
+    pipeline = Pipeline("db", GATES[gate](), ATTEMPTS[attempt]())
+
+    @pipeline
+    async def nested(depth):
+        return await nested(depth - 1) if depth else "end"
+
+    async def main():
+        with pytest.raises(RuntimeError, match=OWN):
+            await nested(5)
+        return await nested(0)
+
+    assert asyncio.run(main()) == "end"
+
+
+def test_a_block_around_a_flight_is_told():
+    """The flight's task is another one; who waits for it is in the block."""
+    shared = Bulkhead(1, queue=10)
+    block, inner = Pipeline("block", shared), Pipeline("inner", shared)
+    load = Pipeline("load", Coalesce(key=lambda: 1))
+
+    async def flown():
+        return await inner.acall(asyncio.sleep, 0)
+
+    async def around():
+        async with block:
+            with pytest.raises(RuntimeError, match=OWN):
+                await load.acall(flown)
+
+    asyncio.run(around())
 
 
 def test_a_wait_with_a_limit_is_waited():

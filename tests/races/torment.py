@@ -14,13 +14,15 @@ from contextlib import suppress
 from contextvars import copy_context
 from itertools import count
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, Self
+from warnings import catch_warnings, simplefilter
 
 from holdfast import (
     Bulkhead,
     CircuitBreaker,
     Coalesce,
+    CompositionWarning,
     ConcurrencyLimitedError,
     ConcurrencyLimiter,
     Fallback,
@@ -38,6 +40,7 @@ from holdfast import (
     standard,
 )
 from holdfast._ongoing import ongoing
+from holdfast.extend import worker_pool
 from holdfast.shapes import Wait
 from holdfast.strategies.options import _later
 from holdfast.testing import run
@@ -71,6 +74,9 @@ KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "timeout": lambda: (Timeout(0.2, sync="cooperative"),),
     "adaptive timeout": lambda: (Timeout.adaptive(ceiling=0.2, sync="cooperative"),),
     "timeout in a bulkhead": lambda: (Bulkhead(9), Timeout(0.2, sync="cooperative")),
+    "timeout in a thread": lambda: (Bulkhead(9), Timeout(5.0, sync="thread")),
+    "adaptive, in a thread": lambda: (Bulkhead(9), Timeout.adaptive(ceiling=1.0, sync="thread")),
+    "hedge": lambda: (Bulkhead(9), Hedge(5.0)),
     "coalesce": lambda: (Coalesce(key=lambda *_: 1),),
     "keyed bulkhead": lambda: (Keyed(lambda *_: 1, lambda _: Bulkhead(9)),),
     "fallback": lambda: (Fallback([]),),
@@ -80,8 +86,30 @@ KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
 }
 
 
+numbers = count()
+
+
+def new(kind: Callable[[], tuple[Any, ...]]) -> Pipeline:
+    """Return a pipeline with a name, and so a share of the workers, of its own."""
+    with catch_warnings():
+        simplefilter("ignore", CompositionWarning)
+        return Pipeline(f"p{next(numbers)}", *kind())
+
+
+PATIENCE = 1.0
+"""How long a worker has to go home after its caller has left it, in seconds."""
+
+
 def left(pipeline: Pipeline) -> list[str]:
     """Return what a pipeline still holds although nobody is inside."""
+    until = monotonic() + PATIENCE
+    while (found := held(pipeline)) and worker_pool().threads and monotonic() < until:
+        sleep(0.001)  # for a worker of an interrupted call, which gives a permit back
+    return found
+
+
+def held(pipeline: Pipeline) -> list[str]:
+    """Return what a pipeline holds now."""
     gates: list[Any] = list(pipeline.strategies)
     for keyed in [one for one in gates if isinstance(one, Keyed)]:
         gates += [entry.child for entry in keyed._keys.table.entries.values()]
@@ -100,6 +128,9 @@ def left(pipeline: Pipeline) -> list[str]:
             case Keyed():
                 counts.append(("reserved", gate._keys.table.reserved))
         found += [f"{type(gate).__name__}: {name} {count}" for name, count in counts if count]
+    pool = worker_pool()
+    workers = [("workers", pool.share(pipeline.name).taken), ("abandoned", pool.abandoned)]
+    found += [f"{name} {count}" for name, count in workers if count]
     if remaining() != float("inf"):
         found.append("a deadline")
     if ongoing.get() is not None:
@@ -116,7 +147,7 @@ def deep(node: Any, frames: int) -> Any:
 
 def exhausted(kind: str, frames: int) -> list[str]:
     """Return what endless recursion through a protected function leaves behind, in threads."""
-    pipeline = Pipeline("p", *KINDS[kind]())
+    pipeline = new(KINDS[kind])
     load = pipeline(lambda node: [deep(node, frames)])
 
     def walk(node: Any) -> None:  # the data has a cycle
@@ -149,7 +180,7 @@ def exhausted(kind: str, frames: int) -> list[str]:
 
 async def exhausted_async(kind: str, frames: int) -> list[str]:
     """Return what it leaves behind in a task; on virtual time, for a timer may ring later."""
-    pipeline = Pipeline("p", *KINDS[kind]())
+    pipeline = new(KINDS[kind])
 
     async def plain(node: Any) -> list[Any]:
         return [deep(node, frames)]
@@ -319,8 +350,8 @@ VISITED: dict[str, Callable[[], tuple[Any, ...]]] = {
     "touchy breaker": lambda: (touchy(),),
     "keys that come and go": lambda: few_keys(lambda: Bulkhead(9)),
     "keys below a breaker": lambda: few_keys(touchy, parent=touchy(), parent_min_keys=1),
-    "hedge": lambda: (Bulkhead(9), Hedge(5.0)),
-    "timeout in a thread": lambda: (Bulkhead(9), Timeout(5.0, sync="thread")),
+    "breaker in a worker": lambda: (Timeout(1.0, sync="thread"), touchy()),
+    "breaker in a hedge": lambda: (Hedge(1.0), touchy()),
     "results of before": lambda: (Fallback.stale(60.0),),
 }
 """What a signal handler may find its own thread in the middle of."""
@@ -378,7 +409,7 @@ VISITS: dict[str, Callable[[Pipeline], None]] = {
 
 def visited(kind: str, under_way: str, visit: str, place: int) -> tuple[bool, list[str]]:
     """Have a handler come by at a point of a deed: whether it was reached, what is wrong then."""
-    pipeline, found = Pipeline("p", *VISITED[kind]()), []
+    pipeline, found = new(VISITED[kind]), []
     for _ in range(3):
         with suppress(RejectedError):
             visit_and_fail(pipeline)
@@ -455,7 +486,7 @@ def interrupt() -> None:
 
 def interrupted(kind: str, place: int) -> bool | None:
     """Interrupt a call at a point; return whether something is lost, None beyond its end."""
-    pipeline = Pipeline("p", *KINDS[kind]())
+    pipeline = new(KINDS[kind])
     call = pipeline(lambda: 1)
     call()
     with suppress(KeyboardInterrupt), At(place, interrupt) as point:

@@ -7,7 +7,10 @@ event loop, in the tasks of that loop, which will never go on.  A block (``with 
 it holds by its owner: this task, the thread below its loop, and the tasks that stand still.  If all
 permits are held by calls that wait for one of them, none will come free.
 
-Not seen: what runs on other stacks, in threads and tasks that a call has started and waits for.
+Attempts run on other stacks: a worker's, the task of a hedge or of a flight.  Whoever waits for one is
+found from there, and looked at in the same way (a worker's caller only with the GIL, which keeps the
+frames of other threads from going while they are read).  Not seen are other threads and tasks that a
+call of yours has started and waits for.
 """
 
 from __future__ import annotations
@@ -25,6 +28,12 @@ from holdfast.errors import Misuse
 from holdfast.shapes import Gate, Wait
 
 DRIVERS = ("holdfast._drivers.aio", "holdfast._drivers.blocking")
+WORKERS_FRAME = ("holdfast._runtimes.job", "run")
+TASKS_FRAMES = (
+    ("holdfast._runtimes.race_aio", "attempt"),
+    ("holdfast._runtimes.share_aio", "_fly"),
+)
+"""The outermost frames of attempts; they know their `caller`."""
 HELD_BY_BLOCKS: Weakly[Any] = Weakly()
 """Things with a `held_by` that tells what an owner's blocks hold."""
 
@@ -67,11 +76,8 @@ def endless_wait(gate: Gate, permit: Any, pipeline: str, *, blocks: bool) -> Ite
         OwnPermit: if it would have no end.
     """
     real = behind(gate, permit)
-    tasks = 0
-    if blocks:
-        still = _tasks_of_this_loop()
-        tasks = _held(real, _frames(still)) + _held_in_blocks(real, map(id, still))
-    own = tasks + _held(real, _stack()) + _held_in_blocks(real, {owner(), threading.get_ident()})
+    tasks = _held_by_tasks(real) if blocks else 0
+    own = tasks + _held_by_call(real)
     if not own:
         yield
         return
@@ -107,7 +113,17 @@ def behind(gate: Any, permit: Any) -> Any:
     return gate if find is None else find(permit)
 
 
-def _held(real: Any, frames: Iterator[FrameType]) -> int:
+def _held_by_tasks(real: Any) -> int:
+    still = _tasks_of_this_loop()
+    return _held(real, _frames(still)) + _held_in_blocks(real, map(id, still))
+
+
+def _held_by_call(real: Any) -> int:
+    frames, owners = _call()
+    return _held(real, frames) + _held_in_blocks(real, owners)
+
+
+def _held(real: Any, frames: Iterable[FrameType]) -> int:
     count = 0
     for frame in frames:
         if frame.f_globals.get("__name__") not in DRIVERS or frame.f_code.co_name != "step":
@@ -124,11 +140,41 @@ def _held_in_blocks(real: Any, owners: Iterable[object]) -> int:
     return sum(one.held_by(who, real) for who in owners for one in blocks)
 
 
-def _stack() -> Iterator[FrameType]:
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what warnings itself uses
+def _call() -> tuple[list[FrameType], set[object]]:
+    """Return the frames of the call that waits and of all who wait for it, and whose they are."""
+    owners = {owner(), threading.get_ident()}
+    # from the caller's caller on: no frame that knows the list is in it, which would make a cycle
+    frames = list(_outward(sys._getframe(2)))  # noqa: SLF001 - what warnings itself uses
+    for frame in frames:  # it grows
+        who, more = _waits_for(frame)
+        if who is not None and who not in owners:
+            owners.add(who)
+            frames += more
+    return frames, owners
+
+
+def _outward(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
         yield frame
         frame = frame.f_back
+
+
+def _waits_for(frame: FrameType) -> tuple[object, Iterable[FrameType]]:
+    """Return who waits for an attempt that begins in this frame, and its frames; None and none."""
+    where = frame.f_globals.get("__name__"), frame.f_code.co_name
+    if where == WORKERS_FRAME and _has_gil():
+        job = frame.f_locals["self"]
+        if job.caller is None or not job.claim:  # nobody waits, or not any more
+            return None, ()
+        return job.caller, _outward(sys._current_frames().get(job.caller))  # noqa: SLF001 - as above
+    if where in TASKS_FRAMES:
+        task = frame.f_locals["caller"]()
+        return (None, ()) if task is None else (id(task), _frames([task]))
+    return None, ()
+
+
+def _has_gil() -> bool:
+    return getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 def _tasks_of_this_loop() -> list[Any]:

@@ -11,8 +11,10 @@ looks once a second whether the loop of the flight is still open.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from holdfast._cut import message_of
 from holdfast._runtimes.loop import running_loop
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncRuntime as Runtime
     from holdfast._runtimes.port import AsyncStep as Step
 
+Caller = Callable[[], "asyncio.Task[Any] | None"]
 LOOK_AROUND = 1.0
 """How often a caller looks whether another event loop is still open, in seconds."""
 
@@ -70,7 +73,9 @@ def _take_off(
 ) -> None:
     """Start the attempt, in a copy of this caller's context."""
     loop = asyncio.get_running_loop()
-    attempt = _fly(coalesce, flight, inner, args, kwargs)
+    leader = asyncio.current_task()
+    caller: Caller = (lambda: None) if leader is None else ref(leader)
+    attempt = _fly(coalesce, flight, inner, args, kwargs, caller)
     try:
         task = loop.create_task(attempt, name="holdfast-coalesce")
     except BaseException:
@@ -88,7 +93,12 @@ def _take_off(
 
 
 async def _fly(
-    coalesce: Coalesce, flight: Flight, inner: Step, args: Arguments, kwargs: Keywords
+    coalesce: Coalesce,
+    flight: Flight,
+    inner: Step,
+    args: Arguments,
+    kwargs: Keywords,
+    caller: Caller,  # noqa: ARG001 - who looks at this frame reads it, see `own_permits`
 ) -> None:
     """Make the attempt, and tell those who wait how it ended."""
     inside.set((*inside.get(), flight.mark))

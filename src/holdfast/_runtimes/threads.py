@@ -33,6 +33,7 @@ from holdfast._world import world
 from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, current, inside, live
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
+from holdfast.strategies.inside import unless_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,7 +200,7 @@ class Threads:
             board = Board() if watches else None
             run = running(board, inner)
             late = lambda job: ended_late(holders, names, now(), own[0], job, discard)  # noqa: E731
-            job = Job(run, args, kwargs, late, share, own)
+            job = Job(run, args, kwargs, late, share, own, threading.get_ident())
             try:
                 workers.start(job)
                 job.wait(own, now)
@@ -221,7 +222,7 @@ class Threads:
             hurried(job.error, now() - start, expected)
             return _outcome(job, at, lambda: converted(pipeline, seconds))
 
-        return step
+        return unless_inside(site.inside, step, self.cooperative(seconds, inner, site))
 
     def adaptive(self, timeout: AdaptiveTimeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in a time that is learnt from its durations."""

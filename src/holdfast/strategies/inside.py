@@ -5,7 +5,7 @@ A signal handler, or a finaliser that the garbage collector runs, may ask that; 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -17,3 +17,29 @@ def is_inside(lock: Any) -> Callable[[], bool]:
 
 def _never() -> bool:
     return False
+
+
+Step = Callable[[Any, Any], Any]
+
+
+def unless_inside(strategies: Iterable[Any], elsewhere: Step, here: Step) -> Step:
+    """Return ``elsewhere``, which waits for another thread; where that may wait for this one, ``here``.
+
+    So it is in the middle of a section of one of the strategies, whose lock the other thread may need.
+    """
+    parts: list[Any] = [
+        part
+        for one in strategies
+        for part in (one, getattr(one, "_keys", None), getattr(one, "budget", None))
+        if is_inside(getattr(part, "_lock", None)) is not _never
+    ]
+    if not parts:
+        return elsewhere
+
+    def step(args: Any, kwargs: Any) -> Any:
+        for part in parts:
+            if part._lock._is_owned():  # noqa: SLF001 - ours
+                return here(args, kwargs)
+        return elsewhere(args, kwargs)
+
+    return step
