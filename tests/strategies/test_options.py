@@ -417,3 +417,11 @@ def test_without_a_thread_to_be_had_a_handler_is_told(monkeypatch):
             bulkhead.configure(size=2)
     bulkhead.configure(queue=3)
     assert bulkhead.spelt() == "Bulkhead(1, queue=3)"
+
+
+def test_bounds_that_two_threads_change_at_once_are_both_taken():
+    """The slower one goes by what was given when it looked: an `initial` that the other has left out."""
+    limiter = ConcurrencyLimiter(initial=100)
+    given = limiter._given
+    limiter.configure(max=50)
+    assert limiter._twin(given, {"max": 9}).max == 9
