@@ -75,7 +75,7 @@ KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "adaptive timeout": lambda: (Timeout.adaptive(ceiling=0.2, sync="cooperative"),),
     "timeout in a bulkhead": lambda: (Bulkhead(9), Timeout(0.2, sync="cooperative")),
     "timeout in a thread": lambda: (Bulkhead(9), Timeout(5.0, sync="thread")),
-    "adaptive, in a thread": lambda: (Bulkhead(9), Timeout.adaptive(ceiling=1.0, sync="thread")),
+    "adaptive, in a thread": lambda: (Bulkhead(9), Timeout.adaptive(ceiling=5.0, sync="thread")),
     "hedge": lambda: (Bulkhead(9), Hedge(5.0)),
     "coalesce": lambda: (Coalesce(key=lambda *_: 1),),
     "keyed bulkhead": lambda: (Keyed(lambda *_: 1, lambda _: Bulkhead(9)),),
@@ -350,8 +350,8 @@ VISITED: dict[str, Callable[[], tuple[Any, ...]]] = {
     "touchy breaker": lambda: (touchy(),),
     "keys that come and go": lambda: few_keys(lambda: Bulkhead(9)),
     "keys below a breaker": lambda: few_keys(touchy, parent=touchy(), parent_min_keys=1),
-    "breaker in a worker": lambda: (Timeout(1.0, sync="thread"), touchy()),
-    "breaker in a hedge": lambda: (Hedge(1.0), touchy()),
+    "breaker in a worker": lambda: (Timeout(5.0, sync="thread"), touchy()),
+    "breaker in a hedge": lambda: (Hedge(5.0), touchy()),
     "results of before": lambda: (Fallback.stale(60.0),),
 }
 """What a signal handler may find its own thread in the middle of."""
