@@ -28,7 +28,7 @@ class Job:
     """One call on its way through a worker."""
 
     __slots__ = (
-        "args", "claim", "context", "done", "error", "function", "given", "kwargs", "late",
+        "args", "caller", "claim", "context", "done", "error", "function", "given", "kwargs", "late",
         "limit", "place", "result", "returned", "share", "thread",
     )  # fmt: skip
 
@@ -40,7 +40,10 @@ class Job:
         late: Callable[[Job], None],
         share: Share | None = None,
         limit: Ambient | None = None,
+        caller: int | None = None,
     ) -> None:
+        self.caller: int | None = caller
+        """The thread that waits for it, if one does."""
         self.function: Function = function
         self.args: Any = args
         self.kwargs: Any = kwargs

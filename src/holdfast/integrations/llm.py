@@ -19,6 +19,7 @@ off its own retries (``max_retries=0``), which would multiply with these.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from holdfast import _validate, presets
@@ -220,14 +221,28 @@ def _part(holder: Any, name: str) -> Any:
 def client_timeout(
     seconds: float | timedelta = 120.0, *, connect: float | timedelta = CONNECT
 ) -> Any:
-    """Return an ``httpx.Timeout`` for the client: ``connect`` seconds for a connection.
+    """Return a ``Timeout`` for the client: ``connect`` seconds for a connection.
 
-    ``OpenAI(timeout=client_timeout(), max_retries=0)``: OpenAI's and Anthropic's clients take it, and
-    all others on httpx.  ``seconds`` is the longest silence of the server, for the threads of calls
-    that the pipeline has given up on.
+    ``OpenAI(timeout=client_timeout(), max_retries=0)``: of ``httpx2`` where the installed SDK of OpenAI
+    or Anthropic is built on it, as they are since 2026, and else of ``httpx``.  ``seconds`` is the
+    longest silence of the server, for the threads of calls that the pipeline has given up on.
     """
-    import httpx
+    from importlib import import_module
 
-    return httpx.Timeout(
+    return import_module(_library()).Timeout(
         _validate.seconds("seconds", seconds), connect=_validate.seconds("connect", connect)
     )
+
+
+SDKS: Final = ("anthropic", "openai")
+
+
+def _library() -> str:
+    """Return what the installed SDKs are built on: a client refuses the timeout of the other."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    for sdk in SDKS:
+        with suppress(PackageNotFoundError):
+            if any(line.startswith("httpx2") for line in requires(sdk) or ()):
+                return "httpx2"
+    return "httpx"
