@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
@@ -185,14 +186,15 @@ def _made(kind: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     return kind(*args, **options)
 
 
-def _names(kind: type) -> list[str]:
-    """Return the options of a class that can be changed."""
-    return [
+@lru_cache(maxsize=64)
+def _names(kind: type) -> tuple[str, ...]:
+    """Return the options of a class that can be changed; a snapshot asks each time."""
+    return tuple(
         name
         for one in reversed(kind.__mro__)
         for name, value in vars(one).items()
         if isinstance(value, Option)
-    ]
+    )
 
 
 def _positional(kind: Any) -> tuple[str, ...]:
