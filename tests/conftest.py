@@ -61,6 +61,11 @@ LAST = ["machines", "simulation", "docs", "typing", "cli", "demo", "benchmarks",
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
+def pytest_addoption(parser):
+    """Have the long form of what only differs in how much is tried: ``dev.py torture`` asks for it."""
+    parser.addoption("--long", action="store_true", help="try five times as much at random")
+
+
 def pytest_report_header():
     """Say whether threads really run side by side: an extension may have turned the GIL on again."""
     if FREE_THREADED:
@@ -260,6 +265,12 @@ def world(request):
         else:
             with asyncio.Runner(loop_factory=VirtualLoop) as runner:
                 yield Asyncio(clock, runner)
+
+
+@pytest.fixture
+def long_form(request):
+    """Return how many times as much of the same a test shall try: five times with ``--long``."""
+    return 5 if request.config.getoption("--long") else 1
 
 
 @pytest.fixture
