@@ -58,6 +58,8 @@ FIRST = ["foundation", "strategies", "drivers", "worlds", "compositions", "house
 LAST = ["machines", "simulation", "docs", "typing", "cli", "demo", "benchmarks", "acceptance"]
 
 
+REAL_TIME = "real_time"
+
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
@@ -70,6 +72,13 @@ def pytest_report_header():
     """Say whether threads really run side by side: an extension may have turned the GIL on again."""
     if FREE_THREADED:
         return f"GIL: {'on, on a build without it' if sys._is_gil_enabled() else 'off'}"
+    return None
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Read only the files that have a test in real time, when no others are asked for."""
+    if config.option.markexpr == REAL_TIME and collection_path.name.startswith("test_"):
+        return REAL_TIME not in collection_path.read_text("utf-8") or None
     return None
 
 
@@ -115,10 +124,14 @@ def turn(item):
     return 0
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Let a broken core fail in seconds: bring the tests in order, from the foundation upwards."""
     items.sort(key=turn)
+    if config.option.markexpr == REAL_TIME:  # what waits longest first, and the others meanwhile
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
+        if item.get_closest_marker(REAL_TIME) and REAL_TIME not in item.path.read_text("utf-8"):
+            raise pytest.UsageError(f"{item.path} does not tell that it has tests in {REAL_TIME}")
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.timeout(300))  # on a busy machine, too
 
