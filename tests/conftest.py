@@ -127,8 +127,8 @@ def turn(item):
 def pytest_collection_modifyitems(config, items):
     """Let a broken core fail in seconds: bring the tests in order, from the foundation upwards."""
     items.sort(key=turn)
-    if config.option.markexpr == REAL_TIME:  # what waits longest first, and the others meanwhile
-        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    if config.option.markexpr == REAL_TIME:  # first a group, which waits long; the others meanwhile
+        items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
     for item in items:
         if item.get_closest_marker(REAL_TIME) and REAL_TIME not in item.path.read_text("utf-8"):
             raise pytest.UsageError(f"{item.path} does not tell that it has tests in {REAL_TIME}")

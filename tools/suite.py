@@ -15,7 +15,7 @@ from tools.environment import Environment
 STAGES = {
     # A hundred failures are one: the core is broken, and it is told in seconds.
     "on all cores": ["-m", "not real_time", "-n", "auto", "--maxprocesses", "8", "--maxfail=100"],
-    # Handed out one by one, those that wait longest first.
+    # Handed out one by one, in their order; what waits longest comes first.
     "one on each core": [
         *("-m", "real_time", "-n", "auto", "--maxprocesses", "4"),
         *("--dist", "loadgroup", "--no-loadscope-reorder"),
