@@ -170,12 +170,14 @@ class Configurable(Sent):
             )
 
     def _can_change(self) -> str:
-        names = sorted(_names(type(self)))
+        kind: type = type(self)
+        names = sorted(_names(kind))
         return f"configure() changes {', '.join(names)}" if names else "all of it is fixed"
 
     def _options(self) -> dict[str, Any]:
         """Return the options that can be changed as plain data, for `snapshot`."""
-        found = {name: getattr(self, name) for name in _names(type(self))}
+        kind: type = type(self)
+        found = {name: getattr(self, name) for name in _names(kind)}
         return {
             name: value if isinstance(value, PLAIN) else spell(value)
             for name, value in found.items()
