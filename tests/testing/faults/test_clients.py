@@ -55,7 +55,7 @@ def test_a_broken_reply_is_an_error_and_no_success(serve, fetch, fault):
 def test_silence_is_a_timeout(serve, fetch, fault):
     """Wherever in the exchange it begins."""
     with pytest.raises((TimeoutError, httpx.ReadTimeout)):
-        fetch(serve(fault).url, timeout=0.03)
+        fetch(serve(fault).url, timeout=0.1)
 
 
 def test_a_connection_is_refused(serve, fetch):
