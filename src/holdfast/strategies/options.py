@@ -18,6 +18,7 @@ import threading
 from _thread import start_new_thread
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
@@ -190,12 +191,14 @@ class Configurable(Sent):
             )
 
     def _can_change(self) -> str:
-        names = sorted(_names(type(self)))
+        kind: type = type(self)
+        names = sorted(_names(kind))
         return f"configure() changes {', '.join(names)}" if names else "all of it is fixed"
 
     def _options(self) -> dict[str, Any]:
         """Return the options that can be changed as plain data, for `snapshot`."""
-        found = {name: getattr(self, name) for name in _names(type(self))}
+        kind: type = type(self)
+        found = {name: getattr(self, name) for name in _names(kind)}
         return {
             name: value if isinstance(value, PLAIN) else spell(value)
             for name, value in found.items()
@@ -243,14 +246,15 @@ def _made(kind: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     return kind(*args, **options)
 
 
-def _names(kind: type) -> list[str]:
-    """Return the options of a class that can be changed."""
-    return [
+@lru_cache(maxsize=64)
+def _names(kind: type) -> tuple[str, ...]:
+    """Return the options of a class that can be changed; a snapshot asks each time."""
+    return tuple(
         name
         for one in reversed(kind.__mro__)
         for name, value in vars(one).items()
         if isinstance(value, Option)
-    ]
+    )
 
 
 def _positional(kind: Any) -> tuple[str, ...]:
