@@ -97,6 +97,11 @@ def now() -> float:
     return world.clock()
 
 
+def has_gil() -> bool:
+    """Return whether only one thread at a time runs Python code."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
 def owner() -> object:
     """Return what tells this thread or task from the others; a loop's callbacks share one."""
     asyncio = sys.modules.get("asyncio")

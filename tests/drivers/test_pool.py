@@ -300,7 +300,7 @@ def test_retries_cannot_pile_up_workers(pool, gate, balanced):
     with pytest.raises(AttemptTimeout) as caught:
         hang()
     assert calls == [1]
-    assert "abandoned calls still run" in caught.value.__notes__[0]
+    assert any("abandoned calls still run" in note for note in caught.value.__notes__)
     gate.set()
     until(lambda: bulkhead.in_flight == 0)
     balanced(bulkhead)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.job import Job
 from holdfast._runtimes.pool import WorkerPool
-from holdfast._world import world
+from holdfast._world import has_gil, world
 from holdfast.shapes import Arguments, Keywords, Site, told
 
 if TYPE_CHECKING:
+    from holdfast.errors import AttemptTimeout
     from holdfast.strategies.bulkhead import Bulkhead
 
 Discard = Callable[[Any], object]
@@ -60,8 +61,13 @@ def abandon(job: Job, workers: WorkerPool, holders: tuple[Bulkhead, ...]) -> boo
     return False
 
 
-def tell_where(error: BaseException, job: Job) -> None:
-    """Leave a note on a timeout: where the function is that goes on; in asyncio its cause tells that."""
+def told_where(job: Job, error: AttemptTimeout) -> AttemptTimeout:
+    """Note on a timeout where the function is that goes on; in asyncio its cause tells that.
+
+    Not without the GIL, where the frames of another thread can't be read safely.
+    """
+    if not has_gil():
+        return error
     places: list[str] = []
     frame = sys._current_frames().get(job.thread)  # noqa: SLF001 - as faulthandler's
     while frame is not None and len(places) < DEEPEST:
@@ -77,6 +83,7 @@ def tell_where(error: BaseException, job: Job) -> None:
         places[1 : 1 - SHOWN] = ["..."]
     if places:
         error.add_note("holdfast: its worker is still in " + ", ".join(reversed(places)))
+    return error
 
 
 def ended_late(

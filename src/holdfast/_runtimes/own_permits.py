@@ -23,7 +23,7 @@ from types import FrameType
 from typing import Any
 
 from holdfast._weakly import Weakly
-from holdfast._world import owner, renew_after_fork
+from holdfast._world import has_gil, owner, renew_after_fork
 from holdfast.errors import Misuse
 from holdfast.shapes import Gate, Wait
 
@@ -162,7 +162,7 @@ def _outward(frame: FrameType | None) -> Iterator[FrameType]:
 def _waits_for(frame: FrameType) -> tuple[object, Iterable[FrameType]]:
     """Return who waits for an attempt that begins in this frame, and its frames; None and none."""
     where = frame.f_globals.get("__name__"), frame.f_code.co_name
-    if where == WORKERS_FRAME and _has_gil():
+    if where == WORKERS_FRAME and has_gil():
         job = frame.f_locals["self"]
         if job.caller is None or not job.claim:  # nobody waits, or not any more
             return None, ()
@@ -171,10 +171,6 @@ def _waits_for(frame: FrameType) -> tuple[object, Iterable[FrameType]]:
         task = frame.f_locals["caller"]()
         return (None, ()) if task is None else (id(task), _frames([task]))
     return None, ()
-
-
-def _has_gil() -> bool:
-    return getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 def _tasks_of_this_loop() -> list[Any]:

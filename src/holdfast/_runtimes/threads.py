@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import NEARLY, hurried
-from holdfast._runtimes.abandon import Discard, abandon, ended_late, holders_of, tell_where
+from holdfast._runtimes.abandon import Discard, abandon, ended_late, holders_of, told_where
 from holdfast._runtimes.caller import warn_if_in_loop
 from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.job import LONGEST, Job
@@ -31,7 +31,7 @@ from holdfast._runtimes.pool import WorkerPool, pool
 from holdfast._stopping import bed, sleepers, waking
 from holdfast._world import world
 from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, current, inside, live
-from holdfast.errors import AttemptTimeout, BulkheadFullError, ConfigurationError, DeadlineExceeded
+from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
 from holdfast.strategies.inside import unless_inside
 
@@ -215,13 +215,16 @@ class Threads:
                 end = now()
                 if own[0] != at or at == outer[0]:
                     rushed = own[0] - start < NEARLY * expected
-                    cut: AttemptTimeout = exceeded(
-                        pipeline, own, end, abandoned=True, rushed=rushed
+                    raise told(
+                        board,
+                        told_where(
+                            job, exceeded(pipeline, own, end, abandoned=True, rushed=rushed)
+                        ),
+                        end,
                     )
-                else:
-                    cut = timed_out(pipeline, seconds, end, abandoned=True)
-                tell_where(cut, job)
-                raise told(board, cut, end)
+                raise told(
+                    board, told_where(job, timed_out(pipeline, seconds, end, abandoned=True)), end
+                )
             hurried(job.error, now() - start, expected)
             return _outcome(job, at, lambda: converted(pipeline, seconds))
 
