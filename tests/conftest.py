@@ -59,6 +59,7 @@ LAST = ["machines", "simulation", "docs", "typing", "cli", "demo", "benchmarks",
 
 
 REAL_TIME = "real_time"
+IN_REAL_TIME = ("real_time and alone", "real_time and not alone")
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
@@ -77,7 +78,7 @@ def pytest_report_header():
 
 def pytest_ignore_collect(collection_path, config):
     """Read only the files that have a test in real time, when no others are asked for."""
-    if config.option.markexpr == REAL_TIME and collection_path.name.startswith("test_"):
+    if config.option.markexpr in IN_REAL_TIME and collection_path.name.startswith("test_"):
         return REAL_TIME not in collection_path.read_text("utf-8") or None
     return None
 
@@ -127,8 +128,6 @@ def turn(item):
 def pytest_collection_modifyitems(config, items):
     """Let a broken core fail in seconds: bring the tests in order, from the foundation upwards."""
     items.sort(key=turn)
-    if config.option.markexpr == REAL_TIME:  # first a group, which waits long; the others meanwhile
-        items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
     for item in items:
         if item.get_closest_marker(REAL_TIME) and REAL_TIME not in item.path.read_text("utf-8"):
             raise pytest.UsageError(f"{item.path} does not tell that it has tests in {REAL_TIME}")

@@ -1,8 +1,8 @@
-"""Runs all tests in two stages, and ends with one line for both.
+"""Runs all tests in three stages, and ends with one line for all.
 
 What real time can't fail runs on all cores. What looks at the clock, at sockets or at processes (marked
-`real_time`) runs afterwards, when nothing else of ours keeps the cores busy: for most of its time it
-waits, so that each core has one of them.
+`real_time`) runs afterwards, when nothing else of ours keeps the cores busy: first what does so itself
+(`alone`), then the rest, which waits for most of its time, so that each core has one of them.
 """
 
 from collections import Counter
@@ -15,10 +15,10 @@ from tools.environment import Environment
 STAGES = {
     # A hundred failures are one: the core is broken, and it is told in seconds.
     "on all cores": ["-m", "not real_time", "-n", "auto", "--maxprocesses", "8", "--maxfail=100"],
-    # Handed out one by one, in their order; what waits longest comes first.
+    "alone": ["-m", "real_time and alone"],
     "one on each core": [
-        *("-m", "real_time", "-n", "auto", "--maxprocesses", "4"),
-        *("--dist", "loadgroup", "--no-loadscope-reorder"),
+        *("-m", "real_time and not alone", "-n", "auto", "--maxprocesses", "4"),
+        *("--dist", "worksteal"),
     ],
 }
 COMPLETE = (0, 1)  # pytest's exit codes of a run that came to its end, without and with failures

@@ -57,26 +57,6 @@ def start(tmp_path):
         yield start
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("stories")
-
-
-@pytest.fixture(scope="module")
-def stories(folder):
-    """Both stories at the same time: each lasts ten seconds, and for most of them it waits.
-
-    Their tests are one group, which stays in one process: they are played once.
-    """
-    with starter(folder) as start:
-        yield {
-            "sync": start("--sync", "--rate", "50", "--json", "results.json"),
-            "async": start(
-                "--async", "--rate", "50", "--json", "-", "--report", "other.html", "--check"
-            ),
-        }
-
-
 def children(process):
     """Process number and command line of each child."""
     pids = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -138,10 +118,20 @@ def judged(results):
     return results["all_met"]
 
 
-@pytest.mark.xdist_group("the stories")
-def test_the_sync_story(stories, folder):
-    """The shop collapses without Holdfast and holds with it; told in plain lines, a report and JSON."""
-    process = stories["sync"]
+@pytest.mark.alone
+def test_both_stories(start, tmp_path):
+    """The shop collapses without Holdfast and holds with it, in both worlds.
+
+    Both are played at the same time: each lasts ten seconds, and for most of them it waits.
+    """
+    blocking = start("--sync", "--rate", "50", "--json", "results.json")
+    asyncio = start("--async", "--rate", "50", "--json", "-", "--report", "other.html", "--check")
+    check_plain_lines(blocking, tmp_path)
+    check_json_on_standard_output(asyncio, tmp_path)
+
+
+def check_plain_lines(process, folder):
+    """It is told in plain lines, a report and JSON."""
     out, error = (stream.decode() for stream in process.communicate(timeout=50))
 
     assert not error
@@ -155,10 +145,8 @@ def test_the_sync_story(stories, folder):
     assert "\x1b" not in out
 
 
-@pytest.mark.xdist_group("the stories")
-def test_the_async_story_with_json_on_standard_output(stories, folder):
-    """The same on asyncio; what is for people goes to standard error, so the JSON can be piped on."""
-    process = stories["async"]
+def check_json_on_standard_output(process, folder):
+    """What is for people goes to standard error, so the JSON can be piped on."""
     out, error = (stream.decode() for stream in process.communicate(timeout=50))
 
     assert process.returncode == (0 if judged(json.loads(out)) else 1)
