@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from weakref import ref
 
 from holdfast import _validate
 from holdfast._world import now, world
 from holdfast.errors import RejectedError, StoppedError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 sleepers: dict[int, Callable[[], object]] = {}
 """What wakes each sleeper, by the identity of what it sleeps on; called once for each `stop`."""
@@ -70,7 +73,7 @@ class Stopping:
         self.close()
 
 
-def stop(timeout: float = 0.0) -> Stopping:
+def stop(timeout: float | timedelta = 0.0) -> Stopping:
     """End all pauses and waits of this process, and let nothing new begin: it is about to shut down.
 
     Retries that pause end with the outcome that they have, and make no further attempts; whoever waits
@@ -81,7 +84,7 @@ def stop(timeout: float = 0.0) -> Stopping:
     Safe in signal handlers, threads and event loops.  Returns at once.
 
     Args:
-        timeout: how long calls may still begin, in seconds.
+        timeout: how long calls may still begin, in seconds, or a `timedelta`.
 
     Raises:
         ConfigurationError: for a negative or infinite duration.

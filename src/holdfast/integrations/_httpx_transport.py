@@ -12,7 +12,7 @@ has its own extensions again.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from holdfast import _validate
 from holdfast._compile import protect
@@ -28,6 +28,9 @@ from holdfast.pipeline import Pipeline
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.hedge import Hedge
 from holdfast.strategies.retry import Retry
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 CONNECT: Final = 3.0
 """Seconds for a connection: the first SYN and two more, which Linux sends after 1 s and 3 s."""
@@ -52,7 +55,7 @@ class Base:
         pipeline: Pipelines = None,
         *,
         transport: Any = None,
-        connect: float = CONNECT,
+        connect: float | timedelta = CONNECT,
         statuses: Collection[int] = http.STATUSES,
         repeat: http.Repeat = None,
         idempotency_key: bool | Callable[[Any], str] = False,

@@ -8,13 +8,16 @@ Install it with the extra: ``pip install 'holdfast[httpx2]'``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.integrations import _httpx_transport as implementation
 from holdfast.integrations._extras import needs
 from holdfast.integrations._httpx_kit import Kit
 from holdfast.integrations.http import STATUSES, Repeat
 from holdfast.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 with needs("httpx2"):
     import httpx2
@@ -65,7 +68,7 @@ class Transport(implementation.BlockingTransport, httpx2.BaseTransport):
         pipeline: Pipeline | Callable[[str], Pipeline] | None = None,
         *,
         transport: httpx2.BaseTransport | None = None,
-        connect: float = implementation.CONNECT,
+        connect: float | timedelta = implementation.CONNECT,
         statuses: Collection[int] = STATUSES,
         repeat: Repeat = None,
         idempotency_key: bool | Callable[[Any], str] = False,
@@ -88,7 +91,7 @@ class AsyncTransport(implementation.AsyncioTransport, httpx2.AsyncBaseTransport)
         pipeline: Pipeline | Callable[[str], Pipeline] | None = None,
         *,
         transport: httpx2.AsyncBaseTransport | None = None,
-        connect: float = implementation.CONNECT,
+        connect: float | timedelta = implementation.CONNECT,
         statuses: Collection[int] = STATUSES,
         repeat: Repeat = None,
         idempotency_key: bool | Callable[[Any], str] = False,

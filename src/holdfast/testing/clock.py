@@ -33,13 +33,16 @@ import math
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from holdfast import _validate
 from holdfast.testing._agenda import PATIENCE, Agenda, Cut, Scope, Scopes, deadlock
 from holdfast.testing._members import Member, in_step
 from holdfast.testing._seams import Layer, put_on, take_off
 from holdfast.testing._threads import VirtualThreads
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class VirtualClock:
@@ -98,16 +101,17 @@ class VirtualClock:
         """Return the instant, in seconds."""
         return self._agenda.now
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float | timedelta) -> None:
         """Let ``seconds`` pass; a function under test takes its time with this.
 
         Raises:
             ValueError: for a negative duration.
             DeadlockError: for an infinite one that no timeout ends.
         """
-        if not seconds >= 0:
+        length = _validate.span("seconds", seconds)
+        if length < 0:
             raise ValueError(f"sleep length must be non-negative, not {seconds!r}")
-        until = self._after(seconds)
+        until = self._after(length)
         scope = self._scopes.next()
         if scope is not None and until >= scope.due:
             self._park(scope.due)
@@ -124,11 +128,10 @@ class VirtualClock:
         now = self.now()
         return max(now + seconds, math.nextafter(now, math.inf)) if seconds else now
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float | timedelta) -> None:
         """Move the time on by ``seconds`` and cut nobody; for tests, from outside."""
-        if not 0 <= seconds < math.inf:
-            raise ValueError(f"seconds={seconds!r} must be a finite duration of at least 0")
-        self._agenda.run_to(self.now() + seconds)
+        length = _validate.seconds("seconds", seconds, positive=False)
+        self._agenda.run_to(self.now() + length)
 
     def together(self, *functions: Callable[[], Any]) -> list[Any]:
         """Run ``functions`` at the same (virtual) time, each in a thread, and return their results.

@@ -28,6 +28,7 @@ from holdfast.strategies.identity import Identity
 from holdfast.strategies.options import Option, Shown
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from random import Random
 
 PASSED = object()
@@ -81,11 +82,13 @@ class Chaos(Identity):
         self,
         rate: float = 0.01,
         *,
-        latency: float | Callable[[Random], float] | None = None,
+        latency: float | timedelta | Callable[[Random], float | timedelta] | None = None,
         error: Exception | type[Exception] | Callable[..., Exception | None] | None = None,
         result: Any = NOTHING,
         when: Callable[..., bool] | None = None,
-        between: tuple[float, float] | Callable[[float], bool] | None = None,
+        between: tuple[float | timedelta, float | timedelta]
+        | Callable[[float], bool]
+        | None = None,
         enabled: bool | Callable[[], bool] = False,
         rng: Random | None = None,
         name: str | None = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -146,8 +145,7 @@ def window(between: Any) -> Callable[[float], bool] | None:
     )
     if not isinstance(between, tuple) or len(between) != 2:  # noqa: PLR2004 - two
         raise _validate.refuse("between", between, allowed)
-    start, end = between
-    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in between)
-    if not numbers or math.isnan(start) or not 0 <= start < end:
+    start, end = (_validate.span("between", one) for one in between)
+    if not 0 <= start < end:
         raise _validate.refuse("between", between, allowed)
     return lambda seconds: start <= seconds < end

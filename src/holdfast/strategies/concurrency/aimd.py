@@ -11,9 +11,14 @@ then oscillates.  In exchange no latency can deceive it, which suits a client fa
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from holdfast import _validate
 from holdfast._value import Value
 from holdfast.strategies.concurrency.protocol import start
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class aimd(Value):  # noqa: N801 - reads as a word: concurrency.aimd()
@@ -35,7 +40,7 @@ class aimd(Value):  # noqa: N801 - reads as a word: concurrency.aimd()
     slow: float | None
 
     def __init__(
-        self, increase: float = 1.0, backoff: float = 0.9, slow: float | None = None
+        self, increase: float = 1.0, backoff: float = 0.9, slow: float | timedelta | None = None
     ) -> None:
         self._set(
             increase=_validate.number("increase", increase, low=0, above=True),

@@ -253,7 +253,9 @@ class fibonacci(_Jittered):  # noqa: N801 - reads as a word
         return self._spread(min(self.cap, self.base * large), rng)
 
 
-DelayFunction = Callable[[int], float] | Callable[[int, "History"], float]
+DelayFunction = (
+    Callable[[int], "float | timedelta"] | Callable[[int, "History"], "float | timedelta"]
+)
 """A function of the attempt's number, and perhaps of what is known about the call."""
 
 

@@ -47,7 +47,6 @@ class Admission:
     ) -> None:
         self.room: Room = room
         self.times: ServiceTime = times
-        interval = _validate.seconds("interval", interval)
         self.codels: tuple[Codel, ...] = tuple(
             Codel(interval, 1.0 if rank else CRITICAL) for rank in range(len(CLASSES))
         )

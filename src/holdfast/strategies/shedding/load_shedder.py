@@ -38,6 +38,8 @@ from holdfast.strategies.shedding.room import Room
 from holdfast.strategies.shedding.service_time import Seconds, ServiceTime
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.strategies.concurrency import Algorithm
 
 
@@ -90,10 +92,10 @@ class LoadShedder(Queueing):
         size: int | Algorithm,
         *,
         queue: int = 1000,
-        target: Seconds = "learn",
-        interval: float = 0.1,
+        target: Seconds | timedelta = "learn",
+        interval: float | timedelta = 0.1,
         lifo: bool = True,
-        expected: Seconds = "learn",
+        expected: Seconds | timedelta = "learn",
         reserve: float = 0.0,
         priority: Callable[..., str] | None = None,
         shadow: bool = False,
@@ -102,7 +104,11 @@ class LoadShedder(Queueing):
         times = ServiceTime(expected, target)
         room = Room(size, reserve)
         self._all = Admission(
-            room, times, interval=interval, queue=queue, lifo=_validate.flag("lifo", lifo)
+            room,
+            times,
+            interval=_validate.seconds("interval", interval),
+            queue=queue,
+            lifo=_validate.flag("lifo", lifo),
         )
         self._room, self._times = self._all.room, self._all.times
         if priority is not None:
