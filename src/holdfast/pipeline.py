@@ -83,6 +83,9 @@ class Pipeline(Sent):
             "a pipeline is immutable; derive another one with with_() or without()"
         )
 
+    def __delattr__(self, name: str) -> None:
+        self.__setattr__(name, None)
+
     def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]:
         """Return ``fn``, protected; with its signature, name and docstring.
 

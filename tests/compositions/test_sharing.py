@@ -232,3 +232,5 @@ def test_a_pipeline_is_immutable(base):
     for attribute in ("name", "strategies", "anything"):
         with pytest.raises(AttributeError, match=r"derive another one with with_\(\)"):
             setattr(base, attribute, None)
+        with pytest.raises(AttributeError, match=r"derive another one with with_\(\)"):
+            delattr(base, attribute)

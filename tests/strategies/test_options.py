@@ -151,7 +151,7 @@ def test_all_or_none(case):
     """One option that is refused keeps the others from changing."""
     strategy, changes = case
     before = {name: getattr(strategy, name) for name in changes}
-    with pytest.raises(ConfigurationError, match="nothing that a"):
+    with pytest.raises(ConfigurationError, match=r"nothing that [A-Z]"):
         strategy.configure(**changes, no_such_option=3)
     for name in changes:
         with pytest.raises(ConfigurationError):

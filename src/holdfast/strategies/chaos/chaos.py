@@ -132,6 +132,10 @@ class Chaos(Identity):
         """Whether it is on, whatever ``between`` and ``when`` say."""
         return bool(self._switch() if callable(self._switch) else self._switch)
 
+    @enabled.setter
+    def enabled(self, _value: bool) -> None:
+        raise AttributeError("Chaos.enabled can only be read; enable() and disable() switch it")
+
     # -- the gate ------------------------------------------------------------------------------
 
     def enter(self, now: float, args: Arguments, kwargs: Keywords, site: Site = NOWHERE, /) -> Any:
