@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from holdfast.verdict.chain import causes
-from holdfast.verdict.reading import called, entry, part
+from holdfast.verdict.reading import by_chance, called, entry, part
 
 Extractor = Callable[[Any], float | None]
 """Takes an exception or a result, returns seconds, or None where it does not know."""
@@ -47,7 +47,8 @@ def register(extractor: Extractor) -> None:
 def hint(outcome: Any) -> float | None:
     """Return the seconds that ``outcome`` asks to wait, or None; never negative.
 
-    What an exception wraps is asked, too.
+    What an exception wraps is asked, too; not what was only being handled when it came up, for that
+    may be another dependency's.
     """
     if outcome is None:
         return None
@@ -57,6 +58,8 @@ def hint(outcome: Any) -> float | None:
         seconds = _of(one)
         if seconds is not None:
             return seconds
+        if one.__cause__ is None and by_chance(one):
+            return None
     return None
 
 
