@@ -180,6 +180,15 @@ def test_a_change_is_told_once(heard):
     )  # fmt: skip
 
 
+def test_an_order_that_changes_nothing_tells_nothing(heard):
+    """A configuration that is loaded again, say."""
+    Bulkhead(2, name="reports").configure(size=2)
+    CircuitBreaker(open_for=5.0).configure(open_for=5)
+    CircuitBreaker().configure()
+
+    assert heard == []
+
+
 def test_changes_of_several_threads_all_count():
     """Nobody's change is lost because somebody else's came between."""
     breaker = CircuitBreaker()
