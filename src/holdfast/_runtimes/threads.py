@@ -262,8 +262,8 @@ class Threads:
         if close is not None:
             close()
         refused = ConfigurationError(
-            f"{made!r}, which is to be the answer, must be awaited, and the pipeline is blocking: give "
-            "the fallback (or whatever made it) a plain function"
+            f"what {verdict.make!r} returned must be awaited, and the pipeline is blocking: give it a "
+            "plain function"
         )
         in_context(refused, verdict.subject)
         raise refused
