@@ -32,6 +32,7 @@ CHECKS = {
     "public types (pyright)": ["pyright", "--verifytypes", "holdfast", "--ignoreexternal"],
     "imports": ["lint-imports"],
 }
+AT_RANDOM = ["tests/strategies/machines/test_million.py", "tests/races/test_balance.py"]
 RUBBISH = (
     *(".venv*", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache"),
     *(".hypothesis", ".coverage*", "htmlcov", "site", "dist", ".home", "**/__pycache__"),
@@ -136,8 +137,10 @@ def scenarios(args: list[str]) -> int:
 
 
 def torture(args: list[str]) -> int:
-    """Calls that end at the worst moment: at every depth, collection, interruption (1 min)."""
-    return Environment(".venv", "dev").ready().run(["python", "-m", "tests.races.torment", *args])
+    """Calls that end at the worst moment, at every depth and point; a million at random (2 min)."""
+    env = Environment(".venv", "dev").ready()
+    ended = env.run(["python", "-m", "tests.races.torment", *args])
+    return env.run(["python", "-m", "pytest", "-q", "--long", *AT_RANDOM]) or ended
 
 
 def plots(args: list[str]) -> int:

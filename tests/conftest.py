@@ -58,13 +58,27 @@ FIRST = ["foundation", "strategies", "drivers", "worlds", "compositions", "house
 LAST = ["machines", "simulation", "docs", "typing", "cli", "demo", "benchmarks", "acceptance"]
 
 
+REAL_TIME = "real_time"
+
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+def pytest_addoption(parser):
+    """Have the long form of what only differs in how much is tried: ``dev.py torture`` asks for it."""
+    parser.addoption("--long", action="store_true", help="try five times as much at random")
 
 
 def pytest_report_header():
     """Say whether threads really run side by side: an extension may have turned the GIL on again."""
     if FREE_THREADED:
         return f"GIL: {'on, on a build without it' if sys._is_gil_enabled() else 'off'}"
+    return None
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Read only the files that have a test in real time, when no others are asked for."""
+    if config.option.markexpr == REAL_TIME and collection_path.name.startswith("test_"):
+        return REAL_TIME not in collection_path.read_text("utf-8") or None
     return None
 
 
@@ -84,6 +98,22 @@ def pytest_collection(session):
         gc.freeze()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Keep it off what the tests of a file have left, too, when the last of them is over.
+
+    What is garbage goes, and is complained of as ever; caches, and what is patched, stay to the end.
+    Without this a collection takes longer with each file: after some thousand tests it is as slow as if
+    nothing had been kept off.
+    """
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or nextitem.path != item.path:
+            gc.collect()
+            gc.freeze()
+
+
 def turn(item):
     """Return where a test stands in the order: the innermost folder that has a place there decides."""
     for folder in reversed(item.path.relative_to(TESTS).parts[:-1]):
@@ -94,10 +124,14 @@ def turn(item):
     return 0
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Let a broken core fail in seconds: bring the tests in order, from the foundation upwards."""
     items.sort(key=turn)
+    if config.option.markexpr == REAL_TIME:  # first a group, which waits long; the others meanwhile
+        items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
     for item in items:
+        if item.get_closest_marker(REAL_TIME) and REAL_TIME not in item.path.read_text("utf-8"):
+            raise pytest.UsageError(f"{item.path} does not tell that it has tests in {REAL_TIME}")
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.timeout(300))  # on a busy machine, too
 
@@ -244,6 +278,12 @@ def world(request):
         else:
             with asyncio.Runner(loop_factory=VirtualLoop) as runner:
                 yield Asyncio(clock, runner)
+
+
+@pytest.fixture
+def long_form(request):
+    """Return how many times as much of the same a test shall try: five times with ``--long``."""
+    return 5 if request.config.getoption("--long") else 1
 
 
 @pytest.fixture

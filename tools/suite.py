@@ -1,7 +1,8 @@
 """Runs all tests in two stages, and ends with one line for both.
 
 What real time can't fail runs on all cores. What looks at the clock, at sockets or at processes (marked
-`real_time`) runs afterwards, one test at a time, when nothing else of ours keeps the cores busy.
+`real_time`) runs afterwards, when nothing else of ours keeps the cores busy: for most of its time it
+waits, so that each core has one of them.
 """
 
 from collections import Counter
@@ -14,7 +15,11 @@ from tools.environment import Environment
 STAGES = {
     # A hundred failures are one: the core is broken, and it is told in seconds.
     "on all cores": ["-m", "not real_time", "-n", "auto", "--maxprocesses", "8", "--maxfail=100"],
-    "one at a time": ["-m", "real_time"],
+    # Handed out one by one, in their order; what waits longest comes first.
+    "one on each core": [
+        *("-m", "real_time", "-n", "auto", "--maxprocesses", "4"),
+        *("--dist", "loadgroup", "--no-loadscope-reorder"),
+    ],
 }
 COMPLETE = (0, 1)  # pytest's exit codes of a run that came to its end, without and with failures
 

@@ -88,8 +88,8 @@ class Doubt:
         """The frame of a generator that other code iterates over, in the same context."""
 
     def counts(self) -> bool:
-        """Return whether the body runs, or waits for what it has started; not while it has yielded."""
-        return self.body is None or self.body.f_back is not None or _awaits(self.body)
+        """Return whether it holds now: for everybody, or while the body is at work."""
+        return self.body is None or at_work(self.body)
 
 
 def current() -> Ambient:
@@ -180,6 +180,11 @@ def iterated(frame: FrameType | None) -> FrameType | None:
             return frame
         frame = driver
     return None
+
+
+def at_work(body: FrameType) -> bool:
+    """Return whether a generator runs, or waits for what it has started; not while it has yielded."""
+    return body.f_back is not None or _awaits(body)
 
 
 def _awaits(frame: FrameType) -> bool:

@@ -17,7 +17,7 @@ import threading
 from typing import Any
 
 from holdfast._cut import cut_by
-from holdfast._runtimes.own_permits import HELD_BY_BLOCKS
+from holdfast._runtimes.own_permits import HELD_BY_BLOCKS, behind
 from holdfast._world import owner, renew_after_fork, world
 from holdfast.deadline import Scope, current, inside, iterated
 from holdfast.errors import ConfigurationError, Misuse
@@ -97,7 +97,7 @@ class Blocks:
         """Return how many permits of ``gate`` the blocks of ``who`` hold."""
         held, block = 0, self._newest.get(who)
         while block is not None:  # one that has been left holds nothing
-            held += sum(one[0] is gate for one in list(block.permits))
+            held += sum(behind(*one) is gate for one in list(block.permits))
             block = block.outer
         return held
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from holdfast import _validate
 from holdfast._drivers import aio, blocking
+from holdfast._refusing import check_function
 from holdfast._runtimes import DEFAULTS
-from holdfast._terminal import ENTERED_LATER, apply_async, apply_blocking, terminal_of
+from holdfast._terminal import apply_async, apply_blocking, terminal_of
 from holdfast._world import world
 from holdfast.errors import ConfigurationError
 from holdfast.shapes import Arguments, Gate, Keywords, Reaction, Site
@@ -17,8 +18,6 @@ from holdfast.strategies.timeout import Timeout
 
 Step = Callable[[Arguments, Keywords], Any]
 DRIVERS: dict[str, ModuleType] = {"asyncio": aio, "blocking": blocking}
-
-LAZY_CODE = _validate.GENERATOR | _validate.ASYNC_GENERATOR
 
 
 def is_strategy(value: Any) -> bool:
@@ -40,34 +39,6 @@ def no_strategy(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "strategies are given one by one: put a * before it"
     return "it must be a strategy object, such as Retry() or Timeout(5.0)"
-
-
-def check_function(fn: Any) -> None:
-    """Refuse what cannot be protected, with the reason and the remedy."""
-    if isinstance(fn, classmethod | staticmethod):
-        kind = type(fn).__name__
-        raise ConfigurationError(
-            f"a pipeline cannot protect a {kind} object: put @{kind} above the pipeline"
-        )
-    if not _validate.is_function(fn):
-        raise _validate.refuse("fn", fn, "a pipeline protects functions and other callables")
-    if _validate.has_flag(fn, LAZY_CODE):
-        plain = _validate.unwrapped(fn)
-        raise ConfigurationError(
-            f"a pipeline cannot protect the generator function {plain!r}: calling it runs none of its "
-            "code, so no failure would be seen, and what was yielded cannot be taken back for "
-            "another attempt. Protect the function that it calls for each item, or return a list"
-        )
-    if _validate.has_flag(getattr(fn, "__wrapped__", None), LAZY_CODE) and is_manager(fn):
-        raise ConfigurationError(
-            f"a pipeline cannot protect the context manager {fn!r}, {ENTERED_LATER}"
-        )
-
-
-def is_manager(fn: Any) -> bool:
-    """Return whether ``fn`` was made by `contextlib.contextmanager`, or its async twin."""
-    made_in = getattr(fn, "__globals__", None)
-    return isinstance(made_in, dict) and made_in.get("__name__") == "contextlib"
 
 
 def compiled(
@@ -104,10 +75,16 @@ def _layer(strategy: Any, driver: ModuleType, inner: Step, runtime: Any, site: S
     return step
 
 
-class Detour:
-    """The slow way round: taken while somebody listens, or while a test holds the clock."""
+class Way:
+    """The way into the layers: straight to ``head``; or, by calling it, the slow way round.
 
-    __slots__ = ("_colour", "_function", "_made", "_name", "_strategies", "_terminal")
+    That one is taken while somebody listens, or while a test holds the clock.  Sent to another process
+    (by cloudpickle, within the function that it belongs to), it is made anew from the pipeline there.
+    """
+
+    __slots__ = (
+        "_colour", "_function", "_made", "_name", "_pipeline", "_strategies", "_terminal", "head",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -116,7 +93,11 @@ class Detour:
         colour: str,
         terminal: Step,
         function: Callable[..., Any] | None,
+        pipeline: Any = None,
     ) -> None:
+        runtime = DEFAULTS[colour]()
+        self.head: Step = compiled(name, strategies, colour, terminal, runtime, function)
+        self._pipeline = pipeline
         self._name = name
         self._strategies = strategies
         self._colour = colour
@@ -144,17 +125,40 @@ class Detour:
         step = made[2] if world.listeners else made[1]
         return step(args, kwargs)
 
+    def __reduce__(self) -> Any:
+        if self._pipeline is None:
+            raise TypeError(
+                f"a function of the pipeline {self._name!r} is no user's, and stays here"
+            )
+        return _arrived, (self._pipeline, self._function)
 
-def protect(name: str, strategies: tuple[Any, ...], fn: Callable[..., Any]) -> Callable[..., Any]:
+
+def protect(
+    name: str, strategies: tuple[Any, ...], fn: Callable[..., Any], pipeline: Any = None
+) -> Callable[..., Any]:
     """Return the function that stands in for ``fn``."""
     check_function(fn)
-    colour = "asyncio" if _validate.is_async(fn) else "blocking"
+    way = way_into(name, strategies, fn, pipeline)
+    return DRIVERS[_colour(fn)].entered(fn, way)  # type: ignore[no-any-return]
+
+
+def way_into(name: str, strategies: tuple[Any, ...], fn: Callable[..., Any], pipeline: Any) -> Way:
+    """Return the way into the layers around ``fn``."""
+    colour = _colour(fn)
     if colour == "blocking":
         _refuse_async_fallbacks(strategies, fn)
     for strategy in strategies:
         if hasattr(strategy, "fits"):
             strategy.fits(fn)
-    return _protected(name, strategies, fn, colour, terminal_of(fn, colour), fn)
+    return Way(name, strategies, colour, terminal_of(fn, colour), fn, pipeline)
+
+
+def _arrived(pipeline: Any, fn: Callable[..., Any]) -> Way:
+    return way_into(pipeline.name, pipeline.strategies, fn, pipeline)
+
+
+def _colour(fn: Callable[..., Any]) -> str:
+    return "asyncio" if _validate.is_async(fn) else "blocking"
 
 
 def applier(name: str, strategies: tuple[Any, ...], colour: str) -> Callable[..., Any]:
@@ -167,21 +171,8 @@ def applier(name: str, strategies: tuple[Any, ...], colour: str) -> Callable[...
     def terminal(args: Arguments, kwargs: Keywords) -> Any:
         return apply(*args, **kwargs)
 
-    return _protected(name, strategies, apply, colour, terminal, None)
-
-
-def _protected(
-    name: str,
-    strategies: tuple[Any, ...],
-    fn: Callable[..., Any],
-    colour: str,
-    terminal: Step,
-    function: Callable[..., Any] | None,
-) -> Callable[..., Any]:
-    runtime = DEFAULTS[colour]()
-    head = compiled(name, strategies, colour, terminal, runtime, function)
-    detour = Detour(name, strategies, colour, terminal, function)
-    return DRIVERS[colour].entered(fn, head, detour)  # type: ignore[no-any-return]
+    way = Way(name, strategies, colour, terminal, None)
+    return DRIVERS[colour].entered(apply, way)  # type: ignore[no-any-return]
 
 
 def _refuse_async_fallbacks(strategies: tuple[Any, ...], fn: Callable[..., Any]) -> None:

@@ -29,11 +29,12 @@ class Call:
         function: the function's qualified name, with its module; None where it isn't known.
     """
 
-    __slots__ = ("_function", "_id", "pipeline")
+    __slots__ = ("_function", "_id", "_name", "pipeline")
 
-    def __init__(self, pipeline: str, function: Any) -> None:
+    def __init__(self, pipeline: str, function: Any, name: str | None = None) -> None:
         self.pipeline: str = pipeline
         self._function = function
+        self._name = name
         self._id: int | None = None
 
     @property
@@ -46,7 +47,9 @@ class Call:
     @property
     def function(self) -> str | None:
         """The function's qualified name, with its module."""
-        return None if self._function is None else full_name(self._function)
+        if self._name is None and self._function is not None:
+            self._name = full_name(self._function)
+        return self._name
 
     def __repr__(self) -> str:
         return f"<Call {self.id} of {self.function or 'a function'}, pipeline {self.pipeline!r}>"
@@ -63,16 +66,17 @@ class Ongoing:
         self.over: bool = False
         self.place: int = 0
         """The identity of the frame that a loop's attempt is made in."""
-        self.tried: list[tuple[BaseException, str, int]] = []
-        """What retries further in have given up on: the error, their pipeline, their attempts."""
+        self.tried: list[tuple[Any, str, int]] = []
+        """What retries further in have given up on: the error or bad result, their pipeline, their
+        attempts."""
 
-    def gave_up(self, error: BaseException, pipeline: str, attempts: int) -> None:
+    def gave_up(self, outcome: Any, pipeline: str, attempts: int) -> None:
         """Remember that a retry further in has given up."""
         if not self.over:
-            self.tried.append((error, pipeline, attempts))
+            self.tried.append((outcome, pipeline, attempts))
 
     def forget(self) -> None:
-        """Let go of the exceptions: their tracebacks keep the frames that keep this object."""
+        """Let go of the outcomes: an exception's traceback keeps the frames that keep this object."""
         self.tried = []
 
 
@@ -82,14 +86,15 @@ class Watched(Ongoing):
     __slots__ = ("outer",)
 
     def __init__(self, call: Call, outer: Ongoing | None) -> None:
-        super().__init__(1, call)
+        self.number, self.call, self.over, self.place = 1, call, False, 0  # as `Ongoing` does
+        self.tried = []
         self.outer: Ongoing | None = outer
         """The attempt around it, which is the one to be told."""
 
-    def gave_up(self, error: BaseException, pipeline: str, attempts: int) -> None:
+    def gave_up(self, outcome: Any, pipeline: str, attempts: int) -> None:
         """Tell the attempt around it."""
         if self.outer is not None:
-            self.outer.gave_up(error, pipeline, attempts)
+            self.outer.gave_up(outcome, pipeline, attempts)
 
 
 ongoing: ContextVar[Ongoing | None] = ContextVar("holdfast_ongoing", default=None)

@@ -2,26 +2,52 @@
 
 Called in a signal handler, in any thread, or in any event loop; it takes no lock, and returns at once.
 Who sleeps or waits has left a way to wake it in `sleepers`: a dict, whose operations are atomic with and
-without the GIL.
+without the GIL.  It forgets those of other threads in a forked child, where nobody sleeps on them; what
+the child would write to their event loops would arrive in the parent's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from weakref import ref
 
 from holdfast import _validate
-from holdfast._world import now, world
+from holdfast._world import now, renew_after_fork, world
 from holdfast.errors import RejectedError, StoppedError
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-sleepers: dict[int, Callable[[], object]] = {}
-"""What wakes each sleeper, by the identity of what it sleeps on; called once for each `stop`."""
+
+class Sleepers(dict[tuple[int, int], Callable[[], object]]):
+    """What wakes each sleeper, by its `bed`; called once for each `stop`."""
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        renew_after_fork(self)
+
+    def __hash__(self) -> int:  # type: ignore[override] # for weak references
+        return id(self)
+
+    def _after_fork(self) -> None:
+        here = get_ident()
+        for bed in list(self):
+            if bed[0] != here:
+                self.pop(bed, None)
+
+
+sleepers = Sleepers()
+
+
+def bed(thing: object) -> tuple[int, int]:
+    """Return a key for `sleepers`: this thread's, and what it sleeps on."""
+    return get_ident(), id(thing)
 
 
 def waking(wake: Callable[[], object]) -> Callable[[], object]:
@@ -84,7 +110,7 @@ def stop(timeout: float | timedelta = 0.0) -> Stopping:
     Safe in signal handlers, threads and event loops.  Returns at once.
 
     Args:
-        timeout: how long calls may still begin, in seconds, or a `timedelta`.
+        timeout: how long calls may still begin, in seconds.
 
     Raises:
         ConfigurationError: for a negative or infinite duration.

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import CoroutineType
 from typing import Any
 
+from holdfast._refusing import not_a_function, refuse_unfinished
 from holdfast.errors import Misuse, RejectedError
 from holdfast.shapes import Arguments, Keywords
 
 Step = Callable[[Arguments, Keywords], Any]
-
-LAZY = (GeneratorType, AsyncGeneratorType)
-
-ENTERED_LATER = (
-    "whose code runs when it is entered, so that no failure would be seen: protect the function that "
-    "it calls to get what it manages"
-)
 
 PLAIN = frozenset({
     type(None), bool, bytes, dict, float, int, list, set, str, tuple,
@@ -37,31 +31,11 @@ def terminal_of(fn: Callable[..., Any], colour: str) -> Step:
         kind = type(result)
         if kind is not finished:
             if kind not in PLAIN:
-                _refuse_unfinished(fn, result)
+                refuse_unfinished(fn, result)
             finished = kind
         return result
 
     return terminal
-
-
-def _refuse_unfinished(fn: Any, result: Any) -> None:
-    """Refuse a result that stands for work still to be done: what fails in it, no layer would see."""
-    kind = type(result)
-    if hasattr(kind, "__await__"):
-        if kind is CoroutineType:
-            result.close()
-        raise Misuse(
-            f"{fn!r} returned a {kind.__name__}, which is awaited after a blocking pipeline has ended, "
-            "so that it cannot protect it: make it an 'async def' function that awaits it, or use "
-            "'await pipeline.acall(...)'"
-        )
-    if kind in LAZY:
-        raise Misuse(
-            f"{fn!r} returned a {kind.__name__}, none of whose code has run, so that no failure would "
-            "be seen: protect the function that it calls for each item, or return a list"
-        )
-    if kind.__module__ == "contextlib" and hasattr(result, "gen"):
-        raise Misuse(f"{fn!r} returned a context manager, {ENTERED_LATER}")
 
 
 def apply_blocking(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -70,14 +44,14 @@ def apply_blocking(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         raise Misuse(f"pipeline.call() takes a function and its arguments, not {fn!r}")
     result = fn(*args, **kwargs)
     if type(result) not in PLAIN:
-        _refuse_unfinished(fn, result)
+        refuse_unfinished(fn, result)
     return result
 
 
 def apply_async(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Run ``fn`` for ``pipeline.acall``: anything that returns something to await will do."""
     if not callable(fn):
-        raise _not_a_function(fn)
+        raise not_a_function(fn)
     result = fn(*args, **kwargs)
     if type(result) is CoroutineType and (
         result.cr_frame is None or result.cr_suspended or result.cr_running
@@ -94,16 +68,6 @@ def apply_async(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
             "asyncio.to_thread(...) if it blocks"
         )
     return result
-
-
-def _not_a_function(given: Any) -> Misuse:
-    if type(given) is CoroutineType:
-        given.close()
-        return Misuse(
-            f"pipeline.acall() was given the coroutine of {given.__qualname__}, which can run only "
-            f"once: give it the function and its arguments, acall({given.__name__}, ...)"
-        )
-    return Misuse(f"pipeline.acall() takes a function and its arguments, not {given!r}")
 
 
 class SpentError(RejectedError, TypeError):

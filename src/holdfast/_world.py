@@ -52,6 +52,9 @@ class World:
         """What `holdfast.stop` has left, while it is in force."""
         self.detour = False
 
+    def __reduce__(self) -> str:
+        return "world"
+
     def _after_fork(self) -> None:
         self.changing = threading.RLock()
         """Held by whoever changes what all share, which is rare: nobody takes it during a call."""
@@ -95,16 +98,12 @@ def now() -> float:
 
 
 def owner() -> object:
-    """Return what tells this thread or task from the others."""
+    """Return what tells this thread or task from the others; a loop's callbacks share one."""
     asyncio = sys.modules.get("asyncio")
-    if asyncio is not None:
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:  # no running loop in this thread
-            task = None
-        if task is not None:
-            return id(task)
-    return threading.get_ident()
+    loop = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001 - public in all but its name
+    if asyncio is None or loop is None:
+        return threading.get_ident()
+    return id(asyncio.current_task(loop) or loop)
 
 
 _forkable: Weakly[Any] = Weakly()

@@ -9,13 +9,14 @@ costs nothing where nobody reads it: only limiters that have priorities do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
 from contextlib import suppress
 from contextvars import ContextVar, Token
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self
 
 from holdfast import _validate
+from holdfast._ambient import at_work, iterated
 
 CLASSES = ("critical", "default", "sheddable")
 """The classes of priority, the most important first."""
@@ -23,13 +24,48 @@ CLASSES = ("critical", "default", "sheddable")
 RANKS: dict[Any, int] = {name: rank for rank, name in enumerate(CLASSES)}
 """The place of each class: 0 for critical, 1 for default, 2 for sheddable."""
 
-_current: ContextVar[str] = ContextVar("holdfast_priority", default="default")
 
-current_priority: Callable[[], str] = _current.get
-"""Return the class in force here: ``"critical"``, ``"default"`` or ``"sheddable"``.
+class Body:
+    """The class of what one generator's body does; its consumer, in the same context, has another."""
 
-``"default"`` outside of any `priority`.  Safe in any thread or task: each sees its own context's.
-"""
+    __slots__ = ("around", "frame", "name")
+
+    def __init__(self, name: str, frame: FrameType, around: str | Body) -> None:
+        self.name: str = name
+        self.frame: FrameType | None = frame
+        """The generator's frame; None once its block is left."""
+        self.around: str | Body = around
+
+    def end(self) -> None:
+        """Count for nothing from here on."""
+        self.frame = None
+        while isinstance(self.around, Body) and self.around.frame is None:
+            self.around = self.around.around
+
+    def loses(self, mine: str | Body, outer: str | Body) -> None:
+        """Put ``outer`` in the place of a block around this one that has been left before it."""
+        one = self
+        while one.around is not mine:
+            if not isinstance(one.around, Body):
+                return
+            one = one.around
+        one.around = outer
+
+
+_current: ContextVar[str | Body] = ContextVar("holdfast_priority", default="default")
+
+
+def current_priority() -> str:
+    """Return the class in force here: ``"critical"``, ``"default"`` or ``"sheddable"``.
+
+    ``"default"`` outside of any `priority`.  Safe in any thread or task: each sees its own context's.
+    """
+    found = _current.get()
+    while isinstance(found, Body):
+        if found.frame is not None and at_work(found.frame):
+            return found.name
+        found = found.around
+    return found
 
 
 def rank_of(name: Any) -> int:
@@ -57,15 +93,18 @@ class priority:  # noqa: N801 - reads as a clause: with priority("critical")
         ConfigurationError: for any other name.
     """
 
-    __slots__ = ("_token", "name")
+    __slots__ = ("_mine", "_token", "name")
 
     def __init__(self, name: str) -> None:
         _validate.one_of("name", name, CLASSES)
         self.name: str = name
-        self._token: Token[str] | None = None
+        self._mine: str | Body = name
+        self._token: Token[str | Body] | None = None
 
     def __enter__(self) -> Self:
-        self._token = _current.set(self.name)
+        body = iterated(sys._getframe(1))  # noqa: SLF001 - whose block this is stands nowhere else
+        self._mine = self.name if body is None else Body(self.name, body, _current.get())
+        self._token = _current.set(self._mine)
         return self
 
     def __exit__(
@@ -75,9 +114,21 @@ class priority:  # noqa: N801 - reads as a clause: with priority("critical")
         traceback: TracebackType | None,
     ) -> None:
         token, self._token = self._token, None
-        if token is not None:
-            with suppress(ValueError):  # a coroutine is closed in another context
-                _current.reset(token)
+        mine, self._mine = self._mine, self.name
+        if token is None:
+            return
+        if isinstance(mine, Body):
+            mine.end()
+        there = _current.get()
+        with suppress(ValueError):  # a coroutine is closed in another context
+            _current.reset(token)
+            outer = mine.around if isinstance(mine, Body) else _current.get()
+            if isinstance(outer, Body) and outer.frame is None:  # it has ended before this one
+                outer = outer.around
+            if there is not mine and isinstance(there, Body):  # blocks of generators interleave
+                there.loses(mine, outer)
+                outer = there
+            _current.set(outer)
 
     def __repr__(self) -> str:
         return f"priority({self.name!r})"

@@ -80,12 +80,11 @@ class RejectedError(HoldfastError):
         pipeline: the name of the pipeline, None where the gate was asked by hand.
         strategy: the kind of strategy, and its own name where it has one.
         retry_after: seconds after which another try makes sense, or None when nobody knows.
+
+    A subclass can be an `OSError`, too, as the errors of some clients are: no slots forbid it.
     """
 
-    __slots__ = ("pipeline", "retry_after", "strategy")  # rejections must be cheap
-    pipeline: str | None
-    strategy: str
-    retry_after: float | None
+    retry_after: float | None = None
     default_message = "the call was rejected"
 
     def __init__(
@@ -101,14 +100,6 @@ class RejectedError(HoldfastError):
         self.pipeline = pipeline
         self.strategy = strategy
         self.retry_after = retry_after
-
-    def __setstate__(self, state: dict[str, Any] | None, /) -> None:
-        for name, value in (state or {}).items():
-            setattr(self, name, value)
-
-    def _state(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in RejectedError.__slots__}
-        return {**self.__dict__, **own}
 
     def describe(self) -> str:
         """Return the message, and when to try again."""
@@ -133,10 +124,9 @@ class CircuitOpenError(RejectedError):
     ``__cause__`` is a copy of the failure that opened it, without its traceback.
     """
 
-    __slots__ = ("after", "opened_at", "state")
-    state: str
-    opened_at: float
-    after: str | None
+    state: str = "open"
+    opened_at: float = 0.0
+    after: str | None = None
 
     def __init__(
         self,
@@ -171,8 +161,7 @@ class CircuitOpenError(RejectedError):
 
     def _state(self) -> dict[str, Any]:
         # pickling loses the cause, and process pools put another one in its place: keep the words
-        own = {"state": self.state, "opened_at": self.opened_at, "after": self._after()}
-        return {**super()._state(), **own}
+        return {**super()._state(), "after": self._after()}
 
 
 class IsolatedError(CircuitOpenError):

@@ -327,7 +327,7 @@ def deliver(listener: Callable[[Any], object], event: Event) -> None:
     protected client would tell itself of its own call, which it would send, ...
     """
     running = _running.get()
-    if any(one is listener and event.call not in (None, call) for one, call in running):
+    if running and any(one is listener and event.call not in (None, call) for one, call in running):
         return
     token = _running.set((*running, (listener, event.call)))
     try:

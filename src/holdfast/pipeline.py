@@ -91,7 +91,7 @@ class Pipeline(Sent):
         Raises:
             ConfigurationError: for a generator function, and for what is not callable.
         """
-        protected = protect(self.name, self.strategies, fn)
+        protected = protect(self.name, self.strategies, fn, self)
         protected.pipeline = self  # type: ignore[attr-defined] # it is a function
         return protected
 

@@ -64,7 +64,10 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stories(folder):
-    """Both stories at the same time: each lasts ten seconds, and for most of them it waits."""
+    """Both stories at the same time: each lasts ten seconds, and for most of them it waits.
+
+    Their tests are one group, which stays in one process: they are played once.
+    """
     with starter(folder) as start:
         yield {
             "sync": start("--sync", "--rate", "50", "--json", "results.json"),
@@ -135,6 +138,7 @@ def judged(results):
     return results["all_met"]
 
 
+@pytest.mark.xdist_group("the stories")
 def test_the_sync_story(stories, folder):
     """The shop collapses without Holdfast and holds with it; told in plain lines, a report and JSON."""
     process = stories["sync"]
@@ -151,6 +155,7 @@ def test_the_sync_story(stories, folder):
     assert "\x1b" not in out
 
 
+@pytest.mark.xdist_group("the stories")
 def test_the_async_story_with_json_on_standard_output(stories, folder):
     """The same on asyncio; what is for people goes to standard error, so the JSON can be piped on."""
     process = stories["async"]

@@ -11,6 +11,7 @@ import ssl
 
 import pytest
 
+from holdfast.integrations import llm
 from holdfast.verdict import (
     CONTROL_FLOW,
     FAILED,
@@ -432,3 +433,14 @@ HINTS = [
 def test_a_real_error_says_when_to_come_back(library, make, seconds):
     """Each library keeps it in a place of its own."""
     assert hint(make(importlib.import_module(library))) == seconds
+
+
+@pytest.mark.parametrize("sdk, client", [("openai", "OpenAI"), ("anthropic", "Anthropic")])
+def test_the_timeout_for_an_sdk_is_taken_by_its_client(sdk, client):
+    """It is made of the library that the SDK is built on."""
+    make = getattr(pytest.importorskip(sdk), client)
+    timeout = llm.client_timeout(60.0)
+    with make(api_key="x", base_url="http://127.0.0.1:9", timeout=timeout, max_retries=0) as made:
+        assert made.timeout == timeout
+        with pytest.raises(importlib.import_module(sdk).APIConnectionError):
+            made.get("/", cast_to=object)

@@ -90,11 +90,12 @@ def test_d1a_the_functions_own_timeout_error_kills_no_worker():
     def own_timeout():
         raise TimeoutError("a socket's own")
 
+    before = worker_pool().snapshot()["abandoned"]  # by tests before this one
     for _ in range(8):
         with pytest.raises(TimeoutError, match="a socket's own"):
             own_timeout()
     assert Pipeline("p", Timeout(PATIENCE))(lambda: "healthy")() == "healthy"
-    assert worker_pool().snapshot()["abandoned"] == 0
+    assert worker_pool().snapshot()["abandoned"] <= before
 
 
 @pytest.mark.real_time

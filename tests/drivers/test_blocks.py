@@ -265,15 +265,15 @@ def test_real_signals_in_the_midst_of_blocks(pipeline, bulkhead):
     assert bulkhead.in_flight == 0
 
 
-def test_a_block_in_a_callback_of_a_loop_is_its_thread_s(pipeline, bulkhead):
-    """There is no task: the callbacks of loops in several threads don't take each other for owners."""
+def test_a_block_in_a_callback_of_a_loop_is_its_loop_s(pipeline, bulkhead):
+    """There is no task: the callbacks of several loops don't take each other for owners."""
 
     async def main():
         done = asyncio.Event()
 
         def callback():
             with pipeline as block:
-                assert block.owner == threading.get_ident()
+                assert block.owner == id(asyncio.get_running_loop())
             done.set()
 
         asyncio.get_running_loop().call_soon(callback)

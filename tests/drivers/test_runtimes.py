@@ -154,7 +154,7 @@ def test_an_own_limit_inside_the_same_call_is_named():
     """A call within the same call that meets a limit of its own, set further in, says its own."""
 
     async def inner():
-        with deadline(0.001):
+        with deadline(0.1):
             return await Pipeline("q", Timeout(9.0)).acall(asyncio.sleep, 9.0)
 
     async def main():

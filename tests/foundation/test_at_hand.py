@@ -3,6 +3,8 @@
 From the field: tenacity 147 and 429 and curl_cffi 65 (what can't be pickled, and with which message).
 """
 
+import asyncio
+import builtins
 import copy
 import dataclasses
 import gc
@@ -11,6 +13,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 
@@ -22,6 +25,7 @@ from holdfast import (
     ConfigurationError,
     Fallback,
     Hedge,
+    IsolatedError,
     Keyed,
     Pipeline,
     RateLimiter,
@@ -249,6 +253,56 @@ def test_what_cannot_be_pickled_is_named():
     pipeline = Pipeline("p", CircuitBreaker(on=lambda error: True))
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         pickle.dumps(pipeline)
+
+
+def double(number):
+    """Return twice the number."""
+    return 2 * number
+
+
+async def triple(number):
+    """Return three times the number."""
+    return 3 * number
+
+
+def by_value(function):
+    """Send a function as cloudpickle does: its code, and all that it refers to, one by one."""
+    names = [name for name in function.__code__.co_names if name in function.__globals__]
+    data = pickle.dumps(
+        (
+            {name: function.__globals__[name] for name in names},
+            [cell.cell_contents for cell in function.__closure__],
+            function.__dict__,
+        )
+    )
+
+    def arrived():
+        known, contents, state = pickle.loads(data)
+        known["__builtins__"] = builtins
+        cells = tuple(map(types.CellType, contents))
+        copied = types.FunctionType(function.__code__, known, function.__name__, None, cells)
+        copied.__dict__.update(state)
+        return copied
+
+    return arrived
+
+
+def test_a_decorated_function_can_be_sent_by_its_value(elsewhere):
+    """As Spark, Dask, joblib and Ray send what is in a notebook (tenacity 147)."""
+    pipeline = Pipeline("notebook", Retry(2, budget=RetryBudget()), CircuitBreaker(), Timeout(1.0))
+    sent = [by_value(pipeline(double)), by_value(pipeline(triple))]
+    assert sent[0]().pipeline is pipeline
+    pipeline[CircuitBreaker].configure(failures=9)  # the one that is here is another one now
+    elsewhere()
+    there, also = (arrived() for arrived in sent)
+    assert (there(2), asyncio.run(also(2))) == (4, 6)
+    assert there.pipeline is also.pipeline is not pipeline
+    there.pipeline[CircuitBreaker].isolate()
+    with pytest.raises(IsolatedError):
+        there(2)
+    with pytest.raises(IsolatedError):
+        asyncio.run(also(2))
+    assert pipeline.call(double, 2) == 4
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])

@@ -1,6 +1,7 @@
 """How much a call matters, and that it travels down the call chain."""
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 
@@ -130,3 +131,87 @@ def test_an_unknown_class_is_refused(name):
 def test_it_shows_what_it_is():
     """For logs and debuggers."""
     assert repr(priority("critical")) == "priority('critical')"
+
+
+# -- generators: their consumer shares the context (PEP 568 tells the same of decimal's) ------------
+
+
+def seen(name, log):
+    """Say in each round which class holds in the generator."""
+    with priority(name):
+        while True:
+            log.append(current_priority())
+            yield
+
+
+def test_in_a_generator_it_holds_for_the_body_only():
+    """What iterates over it matters as much as it did (trio 264)."""
+    log = []
+    rounds = seen("critical", log)
+    next(rounds)
+    assert current_priority() == "default"
+    next(rounds)
+    rounds.close()
+    assert log == ["critical"] * 2
+    assert current_priority() == "default"
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1)])
+def test_generators_may_end_in_any_order(order):
+    """None of them leaves its class behind."""
+    logs = [[], [], []]
+    with priority("sheddable"):
+        rounds = [seen(name, log) for name, log in zip(CLASSES, logs, strict=True)]
+        for one in rounds * 2:
+            next(one)
+        for place in order:
+            rounds[place].close()
+            for number, one in enumerate(rounds):
+                if one.gi_frame is not None:
+                    next(one)
+                    assert logs[number][-1] == CLASSES[number]
+            assert current_priority() == "sheddable"
+    assert current_priority() == "default"
+    assert [set(log) for log in logs] == [{name} for name in CLASSES]
+
+
+def test_a_block_that_ends_before_a_generator_begun_in_it():
+    """The generator goes on with its own, and its consumer with what is left."""
+    log = []
+    rounds = seen("critical", log)
+    with priority("sheddable"):
+        next(rounds)
+        assert current_priority() == "sheddable"
+    assert current_priority() == "default"
+    next(rounds)
+    rounds.close()
+    assert log == ["critical"] * 2
+    assert current_priority() == "default"
+
+
+def test_an_async_generator_binds_its_body():
+    """Also while that waits for something."""
+
+    async def rounds():
+        with priority("critical"):
+            for _ in range(2):
+                await asyncio.sleep(0)
+                yield current_priority()
+
+    async def main():
+        return [(one, current_priority()) async for one in rounds()]
+
+    assert asyncio.run(main()) == [("critical", "default")] * 2
+
+
+def test_a_generator_that_is_a_block_binds_that_block():
+    """``@contextmanager`` is what a generator is made a block with."""
+
+    @contextlib.contextmanager
+    def important():
+        with priority("critical"):
+            yield
+
+    with important():
+        assert current_priority() == "critical"
+    assert current_priority() == "default"

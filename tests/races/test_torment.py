@@ -11,10 +11,14 @@ from tests.races.torment import (
     DEEDS,
     KINDS,
     QUEUES,
+    VISITED,
+    VISITS,
     collections,
     evictions,
     interruptions,
     recursion,
+    shrinkings,
+    visits,
 )
 
 
@@ -33,6 +37,24 @@ def test_a_collected_caller_gives_back_once(kind, deed, waiting):
     if waiting and kind in ("throttle", "half-open breaker"):
         pytest.skip("nobody queues there")
     assert list(collections(kind, deed, waiting)) == []
+
+
+@pytest.mark.parametrize("visit", VISITS)
+@pytest.mark.parametrize("kind", VISITED)
+def test_a_signal_handler_does_no_harm(kind, visit):
+    """Wherever in a call it makes one of its own, looks, trips, or changes options."""
+    assert list(visits(kind, "a call", visit)) == []
+
+
+@pytest.mark.parametrize("kind", ["keys that come and go", "keys below a breaker"])
+def test_a_signal_handler_harms_no_table_of_keys(kind):
+    """Nor in a call that fails."""
+    assert list(visits(kind, "a failure", "a call")) == []
+
+
+def test_a_signal_handler_that_changes_a_size_loses_no_permit():
+    """It may come by while the bulkhead pays a debt: what it asks is done after that."""
+    assert list(shrinkings()) == []
 
 
 def test_an_interruption_kills_no_key_of_a_coalesce():

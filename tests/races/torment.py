@@ -12,13 +12,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from contextvars import copy_context
+from itertools import count
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Self
+from warnings import catch_warnings, simplefilter
 
 from holdfast import (
     Bulkhead,
     CircuitBreaker,
     Coalesce,
+    CompositionWarning,
     ConcurrencyLimitedError,
     ConcurrencyLimiter,
     Fallback,
@@ -36,7 +40,9 @@ from holdfast import (
     standard,
 )
 from holdfast._ongoing import ongoing
+from holdfast.extend import worker_pool
 from holdfast.shapes import Wait
+from holdfast.strategies.options import _later
 from holdfast.testing import run
 
 DEPTHS = 8
@@ -68,6 +74,9 @@ KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "timeout": lambda: (Timeout(0.2, sync="cooperative"),),
     "adaptive timeout": lambda: (Timeout.adaptive(ceiling=0.2, sync="cooperative"),),
     "timeout in a bulkhead": lambda: (Bulkhead(9), Timeout(0.2, sync="cooperative")),
+    "timeout in a thread": lambda: (Bulkhead(9), Timeout(5.0, sync="thread")),
+    "adaptive, in a thread": lambda: (Bulkhead(9), Timeout.adaptive(ceiling=5.0, sync="thread")),
+    "hedge": lambda: (Bulkhead(9), Hedge(5.0)),
     "coalesce": lambda: (Coalesce(key=lambda *_: 1),),
     "keyed bulkhead": lambda: (Keyed(lambda *_: 1, lambda _: Bulkhead(9)),),
     "fallback": lambda: (Fallback([]),),
@@ -77,8 +86,30 @@ KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
 }
 
 
+numbers = count()
+
+
+def new(kind: Callable[[], tuple[Any, ...]]) -> Pipeline:
+    """Return a pipeline with a name, and so a share of the workers, of its own."""
+    with catch_warnings():
+        simplefilter("ignore", CompositionWarning)
+        return Pipeline(f"p{next(numbers)}", *kind())
+
+
+PATIENCE = 1.0
+"""How long a worker has to go home after its caller has left it, in seconds."""
+
+
 def left(pipeline: Pipeline) -> list[str]:
     """Return what a pipeline still holds although nobody is inside."""
+    until = monotonic() + PATIENCE
+    while (found := held(pipeline)) and worker_pool().threads and monotonic() < until:
+        sleep(0.001)  # for a worker of an interrupted call, which gives a permit back
+    return found
+
+
+def held(pipeline: Pipeline) -> list[str]:
+    """Return what a pipeline holds now."""
     gates: list[Any] = list(pipeline.strategies)
     for keyed in [one for one in gates if isinstance(one, Keyed)]:
         gates += [entry.child for entry in keyed._keys.table.entries.values()]
@@ -97,6 +128,9 @@ def left(pipeline: Pipeline) -> list[str]:
             case Keyed():
                 counts.append(("reserved", gate._keys.table.reserved))
         found += [f"{type(gate).__name__}: {name} {count}" for name, count in counts if count]
+    pool = worker_pool()
+    workers = [("workers", pool.share(pipeline.name).taken), ("abandoned", pool.abandoned)]
+    found += [f"{name} {count}" for name, count in workers if count]
     if remaining() != float("inf"):
         found.append("a deadline")
     if ongoing.get() is not None:
@@ -113,7 +147,7 @@ def deep(node: Any, frames: int) -> Any:
 
 def exhausted(kind: str, frames: int) -> list[str]:
     """Return what endless recursion through a protected function leaves behind, in threads."""
-    pipeline = Pipeline("p", *KINDS[kind]())
+    pipeline = new(KINDS[kind])
     load = pipeline(lambda node: [deep(node, frames)])
 
     def walk(node: Any) -> None:  # the data has a cycle
@@ -146,7 +180,7 @@ def exhausted(kind: str, frames: int) -> list[str]:
 
 async def exhausted_async(kind: str, frames: int) -> list[str]:
     """Return what it leaves behind in a task; on virtual time, for a timer may ring later."""
-    pipeline = Pipeline("p", *KINDS[kind]())
+    pipeline = new(KINDS[kind])
 
     async def plain(node: Any) -> list[Any]:
         return [deep(node, frames)]
@@ -298,6 +332,151 @@ def collections(kind: str, deed: str, waiting: int) -> Iterator[tuple[int, list[
         gc.unfreeze()
 
 
+# -- signal handlers -------------------------------------------------------------------------------
+
+
+def few_keys(strategy: Callable[[], Any], **options: Any) -> tuple[Any, ...]:
+    """Each call has another key than the last, and room has to be made for most of them."""
+    keys = count()
+    return (Keyed(lambda *_: next(keys) % 7, lambda _: strategy(), max_keys=3, **options),)
+
+
+def touchy() -> CircuitBreaker:
+    return CircuitBreaker(failures=2, open_for=1e-9, open_cap=1e-9)
+
+
+VISITED: dict[str, Callable[[], tuple[Any, ...]]] = {
+    **KINDS,
+    "touchy breaker": lambda: (touchy(),),
+    "keys that come and go": lambda: few_keys(lambda: Bulkhead(9)),
+    "keys below a breaker": lambda: few_keys(touchy, parent=touchy(), parent_min_keys=1),
+    "breaker in a worker": lambda: (Timeout(5.0, sync="thread"), touchy()),
+    "breaker in a hedge": lambda: (Hedge(5.0), touchy()),
+    "results of before": lambda: (Fallback.stale(60.0),),
+}
+"""What a signal handler may find its own thread in the middle of."""
+
+CHANGES: dict[type, tuple[dict[str, Any], dict[str, Any]]] = {
+    Bulkhead: ({"size": 3}, {"size": 9}),
+    LoadShedder: ({"size": 3}, {"size": 9}),
+    ConcurrencyLimiter: ({"max": 3, "min": 3}, {"max": 9, "min": 9}),
+    CircuitBreaker: ({"failures": 9}, {"failures": 2}),
+    RateLimiter: ({"max_wait": 1.0}, {"max_wait": None}),
+    Throttle: ({"window": 30.0}, {"window": 60.0}),
+}
+"""Options, and those that it has afterwards."""
+
+
+def fail() -> None:
+    raise ValueError
+
+
+def visit_and_call(pipeline: Pipeline) -> None:
+    pipeline.call(int)
+
+
+def visit_and_fail(pipeline: Pipeline) -> None:
+    with suppress(ValueError):
+        pipeline.call(fail)
+
+
+def visit_and_look(pipeline: Pipeline) -> None:
+    pipeline.explain()
+    repr(pipeline.snapshot())
+
+
+def visit_and_trip(pipeline: Pipeline) -> None:
+    for one in pipeline.strategies:
+        if isinstance(one, CircuitBreaker):
+            one.trip()
+            one.reset()
+
+
+def visit_and_configure(pipeline: Pipeline) -> None:
+    for one in pipeline.strategies:
+        for changes in CHANGES.get(type(one), ()):
+            one.configure(**changes)
+
+
+VISITS: dict[str, Callable[[Pipeline], None]] = {
+    "a call": visit_and_call,
+    "a failure": visit_and_fail,
+    "a look": visit_and_look,
+    "a trip and a reset": visit_and_trip,
+    "other options": visit_and_configure,
+}
+
+
+def visited(kind: str, under_way: str, visit: str, place: int) -> tuple[bool, list[str]]:
+    """Have a handler come by at a point of a deed: whether it was reached, what is wrong then."""
+    pipeline, found = new(VISITED[kind]), []
+    for _ in range(3):
+        with suppress(RejectedError):
+            visit_and_fail(pipeline)
+            visit_and_call(pipeline)
+
+    def tried(deed: str) -> None:
+        try:
+            VISITS[deed](pipeline)
+        except RejectedError:
+            pass
+        except Exception as error:
+            found.append(f"{deed}: {error!r}")
+
+    with At(place, lambda: tried(visit)) as point:
+        tried(under_way)
+    while any(_later.awaited(one) for one in pipeline.strategies):
+        sleep(0)
+    changed = point.seen >= place and "other options" in (under_way, visit)
+    found += [
+        f"{type(one).__name__}: {name} {getattr(one, name)}"
+        for one in pipeline.strategies
+        for name, value in CHANGES.get(type(one), ({}, {}))[1].items()
+        if changed and getattr(one, name) != value
+    ]
+    tried("a call")
+    return point.seen >= place, found + left(pipeline)
+
+
+def visits(kind: str, under_way: str, visit: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each point of a deed at which a signal handler does harm, and which."""
+    place, reached = 0, True
+    while reached:
+        place += 1
+        reached, found = copy_context().run(visited, kind, under_way, visit, place)
+        if found:
+            yield place, found
+
+
+def shrunk(place: int) -> tuple[bool, list[str]]:
+    """Have a handler change the size at a point of the life of a bulkhead that is in debt."""
+    bulkhead = Bulkhead(4, queue=9)
+    permits = [bulkhead.enter(0.0, (), {}) for _ in range(4)]
+
+    def act() -> None:
+        bulkhead.configure(size=3)
+        bulkhead.configure(size=2)
+
+    with At(place, act) as point:
+        bulkhead.size = 1
+        for permit in permits:
+            bulkhead.succeeded(permit, 0.0, None)
+        bulkhead.size = 2
+    while _later.awaited(bulkhead):
+        sleep(0)
+    return point.seen >= place, left(Pipeline("p", bulkhead))
+
+
+def shrinkings() -> Iterator[tuple[int, list[str]]]:
+    """Yield each point at which a permit is lost or doubled by that."""
+    place, reached = 0, True
+    while reached:
+        place += 1
+        reached, found = shrunk(place)
+        if found:
+            yield place, found
+
+
 # -- interruptions ---------------------------------------------------------------------------------
 
 
@@ -307,7 +486,7 @@ def interrupt() -> None:
 
 def interrupted(kind: str, place: int) -> bool | None:
     """Interrupt a call at a point; return whether something is lost, None beyond its end."""
-    pipeline = Pipeline("p", *KINDS[kind]())
+    pipeline = new(KINDS[kind])
     call = pipeline(lambda: 1)
     call()
     with suppress(KeyboardInterrupt), At(place, interrupt) as point:
@@ -425,6 +604,19 @@ def main() -> int:
         ]
         bad += bool(found)
         say(f"  {kind:26}{found or 'nothing'}")
+    say("\nA signal handler at each point: harm done")
+    for kind in VISITED:
+        found = [
+            (under_way, visit, *one)
+            for under_way in VISITS
+            for visit in VISITS
+            for one in visits(kind, under_way, visit)
+        ]
+        bad += bool(found)
+        say(f"  {kind:26}{found or 'none'}")
+    found = list(shrinkings())
+    bad += bool(found)
+    say(f"  {'bulkhead in debt':26}{found or 'none'}")
     say("\nA table of keys, interrupted at each point of an eviction:", evictions() or "sound")
     say("\nA call that succeeds, interrupted: points at which something is lost")
     for kind in KINDS:

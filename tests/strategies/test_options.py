@@ -9,6 +9,7 @@ import inspect
 import json
 import pickle
 import threading
+import time
 
 import pytest
 
@@ -34,6 +35,7 @@ from holdfast import (
     learnt,
 )
 from holdfast.events import OptionsChanged
+from holdfast.strategies import options
 from holdfast.strategies.options import Configurable, Option
 
 MADE = {
@@ -385,3 +387,50 @@ def test_elsewhere_it_is_made_anew_with_its_options(strategy, monkeypatch):
     there = pickle.loads(data)
     assert there is not strategy
     assert there.spelt() == strategy.spelt()
+
+
+# -- in the middle of a section --------------------------------------------------------------------
+
+
+def done(strategy):
+    """Wait until what was asked in the middle of a section has been done."""
+    while options._later.awaited(strategy):
+        time.sleep(0)
+
+
+def test_what_a_handler_asks_in_a_section_is_done_after_it():
+    """In the order in which it was asked; a refusal comes at once."""
+    bulkhead = Bulkhead(1)
+    with bulkhead._lock:  # a signal handler may come by in this very thread
+        bulkhead.configure(size=2)
+        bulkhead.size = 3
+        with pytest.raises(ConfigurationError, match="size=0"):
+            bulkhead.configure(size=0)
+        assert bulkhead.size == 1
+    done(bulkhead)
+    assert (bulkhead.size, bulkhead.spelt()) == (3, "Bulkhead(3)")
+    bulkhead.configure(size=4)
+    assert bulkhead.size == 4
+
+
+def test_without_a_thread_to_be_had_a_handler_is_told(monkeypatch):
+    """Nothing is done then, now or later."""
+
+    def none(*_):
+        raise RuntimeError("can't start new thread")
+
+    bulkhead = Bulkhead(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(options, "start_new_thread", none)
+        with bulkhead._lock, pytest.raises(RuntimeError, match="new thread"):
+            bulkhead.configure(size=2)
+    bulkhead.configure(queue=3)
+    assert bulkhead.spelt() == "Bulkhead(1, queue=3)"
+
+
+def test_bounds_that_two_threads_change_at_once_are_both_taken():
+    """The slower one goes by what was given when it looked: an `initial` that the other has left out."""
+    limiter = ConcurrencyLimiter(initial=100)
+    given = limiter._given
+    limiter.configure(max=50)
+    assert limiter._twin(given, {"max": 9}).max == 9

@@ -4,6 +4,7 @@ import logging
 import math
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
@@ -31,9 +32,9 @@ def test_a_number_of_seconds_is_taken_as_it_is(given, expected):
     assert hint(Answer(given)) == expected
 
 
-@pytest.mark.parametrize("given", [None, "3", True, [3], object()])
+@pytest.mark.parametrize("given", [None, "soon", "", True, [3], object()])
 def test_what_is_no_number_of_seconds_is_not_guessed_at(extractors, given):
-    """A boolean is no duration, and strings are for extractors."""
+    """A boolean is no duration, nor is any text."""
     assert hint(Answer(given)) is None
 
 
@@ -93,10 +94,12 @@ def test_registering_twice_asks_once(extractors):
     assert asked == ["anything"]
 
 
-@pytest.mark.parametrize("given", [timedelta(seconds=1.5), Decimal("1.5")])
+@pytest.mark.parametrize("given", [timedelta(seconds=1.5), Decimal("1.5"), Fraction(3, 2), "1.5"])
 def test_a_duration_may_be_of_another_type(extractors, given):
-    """A `timedelta` says what it is in."""
+    """A `timedelta` says what it is in; text is what an SDK has taken out of the header as it was."""
     assert hint(Answer(given)) == 1.5
+    register(lambda outcome: given)
+    assert hint(ValueError()) == 1.5
 
 
 class Odd(ConnectionError):
@@ -197,6 +200,59 @@ def test_a_wrapper_asks_what_it_wraps(extractors):
 
 class Answer429(Exception):
     retry_after = 6
+
+
+def test_the_longest_of_a_group_is_meant(extractors):
+    """The tasks of a group are repeated together, so the most patient one says when (tenacity 501)."""
+    wrapper = ValueError("no hint")
+    wrapper.__cause__ = Answer429()
+    group = ExceptionGroup("page", [ValueError(), ExceptionGroup("prices", [wrapper])])
+    outside = RuntimeError("the page failed")
+    outside.__cause__ = group
+
+    assert hint(ExceptionGroup("page", [ValueError()])) is None
+    assert hint(group) == hint(outside) == 6.0
+    assert hint(ExceptionGroup("both", [Answer429(), Late()])) == 6.0
+
+
+class Late(Exception):
+    retry_after = 4.0
+
+
+@pytest.mark.parametrize("held", ["argument", "attribute"])
+def test_what_an_error_holds_is_asked(extractors, held):
+    """As for the verdict itself: some libraries say neither ``from`` nor ``raise``."""
+    error = ValueError(Answer429()) if held == "argument" else ValueError()
+    if held == "attribute":
+        error.original_error = Answer429()
+
+    assert hint(error) == 6.0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Retry-After", "3")],
+        ((b"retry-after", b"3"),),
+        {b"Retry-After": b"3"},
+        {"Retry-After": ["1", "3"]},
+        [("Retry-After", "1"), ("retry-after", "3"), ("x", object())],
+    ],
+)
+def test_headers_may_be_kept_in_any_form(extractors, headers):
+    """Pairs, bytes, lists of values: slack-sdk 1143 and Shopify 17 had one of many (WSGI, ASGI)."""
+    error = ValueError()
+    error.headers = headers
+
+    assert hint(error) == 3.0
+
+
+def test_headers_of_httplib2_are_the_response_itself(extractors):
+    """Google's API client keeps one in ``resp``: a dict of headers in lower case."""
+    error = ValueError()
+    error.resp = {"status": "429", "retry-after": "3"}
+
+    assert hint(error) == 3.0
 
 
 @pytest.mark.parametrize(

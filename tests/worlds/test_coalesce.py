@@ -1,11 +1,13 @@
 """Coalesce, in threads and in asyncio."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from holdfast import Coalesce, ConfigurationError, DeadlineExceeded, Pipeline, Retry, backoff
 from holdfast.deadline import deadline
 from holdfast.events import CallCoalesced
-from holdfast.testing import Fail, Ok, record
+from holdfast.testing import Fail, Ok, VirtualClock, record
 
 
 def by_order(order, **_options):
@@ -94,6 +96,27 @@ def test_sharing_is_told(world):
         world.together(*[with_order(world, call, 1)] * 3)
     assert [event.sharing for event in events.of(CallCoalesced)] == [2, 3]
     assert (coalesce.led, coalesce.shared) == (1, 2)
+
+
+def test_a_callable_that_is_not_hashable_is_told_by_what_it_is():
+    """Callables of one pipeline are kept apart, those that can't be a key like all others."""
+
+    @dataclass
+    class Client:  # its __eq__ takes its hash away
+        answer: str
+        calls: int = 0
+
+        def __call__(self, order):
+            self.calls += 1
+            clock.sleep(2.0)
+            return f"{self.answer} {order}"
+
+    with VirtualClock() as clock:
+        call, tea, milk = Pipeline("p", Coalesce(by_order)).call, Client("tea"), Client("tea")
+        milk.answer = "milk"
+        answers = clock.together(*[lambda one=one: call(one, 1) for one in (tea, tea, milk)])
+    assert answers == ["tea 1", "tea 1", "milk 1"]
+    assert (tea.calls, milk.calls) == (1, 1)
 
 
 def test_an_unhashable_key_is_an_error_of_the_call(world):

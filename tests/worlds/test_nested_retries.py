@@ -5,7 +5,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from holdfast import CircuitBreaker, IsolatedError, NestedRetryWarning, Pipeline, Retry, backoff
+from holdfast import (
+    CircuitBreaker,
+    IsolatedError,
+    NestedRetryWarning,
+    Pipeline,
+    Retry,
+    backoff,
+    on_result,
+)
 from holdfast.events import NestedRetry
 from holdfast.testing import Ok, record
 
@@ -168,6 +176,95 @@ def test_an_inner_retry_is_seen_through_a_wrapper(world, wrap, nested, attempts)
         world.run(world.protect(outer, wrapping(world, inner, wrap)))
     assert len(dependency.calls) == attempts
     assert len(caught) == (nested == "allow")
+
+
+class Response:
+    """What a transport hands out for an answer that its own retry has given up on."""
+
+
+class StatusError(ConnectionError):
+    """What is made of a response, once in the transport and once more by the client around it."""
+
+    def __init__(self, response):
+        super().__init__("status 500")
+        self.response = response
+
+
+@pytest.mark.parametrize("nested, attempts", [("allow", 9), ("inner", 3), ("outer", 3)])
+def test_an_inner_retry_is_seen_by_the_response_that_it_gave_up_on(world, nested, attempts):
+    """An SDK makes an error of its own of the transport's response (code_puppy 317, nanobot 2760)."""
+    calls = []
+
+    @world.function
+    async def answer():
+        calls.append(1)
+        raise StatusError(Response())
+
+    name = f"{world.name} response {nested}"
+    inner = world.protect(Pipeline(f"{name} inner", Retry(3, backoff=SECOND)), answer)
+
+    @world.function
+    async def client():
+        try:
+            return await world.do(inner)
+        except StatusError as error:
+            response = error.response
+        raise StatusError(response)
+
+    outer = Pipeline(name, Retry(3, backoff=SECOND, nested=nested))
+    with all_warnings() as caught, pytest.raises(StatusError):
+        world.run(world.protect(outer, client))
+    assert len(calls) == attempts
+    assert len(caught) == (nested == "allow")
+
+
+@pytest.mark.parametrize("nested, attempts", [("allow", 9), ("inner", 3), ("outer", 3)])
+def test_an_inner_retry_is_seen_in_a_group(world, nested, attempts):
+    """What a `TaskGroup` raises consists of what its tasks have given up on (tenacity 501)."""
+    dependency = world.dependency(ConnectionError("down"))
+    name = f"{world.name} group {nested}"
+    inner = world.protect(Pipeline(f"{name} inner", Retry(3, backoff=SECOND)), dependency)
+
+    @world.function
+    async def page():
+        try:
+            return await world.do(inner)
+        except ConnectionError as error:
+            raise ExceptionGroup("tasks", [ExceptionGroup("more", [error])]) from None
+
+    outer = Pipeline(name, Retry(3, backoff=SECOND, nested=nested))
+    with all_warnings() as caught, pytest.raises(ExceptionGroup):
+        world.run(world.protect(outer, page))
+    assert len(dependency.calls) == attempts
+    assert len(caught) == (nested == "allow")
+
+
+@pytest.mark.parametrize("nested, attempts", [("allow", 9), ("inner", 3), ("outer", 3)])
+def test_an_inner_retry_is_seen_by_the_bad_result_that_it_gave_up_on(world, nested, attempts):
+    """A result that is no good is an outcome like an error (failsafe 379)."""
+    pending, not_yet = {"state": "pending"}, on_result(lambda job: job["state"] == "pending")
+    dependency = world.dependency(Ok(pending))
+    name = f"{world.name} result {nested}"
+    inner = Pipeline(f"{name} inner", Retry(3, on=not_yet, backoff=SECOND))
+    outer = Pipeline(name, Retry(3, on=not_yet, backoff=SECOND, nested=nested))
+    with all_warnings() as caught:
+        assert world.run(world.protect(outer, world.protect(inner, dependency))) is pending
+    assert len(dependency.calls) == attempts
+    assert len(caught) == (nested == "allow")
+
+
+def test_a_warning_about_a_bad_result_that_is_an_error_changes_nothing(world):
+    """There is no exception that could take the text; the result is the caller's."""
+    no_good = on_result(lambda result: result == "no good")
+    dependency = world.dependency(Ok("no good"))
+    name = f"{world.name} strict result"
+    inner, outer = (
+        Pipeline(f"{name} {which}", Retry(2, on=no_good, backoff=SECOND))
+        for which in ("inner", "outer")
+    )
+    with warnings.catch_warnings(action="error"):
+        assert world.run(world.protect(outer, world.protect(inner, dependency))) == "no good"
+    assert len(dependency.calls) == 4
 
 
 @pytest.mark.parametrize("nested, attempts", [("allow", 9), ("inner", 3), ("outer", 3)])

@@ -1,6 +1,8 @@
 """Timeouts and deadlines, in threads and in asyncio."""
 
 import asyncio
+import re
+import threading
 
 import pytest
 
@@ -268,3 +270,52 @@ def test_asyncios_own_timeout_around_it_is_told_apart(world):
         world.run(main)
     assert not isinstance(caught.value, AttemptTimeout)
     assert world.elapsed() == 2.0
+
+
+# -- where an abandoned function hangs -----------------------------------------------------------
+
+
+def wait_for_the_bank(answered):
+    answered.wait(10.0)
+
+
+def nested(answered, depth):
+    if depth:
+        nested(answered, depth - 1)
+    else:
+        wait_for_the_bank(answered)
+
+
+@pytest.fixture
+def where_it_was():
+    """Return what the note of a timeout says about a function of so many frames."""
+    answered = threading.Event()
+
+    def note_of(depth, limit, outside=10.0):
+        pipeline = Pipeline("p", Timeout(limit, sync="thread"))
+        with deadline(outside), pytest.raises(AttemptTimeout) as caught:
+            pipeline.call(nested, answered, depth)
+        (note,) = caught.value.__notes__
+        return note.removeprefix("holdfast: its worker is still in ")
+
+    yield note_of
+    answered.set()
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("limits", [(0.05,), (5.0, 0.05)], ids=["timeout", "deadline"])
+def test_a_note_says_where_an_abandoned_function_is(where_it_was, limits):
+    """In asyncio its cancellation, the cause, has it in its traceback; a worker goes on."""
+    place = r"\(.*test_timeout.py:\d+\)"
+    assert re.match(f"nested {place}, wait_for_the_bank {place}, ", where_it_was(0, *limits))
+
+
+@pytest.mark.real_time
+def test_of_a_deep_stack_both_ends_are_shown(where_it_was):
+    """The user's own code, and what it waits for."""
+    places = where_it_was(9, 0.05).split(", ")
+    assert [place.partition(" ")[0] for place in places] == [
+        *["nested"] * 3,
+        "...",
+        "Condition.wait",
+    ]

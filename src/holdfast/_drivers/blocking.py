@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import cut_by
 from holdfast._drivers.dressing import dressed
-from holdfast._drivers.watching import tell_completed
-from holdfast._ongoing import Call, Watched, ongoing, under_way
+from holdfast._drivers.watching import telling
+from holdfast._ongoing import Call, Watched, full_name, ongoing, under_way
 from holdfast._world import world
 from holdfast.deadline import OVER, ambient, current, inside
 from holdfast.errors import Misuse
@@ -34,6 +34,7 @@ from holdfast.shapes import (
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingRuntime as Runtime
     from holdfast._runtimes.port import BlockingStep as Step
+    from holdfast._runtimes.port import BlockingWay as Way
 
 Function = Callable[..., Any]
 Follow = Callable[[Arguments, Keywords, History], Any]
@@ -85,7 +86,7 @@ def reacting(reaction: Reaction, inner: Step, runtime: Runtime, site: Site) -> S
         inner = claimed(inner, site)
     follow = following(reaction, inner, runtime)
     if getattr(reaction, "attends", False):
-        return attending(reaction, inner, runtime, site, follow)
+        return attending(runtime, site, follow)
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
         started = now() if timed else None
@@ -110,36 +111,14 @@ def reacting(reaction: Reaction, inner: Step, runtime: Runtime, site: Site) -> S
     return step
 
 
-def attending(
-    reaction: Reaction, inner: Step, runtime: Runtime, site: Site, follow: Follow
-) -> Step:
+def attending(runtime: Runtime, site: Site, follow: Follow) -> Step:
     """Do as `reacting`, for a reaction that wants to know what others do in the first attempt, too."""
-    now, judges, credit = runtime.now, reaction.judges, reaction.credit
-    pipeline, skip, function = site.pipeline, site.skip, site.function
-    first = numbered(inner)
+    now, pipeline, skip, function = runtime.now, site.pipeline, site.skip, site.function
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
         start = now()
         fn = args[0] if skip else function
-        history = History(pipeline, start, start, args[skip:], kwargs, fn)
-        try:
-            try:
-                result = first(args, kwargs, history)
-            except Exception as error:
-                history.ended(now())
-                if history.stands(reaction.after_error(error, history)):
-                    raise
-            else:
-                if not judges:
-                    if credit is not None:
-                        credit()
-                    return result
-                history.ended(now())
-                if history.stands(reaction.after_result(result, history)):
-                    return result
-            return follow(args, kwargs, history)
-        finally:
-            history.forget()
+        return follow(args, kwargs, History(pipeline, start, start, args[skip:], kwargs, fn))
 
     return step
 
@@ -174,7 +153,10 @@ def paused(runtime: Runtime, verdict: Again) -> None:
 
 
 def following(reaction: Reaction, inner: Step, runtime: Runtime) -> Follow:
-    """Return what does a reaction's verdict, for as long as it has one."""
+    """Return what does a reaction's verdict, for as long as it has one.
+
+    A history without one is that of a call whose first attempt is still to be made.
+    """
     now, judges, credit = runtime.now, reaction.judges, reaction.credit
     halted = getattr(reaction, "halted", None)
     recovered = getattr(reaction, "recovered", None)
@@ -184,19 +166,20 @@ def following(reaction: Reaction, inner: Step, runtime: Runtime) -> Follow:
         try:
             while True:
                 verdict = history.verdict
-                if isinstance(verdict, Earlier):
-                    raise verdict.error
-                if not isinstance(verdict, Again):
-                    return runtime.answer(verdict)
-                if verdict.before is not None:
-                    runtime.answer(verdict.before)
-                try:
-                    paused(runtime, verdict)
-                except Misuse as misuse:
-                    raise misuse from history.last
-                if halted is not None and halted(history):
-                    continue
-                history.resumed(now(), verdict.delay)
+                if verdict is not None:  # None before the first attempt
+                    if isinstance(verdict, Earlier):
+                        raise verdict.error
+                    if not isinstance(verdict, Again):
+                        return runtime.answer(verdict)
+                    if verdict.before is not None:
+                        runtime.answer(verdict.before)
+                    try:
+                        paused(runtime, verdict)
+                    except Misuse as misuse:
+                        raise misuse from history.last
+                    if halted is not None and halted(history):
+                        continue
+                    history.resumed(now(), verdict.delay)
                 try:
                     result = again(args, kwargs, history)
                 except Exception as error:
@@ -207,7 +190,7 @@ def following(reaction: Reaction, inner: Step, runtime: Runtime) -> Follow:
                     if not judges:
                         if credit is not None:
                             credit()
-                        if recovered is not None:
+                        if recovered is not None and history.attempt > 1:
                             history.ended(now())
                             recovered(history)
                         return result
@@ -243,19 +226,20 @@ def claimed(inner: Step, site: Site) -> Step:
 def watched(head: Step, runtime: Runtime, site: Site) -> Step:
     """Tell the listeners how each call ended.  Stands outermost, and only while somebody listens."""
     now, skip, function = runtime.now, site.skip, site.function
+    name, tell = None if function is None else full_name(function), telling()
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
         started = now()
-        call = Call(site.pipeline, args[0] if skip else function)
+        call = Call(site.pipeline, args[0] if skip else function, name)
         mine = Watched(call, under_way())
         token = ongoing.set(mine)
         try:
             result = head(args, kwargs)
         except BaseException as error:
-            tell_completed(site.pipeline, now(), started, error)
+            tell(call, now(), started, error)
             raise
         else:
-            tell_completed(site.pipeline, now(), started, None)
+            tell(call, now(), started, None)
             return result
         finally:
             mine.over = True
@@ -267,15 +251,16 @@ def watched(head: Step, runtime: Runtime, site: Site) -> Step:
     return step
 
 
-def entered(fn: Function, head: Step, detour: Step) -> Function:
-    """Return the function that stands in for ``fn``; it asks once whether anything is unusual."""
+def entered(fn: Function, way: Way) -> Function:
+    """Return the function that stands in for ``fn``; it asks once whether anything is unusual.
+
+    All that it refers to can be pickled, for those who send functions by their value (cloudpickle).
+    """
 
     @dressed(fn)
     def protected(*args: Any, **kwargs: Any) -> Any:
         try:
-            if world.detour:
-                return detour(args, kwargs)
-            return head(args, kwargs)
+            return (way if world.detour else way.head)(args, kwargs)
         except Misuse as misuse:
             raise misuse.shown(str(misuse)) from misuse.__cause__
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 
-def tell_completed(pipeline: str, now: float, started: float, error: BaseException | None) -> None:
-    """Tell that a call ended, ``now - started`` seconds after it began."""
-    from holdfast import events
+from holdfast._ongoing import Call
 
-    events.emit(events.CallCompleted(
-        pipeline=pipeline, strategy="pipeline", at=now, duration=now - started, error=error,
-        attempt=None,
-    ))  # fmt: skip
+Tell = Callable[[Call, float, float, BaseException | None], None]
+
+
+def telling() -> Tell:
+    """Return what tells how a call ended; asked when there are listeners, for few programs have any."""
+    from holdfast.events import CallCompleted, emit
+
+    def tell(call: Call, now: float, started: float, error: BaseException | None) -> None:
+        emit(CallCompleted(
+            pipeline=call.pipeline, strategy="pipeline", at=now, duration=now - started, error=error,
+            call=call.id, function=call.function, attempt=None,
+        ))  # fmt: skip
+
+    return tell

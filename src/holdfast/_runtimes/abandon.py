@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 Discard = Callable[[Any], object]
 Holders = Callable[[Arguments, Keywords], "tuple[Bulkhead, ...]"]
+
+DEEPEST, SHOWN = 100, 4
+"""How much of the stack of an abandoned call is looked at; and how many places are shown, the first
+ones in the user's code and the last."""
 
 
 def holders_of(site: Site) -> Holders:
@@ -53,6 +58,25 @@ def abandon(job: Job, workers: WorkerPool, holders: tuple[Bulkhead, ...]) -> boo
         bulkhead.release()
     workers.took_back()
     return False
+
+
+def tell_where(error: BaseException, job: Job) -> None:
+    """Leave a note on a timeout: where the function is that goes on; in asyncio its cause tells that."""
+    places: list[str] = []
+    frame = sys._current_frames().get(job.thread)  # noqa: SLF001 - as faulthandler's
+    while frame is not None and len(places) < DEEPEST:
+        ours = str(frame.f_globals.get("__name__")).partition(".")[0] == "holdfast"
+        if ours and places:
+            break
+        if not ours:
+            code = frame.f_code
+            places.append(f"{code.co_qualname} ({code.co_filename}:{frame.f_lineno})")
+        frame = frame.f_back
+    del frame
+    if len(places) > SHOWN:
+        places[1 : 1 - SHOWN] = ["..."]
+    if places:
+        error.add_note("holdfast: its worker is still in " + ", ".join(reversed(places)))
 
 
 def ended_late(

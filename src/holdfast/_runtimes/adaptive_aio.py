@@ -20,13 +20,13 @@ def adapted(runtime: Runtime, timeout: AdaptiveTimeout, inner: Step, site: Site)
 
     What is cancelled from outside is told to nobody: its duration says nothing.
     """
-    now = runtime.now
+    now, around = runtime.now, usual(site)
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
         start = now()
         limit = timeout.begin(start)
         try:
-            expected = usual(site, min(limit.seconds, limit.usual))
+            expected = min(limit.seconds, limit.usual, around)
             result = await alone(inner, args, kwargs, site, now, limit.seconds, current(), expected)
         except Exception as error:
             timeout.failed(limit, now() - start, error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from holdfast.strategies.inside import unless_inside
+
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
     from holdfast._runtimes.port import ThreadRuntime as Runtime
@@ -45,6 +47,8 @@ def adapted(
             attempt = timed(now, timeout, limit, inner)
             if threaded:
                 within = runtime.in_worker(limit.seconds, attempt, site, timeout.discard)
+                here = runtime.cooperative(limit.seconds, attempt, site)
+                within = unless_inside([timeout], within, here)
             else:
                 within = runtime.cooperative(limit.seconds, attempt, site)
             return within(args, kwargs)

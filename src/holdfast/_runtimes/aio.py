@@ -27,7 +27,7 @@ from holdfast._runtimes.limits import (
 from holdfast._runtimes.loop import running_loop
 from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.wheel import Wheel, Wheels, wheel_of
-from holdfast._stopping import sleepers, waking
+from holdfast._stopping import bed, sleepers, waking
 from holdfast._world import world
 from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, inside, live
 from holdfast.errors import DeadlineExceeded
@@ -135,12 +135,13 @@ class Asyncio:
         if ticket.granted or ticket.over or world.stopping:
             return
         timer = None if limit is None else loop.call_later(limit, done)
-        sleepers[id(ticket)] = waking(rouse)
+        own = bed(ticket)
+        sleepers[own] = waking(rouse)
         try:
             if world.stopping is None:
                 await future
         finally:
-            del sleepers[id(ticket)]
+            sleepers.pop(own, None)
             if timer is not None:
                 timer.cancel()
 

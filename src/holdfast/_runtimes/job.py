@@ -28,8 +28,8 @@ class Job:
     """One call on its way through a worker."""
 
     __slots__ = (
-        "args", "claim", "context", "done", "error", "function", "given", "kwargs", "late",
-        "limit", "place", "result", "returned", "share",
+        "args", "caller", "claim", "context", "done", "error", "function", "given", "kwargs", "late",
+        "limit", "place", "result", "returned", "share", "thread",
     )  # fmt: skip
 
     def __init__(
@@ -40,7 +40,10 @@ class Job:
         late: Callable[[Job], None],
         share: Share | None = None,
         limit: Ambient | None = None,
+        caller: int | None = None,
     ) -> None:
+        self.caller: int | None = caller
+        """The thread that waits for it, if one does."""
         self.function: Function = function
         self.args: Any = args
         self.kwargs: Any = kwargs
@@ -60,6 +63,8 @@ class Job:
         """Its place there."""
         self.given: bool = False
         """Whether a worker has it."""
+        self.thread: int = 0
+        """The identity of the thread that runs it."""
         self.result: Any = None
         self.returned: bool = False
         """Whether it has ended with a result."""
@@ -67,6 +72,7 @@ class Job:
 
     def run(self) -> bool:
         """Run the function; return whether the caller still wants the outcome."""
+        self.thread = threading.get_ident()
         try:
             self.result = self.context.run(self.function, self.args, self.kwargs)
             self.returned = True

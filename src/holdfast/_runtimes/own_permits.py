@@ -4,15 +4,20 @@ Asked where a wait in a queue has no limit, right before it begins, so nobody el
 holds the permits stands in the frames of the drivers: further up in the stack of the call that waits,
 for a protected function that calls another one of the same gate; and, where the wait blocks a running
 event loop, in the tasks of that loop, which will never go on.  A block (``with pipeline:``) keeps what
-it holds by its owner.  If all permits are held by calls that wait for one of them, none will come free.
+it holds by its owner: this task, the thread below its loop, and the tasks that stand still.  If all
+permits are held by calls that wait for one of them, none will come free.
 
-Not seen: what runs on other stacks, in threads and tasks that a call has started and waits for.
+Attempts run on other stacks: a worker's, the task of a hedge or of a flight.  Whoever waits for one is
+found from there, and looked at in the same way (a worker's caller only with the GIL, which keeps the
+frames of other threads from going while they are read).  Not seen are other threads and tasks that a
+call of yours has started and waits for.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -23,6 +28,12 @@ from holdfast.errors import Misuse
 from holdfast.shapes import Gate, Wait
 
 DRIVERS = ("holdfast._drivers.aio", "holdfast._drivers.blocking")
+WORKERS_FRAME = ("holdfast._runtimes.job", "run")
+TASKS_FRAMES = (
+    ("holdfast._runtimes.race_aio", "attempt"),
+    ("holdfast._runtimes.share_aio", "_fly"),
+)
+"""The outermost frames of attempts; they know their `caller`."""
 HELD_BY_BLOCKS: Weakly[Any] = Weakly()
 """Things with a `held_by` that tells what an owner's blocks hold."""
 
@@ -64,10 +75,9 @@ def endless_wait(gate: Gate, permit: Any, pipeline: str, *, blocks: bool) -> Ite
     Raises:
         OwnPermit: if it would have no end.
     """
-    real = _behind(gate, permit)
-    stack = _held(real, _stack())
-    tasks = _held(real, _tasks_of_this_loop()) if blocks else 0
-    own = stack + tasks + sum(one.held_by(owner(), real) for one in HELD_BY_BLOCKS)
+    real = behind(gate, permit)
+    tasks = _held_by_tasks(real) if blocks else 0
+    own = tasks + _held_by_call(real)
     if not own:
         yield
         return
@@ -97,13 +107,23 @@ def _words(pipeline: str, gate: Any, in_flight: int, *, loop: bool) -> str:
     )
 
 
-def _behind(gate: Any, permit: Any) -> Any:
+def behind(gate: Any, permit: Any) -> Any:
     """Return the gate that gave a permit: of a `Keyed` it is the key's own."""
     find: Callable[[Any], Any] | None = getattr(gate, "behind", None)
     return gate if find is None else find(permit)
 
 
-def _held(real: Any, frames: Iterator[FrameType]) -> int:
+def _held_by_tasks(real: Any) -> int:
+    still = _tasks_of_this_loop()
+    return _held(real, _frames(still)) + _held_in_blocks(real, map(id, still))
+
+
+def _held_by_call(real: Any) -> int:
+    frames, owners = _call()
+    return _held(real, frames) + _held_in_blocks(real, owners)
+
+
+def _held(real: Any, frames: Iterable[FrameType]) -> int:
     count = 0
     for frame in frames:
         if frame.f_globals.get("__name__") not in DRIVERS or frame.f_code.co_name != "step":
@@ -111,26 +131,65 @@ def _held(real: Any, frames: Iterator[FrameType]) -> int:
         found = frame.f_locals
         gate, permit = found.get("gate"), found.get("permit")
         if gate is not None and permit is not None and type(permit) is not Wait:
-            count += _behind(gate, permit) is real
+            count += behind(gate, permit) is real
     return count
 
 
-def _stack() -> Iterator[FrameType]:
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what warnings itself uses
+def _held_in_blocks(real: Any, owners: Iterable[object]) -> int:
+    blocks = list(HELD_BY_BLOCKS)
+    return sum(one.held_by(who, real) for who in owners for one in blocks)
+
+
+def _call() -> tuple[list[FrameType], set[object]]:
+    """Return the frames of the call that waits and of all who wait for it, and whose they are."""
+    owners = {owner(), threading.get_ident()}
+    # from the caller's caller on: no frame that knows the list is in it, which would make a cycle
+    frames = list(_outward(sys._getframe(2)))  # noqa: SLF001 - what warnings itself uses
+    for frame in frames:  # it grows
+        who, more = _waits_for(frame)
+        if who is not None and who not in owners:
+            owners.add(who)
+            frames += more
+    return frames, owners
+
+
+def _outward(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
         yield frame
         frame = frame.f_back
 
 
-def _tasks_of_this_loop() -> Iterator[FrameType]:
-    """Yield the frames of the tasks that stand still while this thread waits."""
+def _waits_for(frame: FrameType) -> tuple[object, Iterable[FrameType]]:
+    """Return who waits for an attempt that begins in this frame, and its frames; None and none."""
+    where = frame.f_globals.get("__name__"), frame.f_code.co_name
+    if where == WORKERS_FRAME and _has_gil():
+        job = frame.f_locals["self"]
+        if job.caller is None or not job.claim:  # nobody waits, or not any more
+            return None, ()
+        return job.caller, _outward(sys._current_frames().get(job.caller))  # noqa: SLF001 - as above
+    if where in TASKS_FRAMES:
+        task = frame.f_locals["caller"]()
+        return (None, ()) if task is None else (id(task), _frames([task]))
+    return None, ()
+
+
+def _has_gil() -> bool:
+    return getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def _tasks_of_this_loop() -> list[Any]:
+    """Return the tasks that stand still while this thread waits."""
     asyncio = sys.modules.get("asyncio")
     loop = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001 - public in all but its name
     if asyncio is None or loop is None:
-        return
+        return []
     here = asyncio.current_task(loop)
-    for task in asyncio.all_tasks(loop):
-        inner = None if task is here else task.get_coro()
+    return [task for task in asyncio.all_tasks(loop) if task is not here]
+
+
+def _frames(tasks: list[Any]) -> Iterator[FrameType]:
+    for task in tasks:
+        inner = task.get_coro()
         while inner is not None:
             frame = getattr(inner, "cr_frame", None)
             if frame is not None:

@@ -21,6 +21,22 @@ AsyncStep = Callable[["Arguments", "Keywords"], Awaitable[Any]]
 BlockingStep = Callable[["Arguments", "Keywords"], Any]
 
 
+class AsyncWay(Protocol):
+    """The way into the layers: straight to ``head``; or, by calling it, the slow way round."""
+
+    head: AsyncStep
+
+    def __call__(self, args: Arguments, kwargs: Keywords, /) -> Awaitable[Any]: ...
+
+
+class BlockingWay(Protocol):
+    """The way into the layers: straight to ``head``; or, by calling it, the slow way round."""
+
+    head: BlockingStep
+
+    def __call__(self, args: Arguments, kwargs: Keywords, /) -> Any: ...
+
+
 class AsyncRuntime(Protocol):
     """A world in which waiting is awaited."""
 

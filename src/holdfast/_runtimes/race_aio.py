@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from holdfast._runtimes.cancelling import alone, cancel
 from holdfast._runtimes.limits import too_short
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncStep as Step
     from holdfast.shapes import Arguments, Keywords, Site
     from holdfast.strategies.hedge import Hedge
+
+Caller = Callable[[], "asyncio.Task[Any] | None"]
 
 
 def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
@@ -74,8 +77,11 @@ def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
     return step
 
 
-async def attempt(inner: Step, args: Arguments, kwargs: Keywords) -> Any:
-    """Make an attempt: what ``inner`` returns may be a future, and what it raises may come at once."""
+async def attempt(inner: Step, args: Arguments, kwargs: Keywords, caller: Caller) -> Any:  # noqa: ARG001
+    """Make an attempt: what ``inner`` returns may be a future, and what it raises may come at once.
+
+    Whose it is, ``caller`` says to who looks at its frame, see `own_permits`.
+    """
     return await inner(args, kwargs)
 
 
@@ -107,7 +113,8 @@ class Contest(Race):
 
     def _start(self) -> None:
         name = f"holdfast-attempt-{self.attempts}"
-        task = self.loop.create_task(attempt(*self.call), name=name)
+        caller: Caller = (lambda: None) if self.task is None else ref(self.task)
+        task = self.loop.create_task(attempt(*self.call, caller), name=name)
         if self.tasks is None:
             self.tasks = {}
         self.tasks[task] = self.attempts

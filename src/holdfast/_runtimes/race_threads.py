@@ -30,6 +30,7 @@ from holdfast.deadline import Ambient, current
 from holdfast.errors import AttemptTimeout, BulkheadFullError
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.hedge import NEXT, Race
+from holdfast.strategies.inside import unless_inside
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
@@ -117,7 +118,7 @@ def racing(
             lanes.leave()
             race.forget()
 
-    return step
+    return unless_inside(site.inside, step, inner)
 
 
 def follow(race: Race, lanes: Lanes, ended: tuple[int, Job], now: float) -> None:
@@ -193,7 +194,7 @@ class Workers:
         """Give the attempt to a worker."""
         outer = current()  # a loser goes on to its own end, and is bound until then
         limit = Ambient(outer[0], outer[1], outer[2], None, outer)
-        job = Job(*self._call, self._ended_late, self._share, limit)
+        job = Job(*self._call, self._ended_late, self._share, limit, threading.get_ident())
         job.done = Bell(self._answers, number)  # type: ignore[assignment] # all that a worker does is release it
         self._running[number] = job
         try:

@@ -11,8 +11,10 @@ looks once a second whether the loop of the flight is still open.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from holdfast._cut import message_of
 from holdfast._runtimes.loop import running_loop
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncStep as Step
 
 Loop = asyncio.AbstractEventLoop
+Caller = Callable[[], "asyncio.Task[Any] | None"]
 
 LOOK_AROUND = 1.0
 """How often a caller looks whether another event loop is still open, in seconds."""
@@ -71,7 +74,9 @@ def _take_off(
     loop: Loop, coalesce: Coalesce, flight: Flight, inner: Step, args: Arguments, kwargs: Keywords
 ) -> None:
     """Start the attempt, in a copy of this caller's context."""
-    attempt = _fly(coalesce, flight, inner, args, kwargs)
+    leader = asyncio.current_task(loop)
+    caller: Caller = (lambda: None) if leader is None else ref(leader)
+    attempt = _fly(coalesce, flight, inner, args, kwargs, caller)
     try:
         task = loop.create_task(attempt, name="holdfast-coalesce")
     except BaseException:
@@ -89,7 +94,12 @@ def _take_off(
 
 
 async def _fly(
-    coalesce: Coalesce, flight: Flight, inner: Step, args: Arguments, kwargs: Keywords
+    coalesce: Coalesce,
+    flight: Flight,
+    inner: Step,
+    args: Arguments,
+    kwargs: Keywords,
+    caller: Caller,  # noqa: ARG001 - who looks at this frame reads it, see `own_permits`
 ) -> None:
     """Make the attempt, and tell those who wait how it ended."""
     inside.set((*inside.get(), flight.mark))

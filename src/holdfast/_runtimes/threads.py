@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import NEARLY, hurried
-from holdfast._runtimes.abandon import Discard, abandon, ended_late, holders_of
+from holdfast._runtimes.abandon import Discard, abandon, ended_late, holders_of, tell_where
 from holdfast._runtimes.caller import warn_if_in_loop
 from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.job import LONGEST, Job
@@ -28,11 +28,12 @@ from holdfast._runtimes.limits import (
 from holdfast._runtimes.overseen import Board, overseen, oversees, running, told
 from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.pool import WorkerPool, pool
-from holdfast._stopping import sleepers, waking
+from holdfast._stopping import bed, sleepers, waking
 from holdfast._world import world
 from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, current, inside, live
-from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
+from holdfast.errors import AttemptTimeout, BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
+from holdfast.strategies.inside import unless_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,12 +52,13 @@ def pause(delay: float) -> None:
         return
     signal = threading.Lock()
     signal.acquire()
-    sleepers[id(signal)] = signal.release
+    own = bed(signal)
+    sleepers[own] = signal.release
     try:
         if world.stopping is None:
             signal.acquire(timeout=min(delay, LONGEST))
     finally:
-        del sleepers[id(signal)]
+        sleepers.pop(own, None)
 
 
 class Threads:
@@ -84,7 +86,7 @@ class Threads:
 
     def wait(self, gate: Gate, wait: Wait, site: Site) -> Any:
         """Wait as the gate asked, and return the permit; leave the queue however it ends."""
-        ticket = wait.ticket
+        ticket, own = wait.ticket, bed(wait.ticket)
         try:
             if ticket is None:
                 return self._turn(gate, wait, site)
@@ -98,7 +100,7 @@ class Threads:
 
             ticket.wake = wake
             limit = patience(wait, self.now())
-            sleepers[id(ticket)] = waking(wake)
+            sleepers[own] = waking(wake)
             if not (ticket.granted or ticket.over or world.stopping):
                 warn_if_in_loop("a wait for its turn")
                 if limit is None and ticket.lends:
@@ -110,7 +112,7 @@ class Threads:
             gate.abandoned(wait.permit, self.now())
             raise
         finally:
-            sleepers.pop(id(ticket), None)
+            sleepers.pop(own, None)
         if not ticket.granted:
             error = gate.expired(wait.permit, self.now())
             if error is not None:
@@ -198,7 +200,7 @@ class Threads:
             board = Board() if watches else None
             run = running(board, inner)
             late = lambda job: ended_late(holders, names, now(), own[0], job, discard)  # noqa: E731
-            job = Job(run, args, kwargs, late, share, own)
+            job = Job(run, args, kwargs, late, share, own, threading.get_ident())
             try:
                 workers.start(job)
                 job.wait(own, now)
@@ -213,14 +215,17 @@ class Threads:
                 end = now()
                 if own[0] != at or at == outer[0]:
                     rushed = own[0] - start < NEARLY * expected
-                    raise told(
-                        board, exceeded(pipeline, own, end, abandoned=True, rushed=rushed), end
+                    cut: AttemptTimeout = exceeded(
+                        pipeline, own, end, abandoned=True, rushed=rushed
                     )
-                raise told(board, timed_out(pipeline, seconds, end, abandoned=True), end)
+                else:
+                    cut = timed_out(pipeline, seconds, end, abandoned=True)
+                tell_where(cut, job)
+                raise told(board, cut, end)
             hurried(job.error, now() - start, expected)
             return _outcome(job, at, lambda: converted(pipeline, seconds))
 
-        return step
+        return unless_inside(site.inside, step, self.cooperative(seconds, inner, site))
 
     def adaptive(self, timeout: AdaptiveTimeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in a time that is learnt from its durations."""

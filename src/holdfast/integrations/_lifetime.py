@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from holdfast._world import now
 from holdfast.deadline import Ambient, current
@@ -177,18 +177,25 @@ def fitted(pipeline: Pipeline) -> tuple[Any, ...]:
     Its timeouts become cooperative, as the client's own enforce them without a thread.
 
     Raises:
-        ConfigurationError: for a `Coalesce`.
+        ConfigurationError: for a `Coalesce` and a `Fallback.stale`.
     """
     layers = [_fitted(one) for one in pipeline.strategies]
     layers.insert(_edge(layers), Horizon())
     return tuple(layers)
 
 
+READ_ONCE: Final[Mapping[str, str]] = {
+    "coalesce": "a response's body can be read by one caller only",
+    "stale fallback": "the body of an earlier response has been read",
+}
+
+
 def _fitted(strategy: Any) -> Any:
-    if getattr(strategy, "kind", "") == "coalesce":
+    unfit = READ_ONCE.get(getattr(strategy, "kind", ""))
+    if unfit is not None:
         raise ConfigurationError(
-            f"{strategy!r} cannot stand in an HTTP transport: a response's body can be read by one "
-            "caller only. Put it around the function that sends the request and reads the answer"
+            f"{strategy!r} cannot stand in an HTTP transport: {unfit}. Put it around the function that "
+            "sends the request and reads the answer"
         )
     if isinstance(strategy, Timeout) and strategy.sync != "cooperative":
         return strategy.replace(sync="cooperative")

@@ -19,6 +19,7 @@ off its own retries (``max_retries=0``), which would multiply with these.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from holdfast import _validate, presets
@@ -31,8 +32,9 @@ from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.strategies.rate import Rate, RateLimiter
 from holdfast.strategies.retry import Retry, RetryBudget, backoff
 from holdfast.strategies.timeout import AdaptiveTimeout, Timeout
-from holdfast.verdict import REJECTED, judge
+from holdfast.verdict import REJECTED, judge, leaves
 from holdfast.verdict.hints import header, headers_of
+from holdfast.verdict.reading import within
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -139,19 +141,26 @@ def worth_retrying(error: Exception) -> bool:
     """Return whether another attempt may succeed: the default ``on`` of `llm`'s retry.
 
     What is `transient`, and 409 and everything from 500 on; not what the server says is not worth it
-    (``x-should-retry: false``), nor a quota that is used up.
+    (``x-should-retry: false``), nor a quota that is used up.  What an error wraps is asked, too, and a
+    group is worth it if all that is in it are.
     """
-    verdict = judge(error)
-    said = header(headers_of(error), "x-should-retry")
-    if said in ("true", "false") and verdict.kind is not REJECTED:
-        return said == "true" and not exhausted(error)
+    if isinstance(error, BaseExceptionGroup):
+        parts = leaves(error)
+        return parts != [] and all(
+            isinstance(one, Exception) and worth_retrying(one) for one in parts
+        )
+    verdict, told = judge(error), list(within(error))
+    if verdict.kind is REJECTED or any(map(exhausted, told)):
+        return False
+    asked = (header(headers_of(one), "x-should-retry") for one in told)
+    said = next((one for one in asked if one in ("true", "false")), None)
+    if said is not None:
+        return said == "true"
     status = verdict.status or 0
-    return verdict.repeat or (
-        (status == CONFLICT or status >= SERVER_ERRORS) and not exhausted(error)
-    )
+    return verdict.repeat or status == CONFLICT or status >= SERVER_ERRORS
 
 
-def exhausted(error: Exception) -> bool:
+def exhausted(error: BaseException) -> bool:
     """Return whether a quota is used up, so that no attempt succeeds before somebody has paid."""
     return getattr(error, "code", None) == EXHAUSTED
 
@@ -209,15 +218,31 @@ def _part(holder: Any, name: str) -> Any:
     return getattr(holder, name, None)
 
 
-def client_timeout(seconds: float | timedelta = 120.0, *, connect: float = CONNECT) -> Any:
-    """Return an ``httpx.Timeout`` for the client: ``connect`` seconds for a connection.
+def client_timeout(
+    seconds: float | timedelta = 120.0, *, connect: float | timedelta = CONNECT
+) -> Any:
+    """Return a ``Timeout`` for the client: ``connect`` seconds for a connection.
 
-    ``OpenAI(timeout=client_timeout(), max_retries=0)``: OpenAI's and Anthropic's clients take it, and
-    all others on httpx.  ``seconds`` is the longest silence of the server, for the threads of calls
-    that the pipeline has given up on.
+    ``OpenAI(timeout=client_timeout(), max_retries=0)``: of ``httpx2`` where the installed SDK of OpenAI
+    or Anthropic is built on it, as they are since 2026, and else of ``httpx``.  ``seconds`` is the
+    longest silence of the server, for the threads of calls that the pipeline has given up on.
     """
-    import httpx
+    from importlib import import_module
 
-    return httpx.Timeout(
+    return import_module(_library()).Timeout(
         _validate.seconds("seconds", seconds), connect=_validate.seconds("connect", connect)
     )
+
+
+SDKS: Final = ("anthropic", "openai")
+
+
+def _library() -> str:
+    """Return what the installed SDKs are built on: a client refuses the timeout of the other."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    for sdk in SDKS:
+        with suppress(PackageNotFoundError):
+            if any(line.startswith("httpx2") for line in requires(sdk) or ()):
+                return "httpx2"
+    return "httpx"

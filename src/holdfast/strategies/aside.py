@@ -27,6 +27,7 @@ from typing import Any
 
 from holdfast.shapes import Ticket
 from holdfast.strategies.identity import Guard
+from holdfast.strategies.inside import is_inside
 
 on_a_fresh_stack = start_new_thread
 """Call a function with a tuple of arguments in a thread of its own; for when a `RecursionError` came."""
@@ -45,7 +46,7 @@ class Aside(list[Any]):
 
     def __init__(self, lock: threading.RLock) -> None:
         super().__init__()
-        self.inside = lock._is_owned  # type: ignore[attr-defined] # noqa: SLF001 - as in Condition
+        self.inside = is_inside(lock)
 
 
 class Queueing(Guard):

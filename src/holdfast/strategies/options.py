@@ -5,19 +5,28 @@ A class says which, as attributes: `Option` for what can be changed, `Shown` for
 the same for one.  Nothing is checked twice: the constructor makes a twin with the new options, which
 refuses what it always refuses, and what has changed is taken over from the twin.
 
+A signal handler may change options in the middle of a section that its own thread has locked, where
+what they are used for is half done.  What it asks is checked at once, and done by a thread of its own
+as soon as the section is over; what is asked meanwhile comes after it.
+
 Strategies read their own slots; these descriptors are for people, and cost calls nothing.
 """
 
 from __future__ import annotations
 
+import threading
+from _thread import start_new_thread
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from holdfast._sent import Sent
 from holdfast._value import defaults, spell
+from holdfast._world import renew_after_fork
 from holdfast.errors import ConfigurationError
+from holdfast.strategies.inside import is_inside
 
 T = TypeVar("T")
 Given = tuple[tuple[str, Any], ...]
@@ -107,14 +116,23 @@ class Configurable(Sent):
         They hold for the next call that comes, and for what is looked at next; what has been counted
         or learnt is kept as far as it still means something.  The event `OptionsChanged` tells it.
 
+        In a signal handler that came by while its own thread was inside of this strategy they hold as
+        soon as that thread has left it.
+
         Raises:
             ConfigurationError: for what the constructor would refuse, and for what is fixed.
         """
         self._check_names(changes)
+        if is_inside(self._lock)() or _later.awaited(self):
+            self._twin(self._given, changes)
+            _later.add(self, changes)
+        else:
+            self._change(changes)
+
+    def _change(self, changes: dict[str, Any]) -> None:
         while True:
             given = self._given
-            args, options = _split(self._regiven(given, changes))
-            twin = type(self)(*args, **options)
+            twin = self._twin(given, changes)
             self._prepare(twin, frozenset(changes))
             with self._lock:
                 if self._given is given:  # nobody else was faster
@@ -123,6 +141,11 @@ class Configurable(Sent):
                     adopted = self._adopt(twin, frozenset(changes))
                     break
         self._configured(before, {name: getattr(self, name) for name in changes}, adopted)
+
+    def _twin(self, given: Given, changes: dict[str, Any]) -> Any:
+        """Return what the constructor makes of other options."""
+        args, options = _split(self._regiven(given, changes))
+        return type(self)(*args, **options)
 
     def _regiven(self, given: Given, changes: dict[str, Any]) -> Given:
         """Return what is given after the changes; what stood first stays there."""
@@ -168,30 +191,70 @@ class Configurable(Sent):
             )
 
     def _can_change(self) -> str:
-        names = sorted(_names(type(self)))
+        kind: type = type(self)
+        names = sorted(_names(kind))
         return f"configure() changes {', '.join(names)}" if names else "all of it is fixed"
 
     def _options(self) -> dict[str, Any]:
         """Return the options that can be changed as plain data, for `snapshot`."""
-        found = {name: getattr(self, name) for name in _names(type(self))}
+        kind: type = type(self)
+        found = {name: getattr(self, name) for name in _names(kind)}
         return {
             name: value if isinstance(value, PLAIN) else spell(value)
             for name, value in found.items()
         }
 
 
+class _Later:
+    """Changes that wait for the end of a section of their strategy's lock; done one after the other."""
+
+    def __init__(self) -> None:
+        self._after_fork()
+        renew_after_fork(self)
+
+    def _after_fork(self) -> None:
+        self._changes: list[tuple[Configurable, dict[str, Any]]] = []
+        self._turn = threading.Lock()
+
+    def awaited(self, strategy: Configurable) -> bool:
+        """Return whether a change of this strategy has not been done yet."""
+        return bool(self._changes) and any(one is strategy for one, _ in self._changes.copy())
+
+    def add(self, strategy: Configurable, changes: dict[str, Any]) -> None:
+        """Have a thread do it; nobody can wait for it, who comes by in the middle of a section."""
+        change = strategy, changes
+        self._changes.append(change)
+        try:
+            start_new_thread(self._do_next, ())
+        except RuntimeError:  # there are no more threads
+            self._changes.remove(change)
+            raise
+
+    def _do_next(self) -> None:
+        with self._turn:  # of these threads only, so nobody waits for it inside of a section
+            strategy, changes = self._changes[0]
+            try:
+                strategy._change(changes)  # noqa: SLF001 - ours
+            finally:
+                del self._changes[0]
+
+
+_later = _Later()
+
+
 def _made(kind: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     return kind(*args, **options)
 
 
-def _names(kind: type) -> list[str]:
-    """Return the options of a class that can be changed."""
-    return [
+@lru_cache(maxsize=64)
+def _names(kind: type) -> tuple[str, ...]:
+    """Return the options of a class that can be changed; a snapshot asks each time."""
+    return tuple(
         name
         for one in reversed(kind.__mro__)
         for name, value in vars(one).items()
         if isinstance(value, Option)
-    ]
+    )
 
 
 def _positional(kind: Any) -> tuple[str, ...]:

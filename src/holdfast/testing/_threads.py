@@ -19,7 +19,7 @@ from holdfast._runtimes.limits import (
     waited_too_long,
 )
 from holdfast._runtimes.threads import Threads
-from holdfast._stopping import sleepers, waking
+from holdfast._stopping import bed, sleepers, waking
 from holdfast._world import world
 from holdfast.deadline import OVER, RAN_OUT, ambient, current, inside, left, restore
 from holdfast.errors import DeadlineExceeded
@@ -71,9 +71,9 @@ class VirtualThreads(Threads):
         limit = patience(wait, self.now())
         until = math.inf if limit is None else self.now() + limit
         ticket.wake = wake
-        came_back = False
+        came_back, own = False, bed(ticket)
         try:
-            sleepers[id(ticket)] = waking(wake)
+            sleepers[own] = waking(wake)
             if world.stopping is not None:
                 wake()
             self.clock.wait(until, lambda: ticket.granted or ticket.over or bool(woken), wakes)
@@ -81,7 +81,7 @@ class VirtualThreads(Threads):
         finally:
             if not came_back:
                 gate.abandoned(wait.permit, self.now())
-            sleepers.pop(id(ticket), None)
+            sleepers.pop(own, None)
         if not ticket.granted:
             error = gate.expired(wait.permit, self.now())
             if error is not None:

@@ -26,7 +26,8 @@ class Ok:
     times: int = 1
 
     def __post_init__(self) -> None:
-        _check(self.takes, self.times)
+        _validate.seconds_of(self, "takes", positive=False)
+        _validate.count("times", self.times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Fail:
     times: int = 1
 
     def __post_init__(self) -> None:
-        _check(self.takes, self.times)
+        _validate.seconds_of(self, "takes", positive=False)
+        _validate.count("times", self.times)
         if not _is_error(self.error):
             allowed = "it must be an exception, or a class of exceptions"
             raise _validate.refuse("error", self.error, allowed)
@@ -51,7 +53,7 @@ class Hang:
     times: int = 1
 
     def __post_init__(self) -> None:
-        _check(0.0, self.times)
+        _validate.count("times", self.times)
 
 
 Step = Ok | Fail | Hang
@@ -163,11 +165,6 @@ class Scripted:
             first = id(error) not in self._raised
             self._raised.add(id(error))
         return error if first else _copied(self._pristine[id(error)])
-
-
-def _check(takes: float, times: int) -> None:
-    _validate.seconds("takes", takes, positive=False)
-    _validate.count("times", times)
 
 
 def _is_error(value: Any) -> bool:

@@ -3,8 +3,8 @@
 RFC 9110, section 10.2.3: a number of seconds, or an HTTP date.  Servers, proxies and libraries have
 more spellings, and what can be understood is taken: several headers (the longest), ``5 s``, ISO dates,
 milliseconds (`MILLISECONDS`, which are exact, so they go first), gRPC's push-back, Google's RetryInfo.
-An exception or a result with an attribute ``retry_after`` (a number of seconds, a `timedelta`) needs
-none of that, and `register` takes extractors for what nobody else knows.
+An exception or a result with an attribute ``retry_after`` (a number of seconds, a `timedelta`, or the
+header's own text) needs none of that, and `register` takes extractors for what nobody else knows.
 
 A hint that can't be had is none: what an extractor or a property raises is logged, once.
 """
@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from holdfast.verdict.chain import causes
-from holdfast.verdict.reading import by_chance, called, entry, part
+from holdfast.errors import RejectedError
+from holdfast.verdict.chain import leaves
+from holdfast.verdict.reading import called, entry, part, within
 
 Extractor = Callable[[Any], float | None]
 """Takes an exception or a result, returns seconds, or None where it does not know."""
@@ -47,20 +48,24 @@ def register(extractor: Extractor) -> None:
 def hint(outcome: Any) -> float | None:
     """Return the seconds that ``outcome`` asks to wait, or None; never negative.
 
-    What an exception wraps is asked, too; not what was only being handled when it came up, for that
-    may be another dependency's.
+    What an exception wraps is asked, too; of the exceptions in a group the one that asks for most time.
+    But a rejection of ours that was only being handled when a failure came up is another dependency's.
     """
     if outcome is None:
         return None
     if not isinstance(outcome, BaseException):
         return _of(outcome)
-    for one in causes(outcome):
-        seconds = _of(one)
+    by_chance_too = not isinstance(outcome.__context__, RejectedError)
+    for one in within(outcome, by_chance_too=by_chance_too):
+        seconds = _of_group(one) if isinstance(one, BaseExceptionGroup) else _of(one)
         if seconds is not None:
             return seconds
-        if one.__cause__ is None and by_chance(one):
-            return None
     return None
+
+
+def _of_group(group: BaseExceptionGroup[BaseException]) -> float | None:
+    asked = [seconds for leaf in leaves(group) if (seconds := hint(leaf)) is not None]
+    return max(asked, default=None)
 
 
 def _of(outcome: Any) -> float | None:
@@ -89,8 +94,13 @@ def _attribute(outcome: Any) -> float | None:
 
 
 def _sane(value: Any) -> float | None:
-    """Return a number of seconds, a `timedelta` or a `Decimal` as seconds; None for anything else."""
-    if type(value).__module__ in ("datetime", "decimal"):
+    """Return a number of seconds, of whatever type, or a `timedelta` as seconds; None for anything else.
+
+    Text is what somebody has taken out of a header, and is read like one.
+    """
+    if isinstance(value, str):
+        return seconds_until(value, wall())
+    if type(value).__module__ in ("datetime", "decimal", "fractions"):
         seconds = called(value, "total_seconds")
         value = float(value) if seconds is None and hasattr(value, "__float__") else seconds
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:  # noqa: PLR0124 - NaN
@@ -126,26 +136,48 @@ def headers_of(outcome: Any) -> Any:
         headers = part(holder, "headers")
         if headers is not None:
             return headers
+        if isinstance(holder, Mapping) and holder is not outcome:  # httplib2, of Google's client
+            return holder
     return None
 
 
 def header(headers: Any, name: str) -> str | None:
-    """Return the value of a header, whatever the case of its name, from anything like a mapping."""
-    get = part(headers, "get")
-    if not callable(get):
-        return None
+    """Return the value of a header, whatever the case of its name, from anything like a mapping.
+
+    Or from a list of pairs; a header that comes several times is joined by commas.
+    """
     try:
-        found = get(name)
-        if found is None:
-            found = get(name.lower())
-        if found is None:
-            items = called(headers, "items") or ()
-            found = next((value for key, value in items if str(key).lower() == name.lower()), None)
+        found = _looked_up(headers, name)
+        return ", ".join(map(_text, found)) if isinstance(found, list | tuple) else _text(found)
     except Exception:  # noqa: BLE001 - whatever pretends to be a mapping
         return None
-    if isinstance(found, bytes):
-        return found.decode("latin-1")
-    return found if isinstance(found, str) else None
+
+
+def _looked_up(headers: Any, name: str) -> Any:
+    get = part(headers, "get")
+    if callable(get):
+        for one in (name, name.lower()):
+            found = get(one)
+            if found is not None:
+                return found
+        headers = called(headers, "items")
+    elif not isinstance(headers, list | tuple):
+        return None
+    found = [value for key, value in headers or () if _text(key).lower() == name.lower()]
+    return found[0] if len(found) == 1 else found or None
+
+
+def _text(value: Any) -> str:
+    """Return a header's name or value as text.
+
+    Raises:
+        TypeError: for what is neither text nor bytes.
+    """
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def from_headers(outcome: Any, clock: Callable[[], float] | None = None) -> float | None:

@@ -115,8 +115,11 @@ def of_class(kind: type, names: frozenset[str]) -> bool:
     return any(name in vars(one) for one in own for name in names)
 
 
-def within(error: BaseException) -> Iterator[BaseException]:
-    """Yield ``error``, then all that it wraps, from the outside in, at most `DEEP` of them."""
+def within(error: BaseException, *, by_chance_too: bool = False) -> Iterator[BaseException]:
+    """Yield ``error``, then all that it wraps, from the outside in, at most `DEEP` of them.
+
+    ``by_chance_too``: and what was only being handled when an error came up.
+    """
     seen: list[BaseException] = []
     waiting = [error]
     while waiting and len(seen) <= DEEP:
@@ -126,6 +129,8 @@ def within(error: BaseException) -> Iterator[BaseException]:
         seen.append(one)
         yield one
         waiting.extend(reversed(list(wrapped(one))))
+        if by_chance_too and one.__cause__ is None and one.__context__ is not None:
+            waiting.insert(0, one.__context__)
 
 
 def wrapped(error: BaseException) -> Iterator[BaseException]:

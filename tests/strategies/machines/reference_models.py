@@ -47,8 +47,10 @@ class TimeWindowModel:
         self.seen = []
 
     def advance(self, now):
-        self.newest = max(self.newest, math.floor(now / self.width))
-        self.seen = [call for call in self.seen if call[0] > self.newest - BUCKETS]
+        newest = max(self.newest, math.floor(now / self.width))
+        if newest > self.newest:
+            self.newest = newest
+            self.seen = [call for call in self.seen if call[0] > newest - BUCKETS]
 
     def add(self, now, failed, slow):
         self.advance(now)

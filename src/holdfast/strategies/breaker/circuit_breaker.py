@@ -323,16 +323,15 @@ class CircuitBreaker(Guard):
         if manual is None and (state is OPEN or state is RAMPING):
             error: CircuitOpenError = _new(CircuitOpenError)
             wait = machine.reopen_at - now
-            error.retry_after = wait if wait > 0.0 else 0.0  # noqa: FURB136 - max() is a call
-            error.state = state
-        else:  # half-open: for so long it would be open if the probes failed now
+            left: float | None = wait if wait > 0.0 else 0.0  # noqa: FURB136 - max() is a call
+        else:  # half-open, even where it has closed just now: for so long it would be open ...
             error = _new(IsolatedError if manual is ISOLATED else CircuitOpenError)
-            error.retry_after = machine.lasts if manual is None else None
-            error.state = manual or HALF_OPEN  # even where it has closed just now
-        error.pipeline = site.pipeline
-        error.strategy = self._title
-        error.opened_at = machine.opened_at
-        error.after = None
+            state = manual or HALF_OPEN
+            left = machine.lasts if manual is None else None  # ... if the probes failed now
+        error.__dict__ = {  # in one step: each assignment is a search for the attribute
+            "retry_after": left, "state": state, "pipeline": site.pipeline,
+            "strategy": self._title, "opened_at": machine.opened_at,
+        }  # fmt: skip
         error.__cause__ = machine.cause
         if world.listeners:
             site.refuse(error, now, enforced=not self._shadow)

@@ -29,6 +29,7 @@ CLOSED, OPEN, HALF_OPEN, RAMPING = "closed", "open", "half-open", "ramping"
 ISOLATED, DISABLED = "isolated", "disabled"
 
 COUNTING = (CLOSED, RAMPING)
+SHUT = (OPEN, RAMPING)
 """In which states outcomes are counted."""
 
 OPENING = frozenset({"open_for", "open_growth", "open_cap", "open_jitter"})
@@ -260,9 +261,11 @@ class Machine:
         window, slow_after = self._trip.window, self.slow_after
         if window is not None and self.state in COUNTING:
             window.advance(now)
-        shut = self.state is OPEN or self.state is RAMPING
+        seen = self.seen(now, refused)
+        # in this order: a signal handler may trip it in between
+        shut = seen in SHUT or self.state in SHUT
         return {
-            "state": self.seen(now, refused), "epoch": self.epoch,
+            "state": seen, "epoch": self.epoch,
             "failures_in_a_row": self._trip.streak, "failures_needed": self._trip.needed(now),
             "calls": None if window is None else window.calls,
             "failures": None if window is None else window.failures,

@@ -145,7 +145,10 @@ def window(between: Any) -> Callable[[float], bool] | None:
     )
     if not isinstance(between, tuple) or len(between) != 2:  # noqa: PLR2004 - two
         raise _validate.refuse("between", between, allowed)
-    start, end = (_validate.span("between", one) for one in between)
+    try:
+        start, end = (_validate.span("between", one) for one in between)
+    except ConfigurationError:
+        raise _validate.refuse("between", between, allowed) from None
     if not 0 <= start < end:
         raise _validate.refuse("between", between, allowed)
     return lambda seconds: start <= seconds < end

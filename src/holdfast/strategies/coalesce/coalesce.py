@@ -97,13 +97,21 @@ class Coalesce(Identity):
     def key_of(self, scope: object, args: Arguments, kwargs: Keywords, skip: int) -> Hashable:
         """Return what makes a call identical to another one of the same function."""
         key = self._key(*args[skip:], **kwargs)
+        whole = (scope, *args[:skip], key)
         try:
-            hash(key)
+            hash(whole)
         except TypeError:
-            raise _validate.refuse(
-                "key", key, "what the function returns must be hashable, such as a tuple of strings"
-            ) from None
-        return (scope, *args[:skip], key)
+            # perhaps it is the callable that is not hashable: the call keeps it alive
+            whole = (scope, *map(id, args[:skip]), key)
+            try:
+                hash(whole)
+            except TypeError:
+                raise _validate.refuse(
+                    "key",
+                    key,
+                    "what the function returns must be hashable, such as a tuple of strings",
+                ) from None
+        return whole
 
     def board(self, key: Hashable, made: Flight | None = None) -> tuple[Seat | None, bool]:
         """Return a seat, and whether it is the first in its flight, which is ``made`` then.
@@ -154,9 +162,8 @@ class Coalesce(Identity):
 
     def _end(self, flight: Flight, outcome: Outcome | None) -> None:
         if not flight.ended:
-            with (
-                self._lock
-            ):  # each step can be made again, if an interruption comes before the last
+            # each step can be made again, if an interruption comes before the last
+            with self._lock:
                 flight.bound[3] = OVER
                 self._close_locked(flight)
                 if not flight.ended:

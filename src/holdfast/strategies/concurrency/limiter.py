@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from holdfast import _validate, classify
 from holdfast._conditions import transient
+from holdfast._value import defaults
 from holdfast._world import now as current_instant
 from holdfast._world import world
 from holdfast.classify import On
@@ -348,10 +349,13 @@ class ConcurrencyLimiter(Crowd):
 
     def _regiven(self, given: Given, changes: dict[str, Any]) -> Given:
         """Leave out an ``initial`` that is not between the new bounds: the search begins elsewhere."""
-        low, high = changes.get("min", self._min), changes.get("max", self._max)
-        if self._initial is not None and isinstance(low, int | float) and isinstance(high, int):
-            initial = self._initial if low <= self._initial <= high else None
-            given = tuple((name, initial if name == "initial" else one) for name, one in given)
+        options = {**defaults(type(self)), **dict(given), **changes}
+        low, high, initial = options["min"], options["max"], options["initial"]
+        bounds = isinstance(low, int | float) and isinstance(
+            high, int
+        )  # or the constructor says so
+        if bounds and initial is not None and not low <= initial <= high:
+            given = tuple((name, None if name == "initial" else one) for name, one in given)
         return super()._regiven(given, changes)
 
     def _prepare(self, twin: ConcurrencyLimiter, changed: frozenset[str]) -> None:

@@ -9,6 +9,12 @@ Where no key may go, further ones share one entry, the overflow.
 
 The lock guards the table.  Under it run no factories and no strategies.  What there is to tell waits in
 `untold` until whoever has the keys tells it.
+
+A signal handler, or a finaliser, may make a call in the middle of a section that its own thread has
+locked, where the lines are half changed.  It changes none of them: a key that it misses gets an entry
+beside the table, as if it had been dropped just now, and the next call lets it in.
+
+One file because all of it is one state under one lock.
 """
 
 from __future__ import annotations
@@ -16,11 +22,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
+from math import inf
 from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
 from holdfast._rounding import reached
 from holdfast._weakly import Weakly
+from holdfast.strategies.inside import is_inside
 from holdfast.strategies.keyed.census import Census
 from holdfast.strategies.keyed.child import is_busy, is_open, renew
 from holdfast.strategies.keyed.maker import Maker, check_hashable
@@ -62,7 +70,7 @@ class Keys:
     """
 
     __slots__ = (
-        "_census", "_key", "_leaving", "_lock", "_quorum", "_served",
+        "_aside", "_census", "_inside", "_key", "_leaving", "_lock", "_quorum", "_served",
         "_sweep_at", "evicted", "idle", "make", "open", "overflow", "overflowed", "table", "untold",
     )  # fmt: skip
 
@@ -101,6 +109,10 @@ class Keys:
     def start(self) -> None:
         """Begin without keys."""
         self._lock = threading.RLock()
+        self._inside: Callable[[], bool] = is_inside(self._lock)
+        """Whether this very thread is inside of a section."""
+        self._aside: deque[Entry] = deque()
+        """Entries that were met, or failed, in the middle of one; see `_settle`."""
         self.table = Table(self.table.limit)
         self._leaving: WeakValueDictionary[Hashable, Entry] = WeakValueDictionary()
         self._census = Census(PERIOD)
@@ -129,13 +141,15 @@ class Keys:
         if now >= self._sweep_at:
             self._sweep(now)
         if self._quorum is not None:
-            if now >= self._census.until:
+            if now >= self._census.until and not self._inside():
                 with self._lock:
                     self._census.turn(now)
             self._census.saw(entry)
         return entry
 
     def _missed(self, key: Hashable, now: float) -> Entry:
+        if self._inside():
+            return self._beside(key, now)
         promise = object()
         try:
             room = self._make_room(promise, now)
@@ -161,6 +175,42 @@ class Keys:
                 promise
             )  # whatever came: one step, so nothing comes between
 
+    def _beside(self, key: Hashable, now: float) -> Entry:
+        """Return an entry that is not in the table yet."""
+        entry = self._leaving.get(key)
+        if entry is None:
+            entry = self._leaving.setdefault(key, Entry(key, self.make(key), now))
+        self._put_aside(entry)
+        return entry
+
+    def _put_aside(self, entry: Entry) -> None:
+        self._aside.append(entry)
+        self._sweep_at = -inf  # so that the next call settles it
+
+    def _settle(self, now: float) -> None:
+        """Do what could not be done in the middle of a section."""
+        while self._aside:
+            try:
+                entry = self._aside.popleft()
+            except IndexError:  # somebody else took the last one
+                return
+            if not self.keeps(entry) and self._leaving.get(entry.key) is entry:
+                self._let_in(entry, now)
+            if entry.failing:
+                self.troubled(entry, now)
+
+    def _let_in(self, entry: Entry, now: float) -> None:
+        """Let an entry into the table that has stood beside it, if there is room."""
+        promise = object()
+        try:
+            if self._make_room(promise, now):
+                with self._lock:
+                    self.table.promises.discard(promise)
+                    if self.table.settle(entry, self.table.calm, now) is entry:
+                        self._leaving.pop(entry.key, None)
+        finally:
+            self.table.promises.discard(promise)
+
     def _back_locked(self, entry: Entry, now: float) -> None:
         """Let an entry that has been dropped into the table again."""
         if self._leaving.get(entry.key) is entry:
@@ -182,9 +232,12 @@ class Keys:
             return self.table.reserve(promise)
 
     def _sweep(self, now: float) -> None:
-        """Drop a few of those that nobody has used for long."""
+        """Drop a few of those that nobody has used for long, after what was put aside."""
+        if self._inside():
+            return
         with self._lock:
             self._sweep_at = now + self.idle * SWEEP
+        self._settle(now)
         for _ in range(SWEPT):
             with self._lock:
                 oldest = self.table.oldest(now - self.idle)
@@ -246,7 +299,9 @@ class Keys:
     # -- how they fare -------------------------------------------------------------------------
 
     def recovered(self, entry: Entry, now: float) -> None:
-        """Note a success of a key whose last call had failed."""
+        """Note a success of a key whose last call had failed; if that is in a section, the next one."""
+        if self._inside():
+            return
         closed = not is_open(entry.child)
         with self._lock:
             if entry.line is not None:
@@ -266,6 +321,10 @@ class Keys:
 
     def troubled(self, entry: Entry, now: float) -> str | None:
         """Note a failure; return why the parent should open, or None."""
+        if self._inside():
+            entry.failing = True
+            self._put_aside(entry)
+            return None
         broken, busy = is_open(entry.child), is_busy(entry.child, now)
         with self._lock:
             entry.failing = True

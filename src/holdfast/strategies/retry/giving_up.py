@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import warnings
 from types import FrameType
+from typing import Any
 
 from holdfast._world import world
 from holdfast.classify import add_note
 from holdfast.errors import NestedRetryWarning
 from holdfast.shapes import History
-from holdfast.verdict import causes
+from holdfast.verdict import causes, leaves
+from holdfast.verdict.reading import part
 
 _warned: set[tuple[str, str, str]] = set()
 
@@ -18,12 +20,12 @@ _warned: set[tuple[str, str, str]] = set()
 def tell_end(error: Exception | None, history: History, reason: str) -> None:
     """Leave a note on the error, tell the retry that encloses this one, and the listeners."""
     history.reason = reason
-    if error is not None:
-        if history.errors:
-            add_note(error, *_note(history))
-        around = history.enclosing if history.attempt > 1 else None
-        if around is not None:
-            around.gave_up(error, history.pipeline, history.attempt)
+    if error is not None and history.errors:
+        add_note(error, *_note(history))
+    outcome = _result(history) if error is None else error
+    around = history.enclosing if history.attempt > 1 else None
+    if around is not None:
+        around.gave_up(outcome, history.pipeline, history.attempt)
     if world.listeners:
         from holdfast import events
 
@@ -46,22 +48,33 @@ def tell_success(history: History) -> None:
         ))  # fmt: skip
 
 
-def tried_inside(error: Exception, history: History) -> tuple[str, int] | None:
-    """Return which retry further in has given up on ``error`` in this very attempt, and when.
+def tried_inside(outcome: Any, history: History) -> tuple[str, int] | None:
+    """Return which retry further in has given up on ``outcome`` in this very attempt, and when.
 
-    Or on what ``error`` was raised from.
+    Or on something that it consists of: what it was raised from, a leaf of its group, the response that
+    it was made from (a client's ``raise_for_status()`` makes an error of its own).
     """
     attempt = history.ongoing
     if attempt is None or not attempt.tried:
         return None
-    chain = list(causes(error))
+    parts = _parts(outcome)
     for given_up, inner, attempts in reversed(attempt.tried):
-        if any(given_up is one for one in chain):
+        response = part(given_up, "response")
+        if any(one is given_up or one is response is not None for one in parts):
             return inner, attempts
     return None
 
 
-def warn_of_multiplying(error: Exception, history: History, inner: str, attempts: int) -> None:
+def _parts(outcome: Any) -> list[Any]:
+    """Return what an outcome consists of, itself among it."""
+    if not isinstance(outcome, BaseException):
+        return [outcome]
+    errors = [cause for one in causes(outcome) for leaf in leaves(one) for cause in causes(leaf)]
+    responses = [part(one, "response") for one in errors]
+    return [outcome, *errors, *(one for one in responses if one is not None)]
+
+
+def warn_of_multiplying(outcome: Any, history: History, inner: str, attempts: int) -> None:
     """Tell that two retries multiply; with a warning once for each pair, and each place of a loop."""
     if world.listeners:
         from holdfast import events
@@ -86,7 +99,8 @@ def warn_of_multiplying(error: Exception, history: History, inner: str, attempts
     try:
         warnings.warn(text, NestedRetryWarning, level)
     except NestedRetryWarning:  # warnings are errors here; they must not replace the user's
-        add_note(error, f"holdfast: {text}")
+        if isinstance(outcome, BaseException):
+            add_note(outcome, f"holdfast: {text}")
 
 
 def _users_place() -> tuple[int, str]:
@@ -108,5 +122,5 @@ def _note(history: History) -> tuple[str, str]:
     return f"{who}{tries}{span} ({tally}): {history.reason}", who
 
 
-def _result(history: History) -> object:
+def _result(history: History) -> Any:
     return None if history.result is None else history.result[0]

@@ -202,7 +202,7 @@ class Retry(Value, _validate.Layer):
             return None
         history.errors["result"] = history.errors.get("result", 0) + 1
         self._keep(history, None, (result,))
-        verdict = self._decide(result, history)
+        verdict = None if self._leave_to_another(result, history) else self._decide(result, history)
         if verdict is None and self.exhausted == "raise":
             return self._stands(history, history.reason)
         if verdict is None:
@@ -254,18 +254,18 @@ class Retry(Value, _validate.Layer):
             return Earlier(last)
         return Instead(lambda result: result[0], bad)
 
-    def _leave_to_another(self, error: Exception, history: History) -> bool:
+    def _leave_to_another(self, outcome: Any, history: History) -> bool:
         if history.enclosing_retry is not None:
             history.reason = f"the retry of pipeline {history.enclosing_retry!r} has claimed it"
             return True
-        tried = tried_inside(error, history)
+        tried = tried_inside(outcome, history)
         if tried is None:
             return False
         inner, attempts = tried
         if self.nested == "inner":
             history.reason = f"the retry of pipeline {inner!r} has made {attempts} attempts already"
             return True
-        warn_of_multiplying(error, history, inner, attempts)
+        warn_of_multiplying(outcome, history, inner, attempts)
         return False
 
     def _decide(self, outcome: Any, history: History) -> Verdict:

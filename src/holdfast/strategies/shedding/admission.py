@@ -7,6 +7,7 @@ counted in `Room.in_flight` from then until its call ends.
 from __future__ import annotations
 
 from math import inf
+from typing import TYPE_CHECKING
 
 from holdfast import _validate
 from holdfast.criticality import CLASSES
@@ -14,6 +15,9 @@ from holdfast.strategies.queues import Newest, Place, RankedQueue
 from holdfast.strategies.shedding.codel import Codel
 from holdfast.strategies.shedding.room import Room
 from holdfast.strategies.shedding.service_time import ServiceTime
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 IN, QUEUED, FULL, LATE = "in", "queued", "full", "late"
 """What becomes of an arrival; `LATE` is one whose deadline is too near."""
@@ -43,10 +47,11 @@ class Admission:
     __slots__ = ("codels", "lifo", "limit", "queue", "room", "times")
 
     def __init__(
-        self, room: Room, times: ServiceTime, *, interval: float, queue: int, lifo: bool
+        self, room: Room, times: ServiceTime, *, interval: float | timedelta, queue: int, lifo: bool
     ) -> None:
         self.room: Room = room
         self.times: ServiceTime = times
+        interval = _validate.seconds("interval", interval)
         self.codels: tuple[Codel, ...] = tuple(
             Codel(interval, 1.0 if rank else CRITICAL) for rank in range(len(CLASSES))
         )

@@ -92,10 +92,10 @@ class LoadShedder(Queueing):
         size: int | Algorithm,
         *,
         queue: int = 1000,
-        target: Seconds | timedelta = "learn",
+        target: Seconds = "learn",
         interval: float | timedelta = 0.1,
         lifo: bool = True,
-        expected: Seconds | timedelta = "learn",
+        expected: Seconds = "learn",
         reserve: float = 0.0,
         priority: Callable[..., str] | None = None,
         shadow: bool = False,
@@ -104,11 +104,7 @@ class LoadShedder(Queueing):
         times = ServiceTime(expected, target)
         room = Room(size, reserve)
         self._all = Admission(
-            room,
-            times,
-            interval=_validate.seconds("interval", interval),
-            queue=queue,
-            lifo=_validate.flag("lifo", lifo),
+            room, times, interval=interval, queue=queue, lifo=_validate.flag("lifo", lifo)
         )
         self._room, self._times = self._all.room, self._all.times
         if priority is not None:

@@ -12,14 +12,11 @@ what all the calls would have taken, not only the admitted ones.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from holdfast import _validate
 from holdfast.strategies.quantile import Quantiles
 from holdfast.strategies.queues import Place
-
-if TYPE_CHECKING:
-    from datetime import timedelta
 
 Seconds = float | Literal["learn"] | None
 
@@ -51,7 +48,7 @@ class ServiceTime:
         "_expected", "_fresh_until", "_given", "_probe", "_refused", "_seconds", "_target", "learns",
     )  # fmt: skip
 
-    def __init__(self, expected: Seconds | timedelta, target: Seconds | timedelta) -> None:
+    def __init__(self, expected: Seconds, target: Seconds) -> None:
         self._given: tuple[float | None, float | None] = (
             _given("expected", expected, 0.0),
             _given("target", target, inf),
@@ -121,7 +118,7 @@ class ServiceTime:
         self._fresh_until = now + FRESH if self.learns else inf
 
 
-def _given(option: str, value: Seconds | timedelta, nothing: float) -> float | None:
+def _given(option: str, value: Seconds, nothing: float) -> float | None:
     """Return seconds; None for what is to be learnt."""
     if value is None:
         return nothing
