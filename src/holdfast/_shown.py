@@ -34,7 +34,7 @@ def _rules() -> tuple[tuple[Pattern[str], str], ...]:
         (re.compile(r"\b((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(['\"]?\s*[=:]\s*).*",
                     any_case), rf"\1\2{CUT}"),
         (re.compile(r"\b(Bearer|Basic|Digest|Token)\s+[\w.~+/=-]{6,}", any_case), rf"\1 {CUT}"),
-        (re.compile(r"\b([\w-]*(?:password|passwd|secret|token|signature))(['\"]?\s*[=:]\s*)[^\s,;)]+",
+        (re.compile(r"\b([\w-]*(?:password|passwd|pwd|secret|token|signature|accountkey|accesskey|sessionid))(['\"]?\s*[=:]\s*)[^\s,;)]+",
                     any_case), rf"\1\2{CUT}"),
         (re.compile(r"(api[-_ ]?key)([^:=]{0,20}[:=]\s*)\S+", any_case), rf"\1\2{CUT}"),
         (re.compile(r"\b(sk|pk|rk|ghp|gho|xox[abp])([-_])[\w*-]{8,}"), rf"\1\2{CUT}"),  # by their looks

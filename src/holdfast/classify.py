@@ -156,7 +156,7 @@ class Condition:
 
     def __and__(self, other: On) -> Condition:
         more = condition("on", other)
-        both = _all((self, True), (more, True), name=f"({self!r} & {more!r})")
+        both = _all((self, True), (more, True), name=f"({grouped(self)} & {grouped(more)})")
         if not (both.on_errors or both.on_results):
             raise ConfigurationError(
                 f"{both!r} is never met: an outcome is an exception or a result, and not both"
@@ -167,7 +167,7 @@ class Condition:
         return condition("on", other) & self
 
     def __invert__(self) -> Condition:
-        return _all((self, False), name=f"~{self!r}" if self.name else f"~({self!r})")
+        return _all((self, False), name=f"~{grouped(self)}")
 
     def less(self, other: Condition) -> Condition:
         """Return the condition that is met by what this one is met by, and ``other`` is not."""
@@ -203,6 +203,17 @@ class Condition:
         kinds = [spell(kind) for kind in self.types]
         parts = [*kinds, *map(spell, self.on_errors), *map(spell, self.on_results)]
         return " | ".join(parts) or "()"
+
+
+def grouped(condition: Condition) -> str:
+    """Return how ``condition`` is written beside ``&`` and ``~``, which bind closer than ``|``."""
+    text = repr(condition)
+    depth = 0
+    for place, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0 and text[place : place + 3] == " | ":
+            return f"({text})"
+    return text
 
 
 def _all(*terms: tuple[Condition, bool], name: str) -> Condition:

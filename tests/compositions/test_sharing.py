@@ -230,5 +230,7 @@ def test_deriving_warns_like_building():
 def test_a_pipeline_is_immutable(base):
     """Neither its name nor its strategies can be assigned."""
     for attribute in ("name", "strategies", "anything"):
-        with pytest.raises(AttributeError, match=r"derive another one with with_\(\)"):
+        with pytest.raises(AttributeError, match=r"make another with with_\(\)"):
             setattr(base, attribute, None)
+        with pytest.raises(AttributeError, match=r"make another with with_\(\)"):
+            delattr(base, attribute)

@@ -142,6 +142,10 @@ def test_spelling():
     assert repr(~transient) == "~transient"
     assert repr(transient & is_busy) == "(transient & is_busy)"
     assert repr(~on_error((KeyError, OSError))) == "~(KeyError | OSError)"
+    assert repr(~on_error(KeyError)) == "~KeyError"
+    assert repr(~(on_error(OSError) | KeyError)) == "~(OSError | KeyError)"
+    assert repr((transient | KeyError) & is_busy) == "((transient | KeyError) & is_busy)"
+    assert repr((transient & is_busy) | KeyError) == "(transient & is_busy) | KeyError"
     assert repr((transient & is_busy).on_errors[0]) == "(transient & is_busy)"
     assert repr((~transient).on_errors[0]) == "(~(transient))"
 

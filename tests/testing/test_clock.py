@@ -68,7 +68,7 @@ def test_advance_moves_the_time(clock):
 @pytest.mark.parametrize("seconds", [-1.0, float("nan")])
 def test_durations_are_checked(clock, seconds):
     """A negative duration, or none at all, is refused as `time.sleep` refuses it."""
-    with pytest.raises(ValueError, match=r"negative|at least 0"):
+    with pytest.raises(ValueError, match=r"negative|at least 0|no nan"):
         clock.sleep(seconds)
     with pytest.raises(ValueError, match="at least 0"):
         clock.advance(seconds)

@@ -182,6 +182,14 @@ def test_botocores_headers_are_read(extractors):
     assert hint(error) == 3.0
 
 
+def test_what_was_being_handled_is_not_asked(extractors):
+    """A backup that fails by itself, while its caller handles the primary's rejection, said nothing."""
+    error = ConnectionError("the backup is down")
+    error.__context__ = CircuitOpenError(retry_after=60.0)
+
+    assert hint(error) is None
+
+
 def test_a_wrapper_asks_what_it_wraps(extractors):
     """Code that raises an error of its own keeps the hint."""
     error = ValueError()

@@ -10,6 +10,7 @@ from holdfast import (
     Pipeline,
     Retry,
     backoff,
+    transient,
 )
 from holdfast.classify import condition
 from holdfast.outcome import Outcome
@@ -20,6 +21,12 @@ REFUSAL = CircuitOpenError(retry_after=3.0)
 
 class ServiceError(Exception):
     """A client's own."""
+
+
+class Unavailable(ServiceError):
+    """As web frameworks have it."""
+
+    status_code = 503
 
 
 def raised(error, cause=None, context=None):
@@ -33,6 +40,11 @@ FOUND = {
     "the cause": raised(ServiceError(), cause=REFUSAL),
     "the context": raised(ServiceError(), context=REFUSAL),
     "the cause of the cause": raised(ServiceError(), cause=raised(ServiceError(), cause=REFUSAL)),
+    "the cause of a connection error": raised(ConnectionError("shop"), cause=REFUSAL),
+    "the cause of an error with a status": raised(Unavailable(), cause=REFUSAL),
+    "the cause of a cause with a class": raised(
+        Unavailable(), cause=raised(TimeoutError(), cause=REFUSAL)
+    ),
     "an argument": ServiceError("shop", REFUSAL),
     "a group of them": ExceptionGroup("all", [REFUSAL, raised(ServiceError(), cause=REFUSAL)]),
 }
@@ -103,6 +115,24 @@ def test_an_outer_breaker_does_not_count_them():
     assert breaker.state == "closed"
     Pipeline("q", Hedge(9.0, max_hedges=3, budget=None)).try_call(client)
     assert len(calls) == 6
+
+
+def test_a_retry_does_not_wait_for_a_breaker_behind_an_error_of_a_known_class():
+    """The application's own words may be a class, or a status, worth repeating (failsafe 379)."""
+    shop = Pipeline("shop", CircuitBreaker())
+    shop[CircuitBreaker].isolate()
+    calls = []
+
+    def client():
+        calls.append(1)
+        try:
+            shop.call(len, "tea")
+        except CircuitOpenError as rejection:
+            raise ConnectionError("the shop is closed") from rejection
+
+    outcome = Pipeline("page", Retry(4, on=transient)).try_call(client)
+
+    assert (len(calls), outcome.rejected) == (1, True)
 
 
 def test_a_retry_names_what_it_retries():

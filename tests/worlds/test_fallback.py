@@ -133,3 +133,20 @@ def test_a_stale_answer_may_be_marked(world):
     world.run(call)
     world.advance(5.0)
     assert world.run(call) == ("price", 5.0)
+
+
+def test_an_async_function_that_stands_in_for_a_blocking_one_is_named():
+    """And not some function of ours; the call's arguments are nobody's business."""
+
+    async def instead(error, password): ...
+
+    def log_in(password):
+        raise ConnectionError("down")
+
+    shop = Pipeline("p", Fallback(instead))
+    with pytest.raises(
+        ConfigurationError, match=r"instead=<function .*instead.* must be awaited"
+    ) as caught:
+        shop.call(log_in, "hunter2")
+    assert "hunter2" not in str(caught.value)
+    assert isinstance(caught.value.__context__, ConnectionError)

@@ -50,8 +50,9 @@ class Identity(Configurable, _validate.Layer):
         raise NotImplementedError
 
     def _configured(self, before: dict[str, Any], after: dict[str, Any], _adopted: Any) -> None:
-        """Tell it, and what the class makes of it."""
-        self._tell("OptionsChanged", before=before, after=after)
+        """Tell it, and what the class makes of it; an order that changes nothing tells nothing."""
+        if after != before:
+            self._tell("OptionsChanged", before=before, after=after)
 
     def _tell(self, event: str, **details: Any) -> None:
         """Emit an event by the name of its class; never called under a lock."""

@@ -182,7 +182,7 @@ class Configurable(Sent):
         for name in changes:
             if not isinstance(getattr(own, name, None), Option):
                 raise ConfigurationError(
-                    f"{name!r} is nothing that a {own.__name__} can change: {self._can_change()}"
+                    f"{name!r} is nothing that {own.__name__} can change: {self._can_change()}"
                 )
         if not own.__init__.__module__.startswith("holdfast."):
             raise ConfigurationError(

@@ -101,16 +101,17 @@ class VirtualClock:
         """Return the instant, in seconds."""
         return self._agenda.now
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float | timedelta) -> None:
         """Let ``seconds`` pass; a function under test takes its time with this.
 
         Raises:
             ValueError: for a negative duration.
             DeadlockError: for an infinite one that no timeout ends.
         """
-        if not seconds >= 0:
+        length = _validate.span("seconds", seconds)
+        if length < 0:
             raise ValueError(f"sleep length must be non-negative, not {seconds!r}")
-        until = self._after(seconds)
+        until = self._after(length)
         scope = self._scopes.next()
         if scope is not None and until >= scope.due:
             self._park(scope.due)

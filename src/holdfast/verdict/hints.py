@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from holdfast.errors import RejectedError
 from holdfast.verdict.chain import leaves
 from holdfast.verdict.reading import called, entry, part, within
 
@@ -48,12 +49,14 @@ def hint(outcome: Any) -> float | None:
     """Return the seconds that ``outcome`` asks to wait, or None; never negative.
 
     What an exception wraps is asked, too; of the exceptions in a group the one that asks for most time.
+    But a rejection of ours that was only being handled when a failure came up is another dependency's.
     """
     if outcome is None:
         return None
     if not isinstance(outcome, BaseException):
         return _of(outcome)
-    for one in within(outcome, by_chance_too=True):
+    by_chance_too = not isinstance(outcome.__context__, RejectedError)
+    for one in within(outcome, by_chance_too=by_chance_too):
         seconds = _of_group(one) if isinstance(one, BaseExceptionGroup) else _of(one)
         if seconds is not None:
             return seconds

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from holdfast.errors import RejectedError
 from holdfast.verdict.answers import Found, answered, of_system
-from holdfast.verdict.chain import leaves
+from holdfast.verdict.chain import DEEP, leaves
 from holdfast.verdict.codes import HTTP, TLS_MISTAKES
 from holdfast.verdict.hints import hint
 from holdfast.verdict.kinds import (
@@ -22,7 +22,7 @@ from holdfast.verdict.kinds import (
     TRANSIENT,
     Kind,
 )
-from holdfast.verdict.reading import ByClass, status_of, within
+from holdfast.verdict.reading import ByClass, library, status_of, within
 from holdfast.verdict.table import public, row_of
 
 FIRST: Final = (CONTROL_FLOW, THROTTLED, POOL_EXHAUSTED)
@@ -105,6 +105,8 @@ def found(error: BaseException) -> Found:
     """Return the kind of an exception, and what it was decided by."""
     if isinstance(error, RejectedError):
         return REJECTED, type(error).__name__
+    if error.__cause__ is not None and (refusal := _raised_from_refusal(error)) is not None:
+        return REJECTED, type(refusal).__name__
     usual: Found | None = None
     for one in within(error):
         how, said = _own(one)
@@ -113,6 +115,23 @@ def found(error: BaseException) -> Found:
         elif said is not None:
             return said if how is ANSWERED else _narrowed(error, usual, said)
     return usual or UNKNOWN
+
+
+def _raised_from_refusal(error: BaseException) -> RejectedError | None:
+    """Return the rejection of ours that somebody else's error says it comes ``from``.
+
+    Whatever class that has, or status it carries: nobody was asked.  A framework's control flow stays
+    what it is, and our own errors say themselves what they mean.
+    """
+    of_class = row[type(error)]
+    if library(error) == "holdfast" or (of_class is not None and of_class.kind in FIRST):
+        return None
+    cause = error.__cause__
+    for _ in range(DEEP):
+        if cause is None or isinstance(cause, RejectedError):
+            return cause
+        cause = cause.__cause__
+    return None
 
 
 def _own(error: BaseException) -> tuple[str, Found | None]:

@@ -59,6 +59,12 @@ def test_it_can_be_switched_while_it_runs(clock):
     assert enter(strategy) is PASSED
 
 
+def test_the_switch_has_its_own_methods():
+    """Whoever sets the attribute is told of them."""
+    with pytest.raises(AttributeError, match=r"enable\(\) and disable\(\)"):
+        chaos(1.0, error=KeyError).enabled = True
+
+
 def test_a_function_may_be_the_switch():
     """A feature flag, for instance: it is asked for each call."""
     flags = {"chaos": False}

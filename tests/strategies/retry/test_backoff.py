@@ -1,12 +1,15 @@
 """How long to wait: the numbers, with each kind of jitter, and what is refused."""
 
+import functools
 import math
 from random import Random
+from unittest.mock import AsyncMock, Mock, create_autospec
 
 import pytest
 
-from holdfast import ConfigurationError, backoff
+from holdfast import ConfigurationError, Pipeline, Retry, backoff
 from holdfast.strategies.retry.backoff import Backoff, of
+from holdfast.testing import VirtualClock
 from tests.ids import spelt
 
 
@@ -267,3 +270,63 @@ def test_a_cap_below_the_base_is_refused():
     """The cap would be the only delay."""
     with pytest.raises(ConfigurationError, match=r"cap=1\.0 .* at least base=2\.0"):
         backoff.exponential(2.0, cap=1.0)
+
+
+def two_seconds(_attempt):
+    return 2.0
+
+
+def two_seconds_of_a_call(_attempt, _call):
+    return 2.0
+
+
+def logged(function):
+    """Decorate as most decorators do."""
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+class Delays:
+    """A function that is a method."""
+
+    @logged
+    def of(self, _attempt):
+        return 2.0
+
+    def __call__(self, _attempt, _call):
+        return 2.0
+
+
+FUNCTIONS = {
+    "plain": two_seconds,
+    "of the call": two_seconds_of_a_call,
+    "decorated": logged(two_seconds),
+    "decorated, of the call": logged(two_seconds_of_a_call),
+    "cached": functools.lru_cache(two_seconds),
+    "decorated method": Delays().of,
+    "object": Delays(),
+    "partial": functools.partial(lambda _shop, _attempt: 2.0, "tea"),
+    "partial of the call": functools.partial(lambda _shop, _attempt, _call: 2.0, "tea"),
+    "mock": Mock(return_value=2.0),
+    "mock of a function": create_autospec(two_seconds, return_value=2.0),
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_a_function_gets_as_much_as_it_takes(function):
+    """However it was made: what can't be called would end the retrying after the first attempt."""
+    with VirtualClock(start=0.0) as clock:
+        with pytest.raises(ValueError, match="invalid"):
+            Pipeline("shop", Retry(2, backoff=function)).call(int, "tea")
+
+        assert clock.now() == 2.0
+
+
+def test_an_async_mock_is_refused_as_an_async_function_is():
+    """It has a `delay`, as it has everything, and is no backoff for that."""
+    with pytest.raises(ConfigurationError, match="async"):
+        Retry(2, backoff=AsyncMock(return_value=2.0))

@@ -82,7 +82,7 @@ class Chaos(Identity):
         self,
         rate: float = 0.01,
         *,
-        latency: float | timedelta | Callable[[Random], float] | None = None,
+        latency: float | timedelta | Callable[[Random], float | timedelta] | None = None,
         error: Exception | type[Exception] | Callable[..., Exception | None] | None = None,
         result: Any = NOTHING,
         when: Callable[..., bool] | None = None,
@@ -131,6 +131,10 @@ class Chaos(Identity):
     def enabled(self) -> bool:
         """Whether it is on, whatever ``between`` and ``when`` say."""
         return bool(self._switch() if callable(self._switch) else self._switch)
+
+    @enabled.setter
+    def enabled(self, _value: bool) -> None:
+        raise AttributeError("Chaos.enabled can only be read; enable() and disable() switch it")
 
     # -- the gate ------------------------------------------------------------------------------
 

@@ -90,8 +90,7 @@ class Fallback(Value, _validate.Layer):
         instead, reach = self.instead, self._reach
         if reach is None:
             return Instead(lambda _: copied(instead) if self._copies else instead, subject)
-        args, kwargs = history.args, history.kwargs
-        return Instead(lambda about: reach.call(instead, about, args, kwargs), subject)
+        return Instead(_Asking(instead, reach, history), subject)
 
     @staticmethod
     def stale(
@@ -110,6 +109,23 @@ class Fallback(Value, _validate.Layer):
         return StaleFallback(
             ttl, key=key, on=on, max_keys=max_keys, mark=mark, copy=copy, name=name
         )
+
+
+class _Asking:
+    """A call of the function that stands in; by its name, without the call's arguments."""
+
+    __slots__ = ("args", "function", "kwargs", "reach")
+
+    def __init__(self, function: Callable[..., Any], reach: Reach, history: History) -> None:
+        self.function: Callable[..., Any] = function
+        self.reach: Reach = reach
+        self.args, self.kwargs = history.args, history.kwargs
+
+    def __call__(self, about: Any) -> Any:
+        return self.reach.call(self.function, about, self.args, self.kwargs)
+
+    def __repr__(self) -> str:
+        return f"instead={self.function!r}"
 
 
 def _check_copy(instead: Any) -> None:

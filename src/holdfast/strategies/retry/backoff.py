@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
-from types import CodeType, FunctionType, MethodType
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from holdfast import _validate
@@ -253,7 +252,9 @@ class fibonacci(_Jittered):  # noqa: N801 - reads as a word
         return self._spread(min(self.cap, self.base * large), rng)
 
 
-DelayFunction = Callable[[int], float] | Callable[[int, "History"], float]
+DelayFunction = (
+    Callable[[int], "float | timedelta"] | Callable[[int, "History"], "float | timedelta"]
+)
 """A function of the attempt's number, and perhaps of what is known about the call."""
 
 
@@ -281,8 +282,10 @@ def of(value: Any) -> Backoff:
     """Return ``value`` as a `Backoff`: one already, or a function of the attempt's number."""
     if isinstance(value, type):
         raise _validate.refuse("backoff", value, "call it, to make the backoff")
-    if isinstance(value, Backoff):
-        return value
+    if isinstance(value, Backoff) and not (
+        callable(value) and not hasattr(value.__class__, "delay")
+    ):
+        return value  # what is a function, and has a `delay` as it has everything, is a mock
     if not callable(value):
         how = (
             f"backoff.constant({value!r})"
@@ -307,14 +310,28 @@ def after(meant: Backoff, history: History) -> float:
 
 def _takes_two(function: Any) -> bool:
     """Return whether a function demands two arguments (a default is not demanded), or takes any."""
-    plain = function if isinstance(function, FunctionType | MethodType) else None
-    if plain is None and not isinstance(function, partial):
-        plain = getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is meant
-        bound = True
-    else:
-        bound = isinstance(function, MethodType)
-    code = getattr(plain, "__code__", None)
-    if not isinstance(code, CodeType):
-        return False
-    demanded = code.co_argcount - len(getattr(plain, "__defaults__", None) or ()) - bound
-    return demanded >= TWO or bool(code.co_flags & VARARGS and demanded <= TWO)
+    demanded, any_number = _of_code(function) or _of_signature(function)
+    return demanded >= TWO or (any_number and demanded <= TWO)
+
+
+def _of_code(function: Any) -> tuple[int, bool] | None:
+    """Return how many arguments a plain function demands, and whether it takes any number."""
+    plain = function.__func__ if isinstance(function, MethodType) else function
+    if not isinstance(plain, FunctionType) or plain.__dict__:  # perhaps a decorator has made it
+        return None
+    code, bound = plain.__code__, plain is not function
+    demanded = code.co_argcount - len(plain.__defaults__ or ()) - bound
+    return demanded, bool(code.co_flags & VARARGS)
+
+
+def _of_signature(function: Any) -> tuple[int, bool]:
+    """Return the same for any other callable: partials, objects, and what a decorator has made."""
+    from inspect import Parameter, signature  # imported here: it takes ten milliseconds
+
+    try:
+        parameters = signature(function).parameters.values()
+    except (TypeError, ValueError):  # of something built in
+        return 1, False
+    places = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    demanded = sum(one.kind in places and one.default is one.empty for one in parameters)
+    return demanded, any(one.kind is one.VAR_POSITIONAL for one in parameters)
