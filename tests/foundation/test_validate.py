@@ -58,7 +58,7 @@ OPTIONS = [
     (CircuitBreaker, "slow_rate", "optional share", {"slow": 1.0}),
     (CircuitBreaker, "open_for", "duration", {}),
     (CircuitBreaker, "open_growth", "at least 1", {}),
-    (CircuitBreaker, "open_cap", "duration", {}),
+    (CircuitBreaker, "open_cap", "optional duration", {}),
     (CircuitBreaker, "open_jitter", "share or zero", {}),
     (CircuitBreaker, "probes", "count", {}),
     (CircuitBreaker, "probe_timeout", "optional duration", {}),
@@ -186,7 +186,12 @@ def test_a_window_is_a_duration(value):
 @pytest.mark.parametrize(
     "build, told",
     [
-        (lambda: CircuitBreaker(open_for=120.0), "open_cap=60.0 .* at least open_for=120.0"),
+        (
+            lambda: CircuitBreaker(open_for=120.0, open_cap=60.0),
+            "open_cap=60.0 .* at least open_for=120.0",
+        ),
+        (lambda: backoff.exponential(60.0), "cap=30.0 .* at least base=60.0, and is 30 s where"),
+        (lambda: Fallback(ValueError), "instead=.*ValueError.* returned, not raised"),
         (lambda: CircuitBreaker(open_cap=1.0), "open_cap=1.0 .* at least open_for=5.0"),
         (lambda: CircuitBreaker(failures=None), "without a condition"),
         (lambda: CircuitBreaker(slow=1.0), "need each other"),

@@ -164,11 +164,19 @@ def test_all_or_none(case):
 
 def test_options_that_exclude_each_other_are_refused_together():
     """Each alone would do, and the message names them."""
-    breaker = CircuitBreaker()
+    breaker = CircuitBreaker(open_cap=60.0)
     with pytest.raises(ConfigurationError, match="open_cap"):
         breaker.configure(open_for=100.0)
     breaker.configure(open_for=100.0, open_cap=200.0)
     assert (breaker.open_for, breaker.open_cap) == (100.0, 200.0)
+
+
+def test_a_default_that_follows_another_option_goes_on_doing_so():
+    """Who asks for a long pause need not know of the longest."""
+    breaker = CircuitBreaker()
+    assert breaker.open_cap == 60.0
+    breaker.configure(open_for=100.0)
+    assert (breaker.open_for, breaker.open_cap) == (100.0, 100.0)
 
 
 def test_a_change_is_told_once(heard):

@@ -60,7 +60,7 @@ def test_successes_that_leave_the_window_can_complete_a_rate():
 @pytest.mark.parametrize(
     "options, expected",
     [
-        ({"failures": 3, "failure_rate": None}, (3, None, None)),
+        ({"failures": 3, "failure_rate": None, "window_calls": None}, (3, None, None)),
         ({"min_calls": 4}, (3, 4, 3)),
     ],
 )
@@ -97,7 +97,7 @@ def test_an_order_that_changes_nothing_is_no_news():
 
 def test_a_reset_of_a_closed_breaker_still_forgets():
     """It is no news, but it is obeyed."""
-    breaker = played("SFF", failures=3, failure_rate=None, min_calls=1)
+    breaker = played("SFF", failures=3, failure_rate=None, window_calls=None)
 
     breaker.reset()
 

@@ -179,8 +179,6 @@ def conditions(**options):
         ({"failure_rate": 0.5, "window_calls": 100}, CountWindow),
         ({"slow": 1.0, "slow_rate": 0.5}, TimeWindow),
         ({"slow": 1.0, "slow_rate": 0.5, "window_calls": 20, "failures": None}, CountWindow),
-        ({"window_calls": 100}, None),
-        ({"window_calls": 3}, None),
     ],
 )
 def test_a_window_is_kept_only_where_a_rate_needs_it(options, kind):
@@ -194,6 +192,8 @@ def test_a_window_is_kept_only_where_a_rate_needs_it(options, kind):
     "options, told",
     [
         ({"failures": None}, "without a condition"),
+        ({"window": 60}, "no rate to be taken over it"),
+        ({"window_calls": 100}, "no rate to be taken over it"),
         ({"slow": 1.0}, "slow=1.0 and slow_rate=None need each other"),
         ({"slow_rate": 0.5}, "slow=None and slow_rate=0.5 need each other"),
         (

@@ -97,7 +97,8 @@ class CircuitBreaker(Guard):
         slow_rate: open when this share of the calls in the window was slow.
         open_for: how long it stays open, in seconds, before it lets probes through.
         open_growth: ``open_for`` is multiplied by this after each failed trial, ...
-        open_cap: ... up to this many seconds; closing resets it.
+        open_cap: ... up to this many seconds; closing resets it.  None for 60, or for ``open_for``
+            where that is longer.
         open_jitter: the share by which ``open_for`` is lengthened at random.
         open_calls: how many calls it rejects at least, once it has opened, before the first trial,
             as long as no call has ever succeeded: where calls are rare, each would be a trial otherwise.
@@ -154,7 +155,7 @@ class CircuitBreaker(Guard):
         slow_rate: float | None = None,
         open_for: float | timedelta = 5.0,
         open_growth: float = 2.0,
-        open_cap: float | timedelta = 60.0,
+        open_cap: float | timedelta | None = None,
         open_jitter: float = 0.1,
         open_calls: int = 0,
         probes: int = 3,

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from random import Random
 
 
+CAP = 60.0
+"""The longest time to be open where none is given, in seconds; but for a longer `open_for`."""
+
+
 class Recovery:
     """The options of a breaker that matter once it has opened; they never change."""
 
@@ -22,7 +26,7 @@ class Recovery:
         *,
         open_for: float | timedelta,
         open_growth: float,
-        open_cap: float | timedelta,
+        open_cap: float | timedelta | None,
         open_jitter: float,
         open_calls: int,
         probes: int,
@@ -32,7 +36,8 @@ class Recovery:
     ) -> None:
         self.open_for: float = _validate.seconds("open_for", open_for)
         self.growth: float = _validate.number("open_growth", open_growth, low=1)
-        self.cap: float = _validate.seconds("open_cap", open_cap)
+        longest = _validate.optional_seconds("open_cap", open_cap)
+        self.cap: float = max(CAP, self.open_for) if longest is None else longest
         if self.cap < self.open_for:
             raise _validate.refuse(
                 "open_cap", open_cap, f"it must be at least open_for={open_for!r}"

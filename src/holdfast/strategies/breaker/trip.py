@@ -225,6 +225,19 @@ def _window(
             raise _validate.refuse(
                 "min_calls", min_calls, f"a window of {size} calls never holds that many"
             )
-        return CountWindow(size) if needed else None
+        if not needed:
+            raise _idle("window_calls", calls)
+        return CountWindow(size)
     length = SECONDS if window is None else _validate.seconds("window", window)
+    if window is not None and not needed:
+        raise _idle("window", window)
     return TimeWindow(length) if needed else None
+
+
+def _idle(option: str, value: object) -> ConfigurationError:
+    return _validate.refuse(
+        option,
+        value,
+        "there is no rate to be taken over it: failures= counts those in a row, however long they take; "
+        "give failure_rate, or slow with slow_rate, or leave it out",
+    )

@@ -60,6 +60,7 @@ class Fallback(Value, _validate.Layer):
 
     def __init__(self, instead: Any, *, on: On = Exception, copy: bool = True) -> None:
         meant = some("on", on)
+        _check_no_error(instead)
         self._set(
             instead=instead,
             on=on,
@@ -126,6 +127,16 @@ class _Asking:
 
     def __repr__(self) -> str:
         return f"instead={self.function!r}"
+
+
+def _check_no_error(instead: Any) -> None:
+    """Refuse what was meant to be raised: it would be returned, as a result."""
+    if isinstance(instead, type) and issubclass(instead, BaseException):
+        raise _validate.refuse(
+            "instead", instead,
+            "what it makes would be returned, not raised: raise it in a function, def instead(error): "
+            f"raise {instead.__name__}(...) from error",
+        )  # fmt: skip
 
 
 def _check_copy(instead: Any) -> None:

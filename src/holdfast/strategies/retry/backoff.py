@@ -115,7 +115,9 @@ class exponential(_Jittered):  # noqa: N801 - reads as a word: backoff.exponenti
             cap=_validate.seconds("cap", cap, positive=False),
         )
         if self.cap < self.base:
-            raise _validate.refuse("cap", cap, f"it must be at least base={base!r}")
+            raise _validate.refuse(
+                "cap", cap, f"it must be at least base={base!r}, and is 30 s where it is not given"
+            )
 
     def delay(self, attempt: int, previous: float | None, rng: Random, /) -> float:
         """Return the delay in seconds after failed attempt number ``attempt``."""
