@@ -351,9 +351,8 @@ class ConcurrencyLimiter(Crowd):
         """Leave out an ``initial`` that is not between the new bounds: the search begins elsewhere."""
         options = {**defaults(type(self)), **dict(given), **changes}
         low, high, initial = options["min"], options["max"], options["initial"]
-        bounds = isinstance(low, int | float) and isinstance(
-            high, int
-        )  # or the constructor says so
+        # what is no number the constructor refuses
+        bounds = isinstance(low, int | float) and isinstance(high, int)
         if bounds and initial is not None and not low <= initial <= high:
             given = tuple((name, None if name == "initial" else one) for name, one in given)
         return super()._regiven(given, changes)
