@@ -137,7 +137,7 @@ def scenarios(args: list[str]) -> int:
 
 
 def torture(args: list[str]) -> int:
-    """Calls that end at the worst moment, at every depth and point; a million at random (2 min)."""
+    """Calls that end at the worst moment, at every depth and point; a million at random (10 min)."""
     env = Environment(".venv", "dev").ready()
     ended = env.run(["python", "-m", "tests.races.torment", *args])
     return env.run(["python", "-m", "pytest", "-q", "--long", *AT_RANDOM]) or ended
