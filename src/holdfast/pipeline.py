@@ -78,10 +78,11 @@ class Pipeline(Sent):
             warnings.warn(f"pipeline {name!r}: {finding}", CompositionWarning, users_level())
         _register.enter(self)
 
-    def __setattr__(self, name: str, value: Any = None) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a pipeline is immutable; make another with with_() or without()")
 
-    __delattr__ = __setattr__
+    def __delattr__(self, name: str) -> None:
+        self.__setattr__(name, None)
 
     def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]:
         """Return ``fn``, protected; with its signature, name and docstring.
