@@ -2,6 +2,8 @@
 
 A value: immutable, inspectable, and cheap to derive others from.  One pipeline object serves sync and
 async callers at once, from many threads and event loops, and they share its strategies' state.
+
+One file because it is one class: all that people do with a pipeline, in the order in which they meet it.
 """
 
 from __future__ import annotations
