@@ -23,6 +23,9 @@ HEALS = 5.0
 AGAIN = 1.0
 """Seconds after which a client whose protection has given up asks again, if it isn't told when."""
 
+TICK = 0.001
+"""The shortest pause of a client, in seconds: a hint of 1e-16 (nopanic's) ends in the same instant."""
+
 TENTH = 0.1
 """Arrivals are counted in bins of so many seconds; the peak is the fullest one, per second."""
 
@@ -83,7 +86,7 @@ async def client(simulation: Simulation, call: Target, request: Request, told: T
             await call(request)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is not served
             again = getattr(error, "retry_after", None)
-            await asyncio.sleep(AGAIN if again is None else again)
+            await asyncio.sleep(AGAIN if again is None else max(TICK, again))
         else:
             told.served.append(simulation.now - HEALS)
             return
