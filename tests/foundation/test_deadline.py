@@ -171,7 +171,7 @@ def test_a_deadline_that_has_passed_lets_no_attempt_begin(seconds):
     """As gRPC's does: the block runs, and each `Timeout` in it refuses (holdfast users' header of 0)."""
     stock = Pipeline("stock", Timeout(1.0), Retry(3))
     ran = []
-    with deadline(seconds):
+    with VirtualClock(), deadline(seconds):
         ran.append("the block")
         assert remaining() == 0.0
         with pytest.raises(DeadlineTooShortError, match="nothing was started"):
