@@ -160,6 +160,9 @@ def every_step(run, at):
                         at()
             return trace
 
+        sys._getframe().f_trace_opcodes = (
+            True  # or Python 3.12 sends none, whatever asks for them later
+        )
         sys.settrace(trace)
         try:
             run()
