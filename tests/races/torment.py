@@ -211,6 +211,7 @@ async def exhausted_async(kind: str, frames: int) -> list[str]:
 
 def recursion(kind: str, frames: int) -> dict[str, list[str]]:
     """Return what is left behind in both worlds."""
+    gc.collect()  # or what others have left, a loop perhaps, is finalised at the end of the stack
     return {
         "threads": copy_context().run(exhausted, kind, frames),
         "asyncio": copy_context().run(lambda: run(exhausted_async(kind, frames))),
