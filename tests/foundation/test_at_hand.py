@@ -305,6 +305,7 @@ def test_a_decorated_function_can_be_sent_by_its_value(elsewhere):
     assert pipeline.call(double, 2) == 4
 
 
+@pytest.mark.filterwarnings("ignore:.* is multi-threaded:DeprecationWarning")  # by the test runner
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_client_can_be_sent_to_a_pool_of_processes(start):
     """With its pipeline, and back."""
