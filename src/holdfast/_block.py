@@ -1,7 +1,8 @@
 """``with pipeline:`` and ``async with pipeline:``, for code that is no function.
 
-Only gates fit (and cooperative timeouts, which set the deadline): a block cannot be run again, nor
-its answer replaced.  What a block holds is kept by its thread and task, not in a context variable,
+Only gates fit (and timeouts, which set the deadline and no more: a block may be left in another thread
+than it was entered in, so nobody knows whose socket to cut): a block cannot be run again, nor its answer
+replaced.  What a block holds is kept by its thread and task, not in a context variable,
 so that a block may be entered and left in different contexts, as test fixtures and
 dependency-injection frameworks do; one left by another thread gives back the oldest.
 
@@ -77,8 +78,8 @@ class Blocks:
 
     def __init__(self, name: str, strategies: tuple[Any, ...]) -> None:
         for strategy in strategies:
-            cooperative = isinstance(strategy, Timeout) and strategy.sync == "cooperative"
-            if not cooperative and not isinstance(strategy, Gate):
+            passive = isinstance(strategy, Timeout) and strategy.sync != "thread"
+            if not passive and not isinstance(strategy, Gate):
                 raise ConfigurationError(
                     f"pipeline {name!r} cannot be used as 'with': {strategy!r} would have to run the "
                     "block again, interrupt it or replace its answer; decorate a function instead"

@@ -7,7 +7,7 @@ message, the error that the caller gets, and the gates that it passes are told t
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from holdfast.errors import AttemptTimeout
 
@@ -26,6 +26,18 @@ class Cut(str):
         made = super().__new__(cls, f"holdfast: {error}")
         made.error = error
         return made
+
+
+class Late(BaseException):
+    """A result of a blocking call that has come after its limit, on its way to the caller.
+
+    It passes all layers as an interruption of ours, so that each gate is told that the time was up, and
+    nothing repeats or replaces it.
+    """
+
+    def __init__(self, result: Any, error: AttemptTimeout) -> None:
+        super().__init__(Cut(error))
+        self.result: Any = result
 
 
 def cut_by(interruption: BaseException) -> AttemptTimeout | None:

@@ -39,6 +39,10 @@ class NestedRetryWarning(UserWarning):
     """A retry runs inside another retry, so their attempts multiply."""
 
 
+class OverrunWarning(UserWarning):
+    """A blocking call goes on after its limit, and waits for nothing that can be cut."""
+
+
 class HoldfastError(Exception):
     """Base of every error that Holdfast raises while calls are running.
 

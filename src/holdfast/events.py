@@ -177,6 +177,17 @@ class TimedOut(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Overrun(Event):
+    """A blocking call goes on after its limit of ``seconds``, and can't be ended; told while it does."""
+
+    seconds: float
+    where: str
+    """What it is in, and the nearest place in the user's code; nothing where that isn't known."""
+    reason: str
+    """Why it can't be ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonedFinished(Event):
     """A worker thread that had been given up on has ended after all, ``late`` seconds late."""
 

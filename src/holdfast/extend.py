@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from holdfast._runtimes.cutting.watcher import Watcher
+from holdfast._runtimes.cutting.watcher import watcher as _watcher
 from holdfast._runtimes.pool import WorkerPool, pool
 from holdfast.errors import RejectedError
 from holdfast.shapes import (
@@ -43,6 +45,7 @@ __all__ = [
     "Verdict",
     "Wait",
     "register_retry_after",
+    "watcher",
     "worker_pool",
 ]
 
@@ -100,6 +103,11 @@ class Reaction:
     def after_result(self, _result: Any, _history: History, /) -> Verdict:
         """Return None to let the result stand, `Again`, `Instead` or `Earlier`."""
         return None
+
+
+def watcher() -> Watcher:
+    """Return what ends blocking calls at their limit: look at its ``.snapshot()``."""
+    return _watcher
 
 
 def worker_pool() -> WorkerPool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from holdfast import _register, _validate
 from holdfast._compile import applier, is_strategy, no_strategy, protect
 from holdfast._runtimes.caller import users_level
+from holdfast._runtimes.cutting.watcher import watcher
 from holdfast._sent import Sent
 from holdfast._world import world
 from holdfast.composition import findings, place
@@ -36,7 +37,7 @@ class Pipeline(Sent):
 
     Use it as a decorator on sync and async functions, methods, partials and callable objects; as
     ``pipeline.call(fn, ...)`` and ``await pipeline.acall(fn, ...)``; and, where every strategy is a
-    gate (or a cooperative `Timeout`), as ``with pipeline:`` and ``async with pipeline:``.
+    gate (or a `Timeout`, which sets the deadline), as ``with pipeline:`` and ``async with pipeline:``.
 
     Thread- and task-safe.  Everything is looked up when a function is decorated; per call nested
     closures run, and nothing else.
@@ -266,7 +267,10 @@ class Pipeline(Sent):
             one.snapshot() if hasattr(one, "snapshot") else {"strategy": repr(one)}
             for one in self.strategies
         ]
-        return {"pipeline": self.name, "strategies": layers}
+        return {
+            "pipeline": self.name, "strategies": layers,
+            "cut": watcher.cut.get(self.name, 0), "overran": watcher.overran.get(self.name, 0),
+        }  # fmt: skip
 
     def describe(self) -> str:
         """Return the pipeline as a tree: each layer's options, and the worst case of a call."""

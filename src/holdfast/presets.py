@@ -58,7 +58,7 @@ def standard(
     breaker: CircuitBreaker | Keyed | Default | None = OURS,
     adaptive: ConcurrencyLimiter | Keyed | Default | None = OURS,
     key: Callable[..., Hashable] | None = None,
-    sync: Literal["thread", "cooperative"] = "cooperative",
+    sync: Literal["cut", "thread", "cooperative"] = "cut",
 ) -> Pipeline:
     """Return the recommended pipeline.
 
@@ -174,7 +174,7 @@ def _fallback(value: Any) -> Fallback | StaleFallback:
 
 def _timeout(
     value: float | timedelta | Timeout | AdaptiveTimeout | None,
-    sync: Literal["thread", "cooperative"],
+    sync: Literal["cut", "thread", "cooperative"],
 ) -> Timeout | AdaptiveTimeout | None:
     if value is None or isinstance(value, Timeout | Identity):
         return value

@@ -1,5 +1,6 @@
 """What virtual time shows is what real threads do: the same calls, in both, at a scale of 1 to 25."""
 
+import socket
 import threading
 import time
 
@@ -44,6 +45,17 @@ def compartment_with_queue(unit):
 
 def cooperative(unit):
     return Pipeline("parity", Timeout(2 * unit, sync="cooperative"))
+
+
+def on_a_socket(seconds):
+    """Wait for an answer that comes after so many seconds: what a sleep on the clock stands for."""
+    here, there = socket.socketpair()
+    with here, there:
+        answer = threading.Timer(seconds, there.send, [b"!"])
+        answer.daemon = True
+        answer.start()
+        here.recv(1)
+        answer.cancel()
 
 
 def story(sleep, unit, layout, limit):
@@ -109,7 +121,7 @@ def test_a_wait_in_a_queue_that_is_cut_is_the_same(limit):
 def test_virtual_and_real_threads_tell_the_same_story(layout, limit):
     """Results, errors and events are the same, in the same order."""
     with record() as real_events:
-        real = story(time.sleep, SCALE, layout, limit)
+        real = story(on_a_socket, SCALE, layout, limit)
     with VirtualClock() as clock, record() as virtual_events:
         virtual = story(clock.sleep, 1.0, layout, limit)
     assert virtual == real

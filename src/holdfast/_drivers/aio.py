@@ -11,7 +11,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from holdfast._cut import cut_by
+from holdfast._cut import Late, cut_by
 from holdfast._drivers.dressing import dressed
 from holdfast._drivers.watching import telling
 from holdfast._ongoing import Call, Watched, full_name, ongoing, under_way
@@ -236,7 +236,7 @@ def watched(head: Step, runtime: Runtime, site: Site) -> Step:
         try:
             result = await head(args, kwargs)
         except BaseException as error:
-            tell(call, now(), started, error)
+            tell(call, now(), started, None if error.__class__ is Late else error)
             raise
         else:
             tell(call, now(), started, None)
@@ -261,6 +261,8 @@ def entered(fn: Function, way: Way) -> Function:
     async def protected(*args: Any, **kwargs: Any) -> Any:
         try:
             return await (way if world.detour else way.head)(args, kwargs)
+        except Late as late:
+            return late.result
         except Misuse as misuse:
             raise misuse.shown(str(misuse)) from misuse.__cause__
 

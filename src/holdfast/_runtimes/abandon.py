@@ -100,7 +100,7 @@ def ended_late(
     """
     for bulkhead in holders:
         bulkhead.release()
-    error = None if job is None else job.error
+    error = None if job is None or job.returned else job.error
     if world.listeners:
         from holdfast import events
 

@@ -39,12 +39,15 @@ def adapted(
     """Return a step that gives up on ``inner`` in time, and tells ``timeout`` how long it took."""
     now = runtime.now
     threaded = runtime.needs_worker(timeout.sync, site)
+    cutting = runtime.cutting(timeout, site) if timeout.sync == "cut" else None
 
     def step(args: Arguments, kwargs: Keywords) -> Any:
         start = now()
         limit = timeout.begin(start, late=threaded)
         try:
             attempt = timed(now, timeout, limit, inner)
+            if cutting is not None:
+                return cutting.bounded(limit.seconds, attempt, args, kwargs)
             if threaded:
                 within = runtime.in_worker(limit.seconds, attempt, site, timeout.discard)
                 here = runtime.cooperative(limit.seconds, attempt, site)

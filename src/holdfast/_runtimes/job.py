@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any
 
+from holdfast._cut import Late
 from holdfast._runtimes.places import Places
 from holdfast.deadline import OVER, RAN_OUT, Ambient, ambient, left, live
 
@@ -29,7 +30,7 @@ class Job:
 
     __slots__ = (
         "args", "caller", "claim", "context", "done", "error", "function", "given", "kwargs", "late",
-        "limit", "place", "result", "returned", "share", "thread",
+        "limit", "over", "place", "result", "returned", "share", "thread",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +70,8 @@ class Job:
         self.returned: bool = False
         """Whether it has ended with a result."""
         self.error: BaseException | None = None
+        self.over: bool = False
+        """Whether the function has ended."""
 
     def run(self) -> bool:
         """Run the function; return whether the caller still wants the outcome."""
@@ -77,7 +80,10 @@ class Job:
             self.result = self.context.run(self.function, self.args, self.kwargs)
             self.returned = True
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller
+            if isinstance(error, Late):
+                self.result, self.returned = error.result, True
             self.error = error
+        self.over = True
         wanted = self.take()
         if self.limit is not None:
             left(self.limit, OVER if wanted else RAN_OUT)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from holdfast._runtimes.cutting.watcher import Watcher
     from holdfast._runtimes.pool import WorkerPool
     from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
     from holdfast.strategies.coalesce import Coalesce
@@ -133,12 +134,31 @@ class BlockingRuntime(Protocol):
         """Return the loop over a retry's attempts."""
 
 
+class Cuts(Protocol):
+    """What makes the steps of one timeout at one place that ends calls in their own thread."""
+
+    def within(self, seconds: float, inner: BlockingStep, /) -> BlockingStep:
+        """Return a step that ends ``inner`` after ``seconds``, always the same."""
+
+    def bounded(
+        self, seconds: float, inner: BlockingStep, args: Arguments, kwargs: Keywords, /
+    ) -> Any:
+        """Run ``inner`` for ``seconds``, any number each time."""
+
+
 class ThreadRuntime(BlockingRuntime, Protocol):
     """A blocking world that can leave a call alone in a thread, and so stop waiting for it."""
 
     @property
     def workers(self) -> WorkerPool:
         """Where such calls run."""
+
+    @property
+    def watcher(self) -> Watcher:
+        """What ends calls in their own thread."""
+
+    def cutting(self, timeout: Timeout | AdaptiveTimeout, site: Site, /) -> Cuts:
+        """Return what makes the steps of a timeout that ends calls in their own thread."""
 
     def needs_worker(self, sync: Sync, site: Site, /) -> bool:
         """Return whether a timeout has to leave a thread behind to stop waiting."""

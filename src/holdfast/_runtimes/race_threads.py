@@ -2,7 +2,8 @@
 
 It has to: a blocking call cannot be interrupted, so the only way to leave a slow one for another is
 not to be in it.  A loser is abandoned as a `Timeout` abandons its attempt: it is counted, and holds a
-permit of each enclosing bulkhead until it ends.  The caller stops waiting at its deadline.
+permit of each enclosing bulkhead until it ends.  The watcher cuts the socket that it waits for, so that
+is soon.  The caller stops waiting at its deadline.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from holdfast._cut import NEARLY
+from holdfast._cut import NEARLY, Late
 from holdfast._runtimes.abandon import (
     Discard,
     abandon,
@@ -22,6 +23,7 @@ from holdfast._runtimes.abandon import (
     has_room,
     holders_of,
 )
+from holdfast._runtimes.cutting.watcher import Watcher, watcher
 from holdfast._runtimes.job import Job, Share
 from holdfast._runtimes.limits import exceeded, too_short, usual
 from holdfast._runtimes.overseen import Board, oversees, running, told
@@ -69,7 +71,10 @@ def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
 
     def lanes(call: Call, holders: tuple[Bulkhead, ...]) -> Lanes:
         board = Board() if watches else None
-        return Workers(call, holders, names, workers, now, hedge.discard, share=share, board=board)
+        return Workers(
+            call, holders, names, workers, now, hedge.discard,
+            share=share, board=board, watcher=runtime.watcher,
+        )  # fmt: skip
 
     return racing(hedge, inner, site, now, lanes)
 
@@ -125,6 +130,8 @@ def follow(race: Race, lanes: Lanes, ended: tuple[int, Job], now: float) -> None
     """Judge an attempt that has ended, and start the next one if that is what follows."""
     number, job = ended
     error, job.error = job.error, None
+    if isinstance(error, Late):  # an answer all the same, and the race is told of it in time
+        error = None
     what = (
         race.returned(number, job.result, now) if error is None else race.raised(number, error, now)
     )
@@ -173,8 +180,10 @@ class Workers:
         *,
         share: Share | None = None,
         board: Board | None = None,
+        watcher: Watcher = watcher,
     ) -> None:
         self.board = board
+        self._watcher = watcher
         self._discard = discard
         self._call = (running(board, call[0]), *call[1:])
         self._workers = workers
@@ -217,6 +226,9 @@ class Workers:
         self._left_at = self._now()
         jobs, self._running = self._running.values(), {}
         left = [job.given and abandon(job, self._workers, self._holders) for job in jobs]
+        for job, abandoned in zip(jobs, left, strict=True):
+            if abandoned:
+                self._watcher.end(job)
         for job, abandoned in zip(jobs, left, strict=True):
             if not abandoned:
                 job.error = None  # it has ended in this instant, too late to count

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from holdfast._cut import Late
 from holdfast.deadline import ambient, current
 from holdfast.shapes import Arguments, Keywords, Site, Wait
 from holdfast.strategies.coalesce import GONE, Coalesce, Flight, Seat, inside, scope_of
@@ -68,6 +69,9 @@ def _fly(coalesce: Coalesce, seat: Seat, inner: Step, args: Arguments, kwargs: K
         result = inner(args, kwargs)
     except Exception as error:
         coalesce.land(flight, None, error)
+        raise
+    except Late as late:  # an answer all the same, for those whose time is not up
+        coalesce.land(flight, late.result, None)
         raise
     else:
         coalesce.land(flight, result, None)

@@ -1,4 +1,7 @@
-"""The runtime for blocking code: real time, real threads."""
+"""The runtime for blocking code: real time, real threads.
+
+One file because it is one port, whose verbs are short.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from holdfast._cut import NEARLY, hurried
 from holdfast._runtimes.abandon import Discard, abandon, ended_late, holders_of, told_where
 from holdfast._runtimes.caller import warn_if_in_loop
+from holdfast._runtimes.cutting.step import Cutting
+from holdfast._runtimes.cutting.watcher import Watcher, watcher
 from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.job import LONGEST, Job
 from holdfast._runtimes.limits import (
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast._runtimes.port import BlockingStep as Step
+    from holdfast._runtimes.port import Cuts
     from holdfast.strategies.coalesce import Coalesce
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
@@ -69,10 +75,12 @@ class Threads:
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = pause,
         workers: WorkerPool = pool,
+        watcher: Watcher = watcher,
     ) -> None:
         self.now = now
         self._sleep = sleep
         self.workers = workers
+        self.watcher = watcher
 
     def sleep(self, delay: float) -> None:
         """Block the thread for ``delay`` seconds."""
@@ -134,9 +142,15 @@ class Threads:
 
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in time."""
+        if timeout.sync == "cut":
+            return self.cutting(timeout, site).within(timeout.seconds, inner)
         if self.needs_worker(timeout.sync, site):
             return self.in_worker(timeout.seconds, inner, site, timeout.discard)
         return self.cooperative(timeout.seconds, inner, site)
+
+    def cutting(self, timeout: Timeout | AdaptiveTimeout, site: Site) -> Cuts:
+        """Return what ends calls in their own thread."""
+        return Cutting(self.now, self.watcher, timeout, site)
 
     def needs_worker(self, sync: Sync, site: Site) -> bool:
         """Return whether a timeout has to leave a thread behind to stop waiting.

@@ -75,7 +75,7 @@ def llm(
     fallback: Any = OURS,
     budget: RetryBudget | Default | None = OURS,
     breaker: CircuitBreaker | Default | None = OURS,
-    sync: Literal["thread", "cooperative"] = "cooperative",
+    sync: Literal["cut", "thread", "cooperative"] = "cut",
 ) -> Pipeline:
     """Return the recommended pipeline for calls of one language model.
 

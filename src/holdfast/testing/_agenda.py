@@ -152,5 +152,5 @@ class Scopes(threading.local):
         self._stack.remove(scope)
 
     def next(self) -> Scope | None:
-        """Return the scope that ends first; of several, the outermost."""
-        return min(self._stack, key=lambda scope: scope.due, default=None)
+        """Return the scope that ends first; of several, the innermost, as a cut call unwinds."""
+        return min(reversed(self._stack), key=lambda scope: scope.due, default=None)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from holdfast._cut import NEARLY, Cut, hurried
+from holdfast._cut import NEARLY, Cut, Late, hurried
 from holdfast._runtimes.abandon import Discard, ended_late, holders_of
 from holdfast._runtimes.limits import (
     converted,
@@ -22,7 +22,7 @@ from holdfast._runtimes.threads import Threads
 from holdfast._stopping import bed, sleepers, waking
 from holdfast._world import world
 from holdfast.deadline import OVER, RAN_OUT, ambient, current, inside, left, restore
-from holdfast.errors import DeadlineExceeded
+from holdfast.errors import AttemptTimeout, DeadlineExceeded
 from holdfast.shapes import Arguments, Gate, Keywords, Site, Wait, told
 from holdfast.strategies.bulkhead import Bulkhead
 from holdfast.testing._agenda import Cut as Unwound
@@ -31,7 +31,7 @@ from holdfast.testing._agenda import Scope
 if TYPE_CHECKING:
     from holdfast._runtimes.port import BlockingStep as Step
     from holdfast.strategies.hedge import Hedge
-    from holdfast.strategies.timeout import AdaptiveTimeout, Limit
+    from holdfast.strategies.timeout import AdaptiveTimeout, Limit, Timeout
     from holdfast.testing._clockwork import Clockwork
 
 
@@ -133,12 +133,38 @@ class VirtualThreads(Threads):
 
         return cuttable
 
+    def cutting(self, timeout: Timeout | AdaptiveTimeout, site: Site) -> Unwinding:
+        """Return what ends calls in time: a sleep on the clock stands for the wait on a socket."""
+        return Unwinding(self, timeout, site)
+
     def in_worker(
         self, seconds: float, inner: Step, site: Site, discard: Discard | None = None
     ) -> Step:
         """Return a step that unwinds ``inner`` in time, and does as if it went on in a worker."""
+        return self.unwinding(seconds, inner, site, discard, leaves=True)
+
+    def unwinding(
+        self,
+        seconds: float,
+        inner: Step,
+        site: Site,
+        discard: Discard | None,
+        *,
+        leaves: bool,
+        hands_over: bool = False,
+    ) -> Step:
+        """Return a step that unwinds ``inner`` in time.
+
+        Args:
+            seconds: the limit.
+            inner: what is limited.
+            site: where it stands.
+            discard: what is given a result that nobody gets.
+            leaves: do as if it went on in a worker.
+            hands_over: have the caller get a result that is late because nothing slept on the clock.
+        """
         now, expected = self.now, usual(site, seconds)
-        around = holders_of(site)
+        around = holders_of(site) if leaves else _nobody
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             outer, start = current(), now()
@@ -152,13 +178,16 @@ class VirtualThreads(Threads):
             token = ambient.set(own)
             scope = self.clock.entered_scope(own[0])
             rushed = theirs and own[0] - start < NEARLY * expected
-            scope.message = Cut(
+            up = (
                 deadline_error(site.pipeline, outer, rushed=rushed)
                 if theirs
                 else converted(site.pipeline, seconds)
             )
+            scope.message = Cut(up)
             try:
-                result = self._until_cut(scope, inner, args, kwargs, discard)
+                result = self._until_cut(
+                    scope, inner, args, kwargs, discard, up if hands_over else None
+                )
             except (Exception, Unwound) as error:
                 hurried(error, now() - start, expected)
                 raise
@@ -172,7 +201,7 @@ class VirtualThreads(Threads):
                 if theirs:
                     raise scope.cause
                 raise converted(site.pipeline, seconds) from scope.cause
-            abandoned = scope.runs_until > scope.due
+            abandoned = leaves and scope.runs_until > scope.due
             if abandoned:
                 self._run_on(holders, site.pipeline, scope)
             if theirs:
@@ -190,6 +219,7 @@ class VirtualThreads(Threads):
         args: Arguments,
         kwargs: Keywords,
         discard: Discard | None,
+        late: AttemptTimeout | None,
     ) -> Any:
         """Return what ``inner`` returns, if that is in time, and `LATE` otherwise."""
         try:
@@ -205,6 +235,8 @@ class VirtualThreads(Threads):
         else:
             if self.now() < scope.due:
                 return result
+            if late is not None:
+                raise Late(result, late)
             if discard is not None:
                 told(discard, result)
         return LATE
@@ -219,6 +251,33 @@ class VirtualThreads(Threads):
 
         if scope.runs_until < math.inf:
             self.clock.call_at(scope.runs_until, ended)
+
+
+class Unwinding:
+    """Steps of one timeout that unwind their calls in the caller's own thread."""
+
+    def __init__(
+        self, runtime: VirtualThreads, timeout: Timeout | AdaptiveTimeout, site: Site
+    ) -> None:
+        self._runtime = runtime
+        self._timeout = timeout
+        self._site = site
+
+    def within(self, seconds: float, inner: Step) -> Step:
+        """Return a step that ends ``inner`` after ``seconds``."""
+        timeout = self._timeout
+        return self._runtime.unwinding(
+            seconds, inner, self._site, timeout.discard,
+            leaves=False, hands_over=timeout.late == "return",
+        )  # fmt: skip
+
+    def bounded(self, seconds: float, inner: Step, args: Arguments, kwargs: Keywords) -> Any:
+        """Run ``inner`` for ``seconds``."""
+        return self.within(seconds, inner)(args, kwargs)
+
+
+def _nobody(_args: Arguments, _kwargs: Keywords) -> tuple[Bulkhead, ...]:
+    return ()
 
 
 def _finished(made: Any) -> None:

@@ -37,7 +37,7 @@ from holdfast.errors import AttemptTimeout, DeadlineExceeded
 from holdfast.strategies.identity import Identity
 from holdfast.strategies.options import Option, Shown
 from holdfast.strategies.quantile import Quantiles
-from holdfast.strategies.timeout.sync import Sync, checked
+from holdfast.strategies.timeout.sync import Sync, WhenLate, checked, when_late
 from holdfast.verdict import control_flow, refusal_in
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class AdaptiveTimeout(Identity):
     """
 
     __slots__ = (
-        "_begun", "_ceiling", "_discard", "_estimate", "_floor", "_hushed", "_lock", "_margin",
+        "_begun", "_ceiling", "_discard", "_estimate", "_floor", "_hushed", "_late", "_lock", "_margin",
         "_min_samples", "_patient", "_quantile", "_quantiles", "_row", "_sync", "_timeouts", "_told",
         "_trial", "_trial_at", "_usual", "_window",
     )  # fmt: skip
@@ -99,6 +99,7 @@ class AdaptiveTimeout(Identity):
     min_samples: Option[int] = Option()
     window: Option[float] = Option()
     sync: Shown[Sync] = Shown()
+    late: Shown[WhenLate] = Shown()
     discard: Shown[Callable[[Any], object] | None] = Shown()
     estimate: Shown[float | None] = Shown()
     """The quantile, in seconds; None before `min_samples`."""
@@ -114,7 +115,8 @@ class AdaptiveTimeout(Identity):
         ceiling: float | timedelta = 5.0,
         min_samples: int = 100,
         window: float | timedelta = 60.0,
-        sync: Sync = "cooperative",
+        sync: Sync = "cut",
+        late: WhenLate = "return",
         discard: Callable[[Any], object] | None = None,
         name: str | None = None,
     ) -> None:
@@ -125,6 +127,7 @@ class AdaptiveTimeout(Identity):
         self._floor: float = _validate.number("floor", least, low=0, high=self._ceiling)
         self._min_samples: int = _validate.count("min_samples", min_samples)
         self._sync: Sync = checked(sync)
+        self._late: WhenLate = when_late(late)
         if discard is not None:
             _validate.plain_callable("discard", discard)
         self._discard: Callable[[Any], object] | None = discard

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._value import Value
-from holdfast.strategies.timeout.sync import Sync, checked
+from holdfast.strategies.timeout.sync import Sync, WhenLate, checked, when_late
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -46,22 +46,24 @@ class Timeout(Value, _validate.Layer):
         ConfigurationError: for a limit that is not a finite positive number, or another ``sync``.
     """
 
-    __slots__ = _options = ("seconds", "sync", "discard")
+    __slots__ = _options = ("seconds", "sync", "late", "discard")
     seconds: float
     sync: Sync
+    late: WhenLate
     discard: Callable[[Any], object] | None
 
     def __init__(
         self,
         seconds: float | timedelta,
         *,
-        sync: Sync = "cooperative",
+        sync: Sync = "cut",
+        late: WhenLate = "return",
         discard: Callable[[Any], object] | None = None,
     ) -> None:
         if discard is not None:
             _validate.plain_callable("discard", discard)
         limit = _validate.seconds("seconds", seconds)
-        self._set(seconds=limit, sync=checked(sync), discard=discard)
+        self._set(seconds=limit, sync=checked(sync), late=when_late(late), discard=discard)
 
     @classmethod
     def adaptive(
@@ -73,7 +75,8 @@ class Timeout(Value, _validate.Layer):
         ceiling: float | timedelta = 5.0,
         min_samples: int = 100,
         window: float | timedelta = 60.0,
-        sync: Sync = "cooperative",
+        sync: Sync = "cut",
+        late: WhenLate = "return",
         discard: Callable[[Any], object] | None = None,
         name: str | None = None,
     ) -> AdaptiveTimeout:
@@ -99,5 +102,5 @@ class Timeout(Value, _validate.Layer):
 
         return AdaptiveTimeout(
             quantile=quantile, margin=margin, floor=floor, ceiling=ceiling, min_samples=min_samples,
-            window=window, sync=sync, discard=discard, name=name,
+            window=window, sync=sync, late=late, discard=discard, name=name,
         )  # fmt: skip

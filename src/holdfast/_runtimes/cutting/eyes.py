@@ -1,0 +1,89 @@
+"""Looks at threads whose calls are overdue, and cuts: first by the kernel, then by the frames."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from holdfast._runtimes.cutting.chain import Link, forged
+from holdfast._runtimes.cutting.frames import Frames, all_frames, why_not
+from holdfast._runtimes.cutting.waiting import UNTOLD, Waiting
+from holdfast._world import has_gil
+
+if TYPE_CHECKING:
+    from holdfast._runtimes.cutting.overdue import Overdue
+
+
+class Eyes:
+    """What the watcher sees with."""
+
+    def __init__(self, overdue: dict[int, Overdue]) -> None:
+        self._overdue = overdue
+        self._kernel: Any = None
+        self._by_frames: Any = None
+        try:
+            from holdfast._runtimes.cutting.by_frames import ByFrames
+            from holdfast._runtimes.cutting.kernel import Kernel
+            from holdfast._runtimes.cutting.sockets import Libc
+
+            libc = Libc()
+        except (ImportError, OSError, AttributeError, TypeError):
+            return  # Python without ctypes, or a system without these functions
+        self._by_frames = ByFrames(libc)
+        self._kernel = Kernel(libc)
+
+    def close(self) -> None:
+        """Let go of what belongs to this process."""
+        if self._kernel is not None:
+            self._kernel.close()
+
+    def cut(self, threads: Mapping[int, list[Overdue]], natives: Mapping[int, int]) -> None:
+        """Shut down what these threads, by their identity, wait for in their overdue calls."""
+        known = {**_natives(), **natives}
+        seen = {thread: self._look(known.get(thread)) for thread in threads}
+        frames = all_frames()
+        chains: list[list[Link]] = []
+        for thread, calls in threads.items():
+            reason = self._examined(seen, thread, calls, frames)
+            for call in calls:
+                call.why_not = reason
+            if not reason:
+                chains.append(self._chain(seen[thread], calls))
+        forged(chains)
+        for waiting in seen.values():
+            waiting.close()
+
+    def _look(self, native: int | None) -> Waiting:
+        if self._kernel is None or native is None:
+            return Waiting(why_not=UNTOLD)
+        return self._kernel.look(native)  # type: ignore[no-any-return]
+
+    def _examined(
+        self, seen: dict[int, Waiting], thread: int, calls: list[Overdue], frames: Frames
+    ) -> str:
+        """Return why a thread is left alone, nothing if it is not."""
+        innermost = frames.get(thread)
+        if innermost is None:
+            return seen[thread].why_not or ("" if not has_gil() else UNTOLD)
+        reason = next(filter(None, (why_not(innermost, call.owner) for call in calls)), "")
+        if not reason and seen[thread].why_not == UNTOLD and self._by_frames is not None:
+            seen[thread] = self._by_frames.look(innermost)
+        return seen[thread].why_not or reason
+
+    def _chain(self, waiting: Waiting, calls: list[Overdue]) -> list[Link]:
+        there = self._overdue.__contains__
+        alive = [partial(there, id(call.own)) for call in calls]
+        marked = [partial(call.marks.setdefault, "cut", "yes") for call in calls]
+        return [*alive, *waiting.links, *marked, *waiting.shut]
+
+
+def _natives() -> dict[int, int]:
+    """Return the system's numbers of the threads that are surely the ones with these identities."""
+    dummy = threading._DummyThread  # noqa: SLF001 - one of an earlier thread may still be there
+    return {
+        one.ident: one.native_id
+        for one in threading.enumerate()
+        if one.ident and one.native_id and not isinstance(one, dummy)
+    }

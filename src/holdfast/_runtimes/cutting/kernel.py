@@ -1,0 +1,145 @@
+"""What a thread of this process waits for, by Linux's own account.
+
+``/proc/self/task/<tid>/syscall`` has the number of the system call that a thread is blocked in, its
+arguments, and where its stack is.  Reading it needs no privilege, for it is our own process.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import struct
+import sys
+from functools import partial
+from operator import eq
+
+from holdfast._runtimes.cutting.sockets import Libc, Room, Sockets
+from holdfast._runtimes.cutting.waiting import BUSY, MANY, NO_SOCKET, UNTOLD, Waiting
+
+FIRST_IS_FD = {
+    # read write sendfile connect sendto recvfrom sendmsg recvmsg readv writev recvmmsg sendmmsg
+    "x86_64": frozenset({0, 1, 40, 42, 44, 45, 46, 47, 19, 20, 299, 307}),
+    "aarch64": frozenset({63, 64, 71, 203, 206, 207, 211, 212, 65, 66, 243, 269}),
+}
+POLL = {"x86_64": frozenset({7, 271}), "aarch64": frozenset({73})}
+SELECT = {"x86_64": frozenset({23, 270}), "aarch64": frozenset({72})}
+RESUMED = {"x86_64": frozenset({219}), "aarch64": frozenset({128})}
+EPOLL = {"x86_64": frozenset({232, 281, 441}), "aarch64": frozenset({22, 441})}
+"""Numbers of system calls (Linux: arch/x86/entry/syscalls/syscall_64.tbl, asm-generic/unistd.h)."""
+
+TABLES = {
+    "x86_64": "x86_64",
+    "amd64": "x86_64",
+    "aarch64": "aarch64",
+    "arm64": "aarch64",
+    "riscv64": "aarch64",
+}
+
+MOST = 4
+"""A thread that waits for more sockets than this serves others."""
+
+LINE, FDINFO = 192, 1024
+"""Room for what the kernel says of a thread and of an epoll; in bytes."""
+SET, POLLED = 128, struct.Struct("=ihh")
+"""The size of a set of descriptors of ``select``, and what ``poll`` is given for each."""
+
+OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
+WORDS = 9
+"""In the line of a thread that is blocked in a system call; fewer in that of any other."""
+
+
+class Kernel:
+    """Asks Linux.  ``works`` says whether it answers."""
+
+    def __init__(self, libc: Libc) -> None:
+        self._libc = libc
+        self._sockets = Sockets(libc)
+        table = TABLES.get(platform.machine().lower(), "") if sys.maxsize > 1 << 32 else ""
+        none: frozenset[int] = frozenset()
+        self._first, self._poll = FIRST_IS_FD.get(table, none), POLL.get(table, none)
+        self._select, self._epoll = SELECT.get(table, none), EPOLL.get(table, none)
+        self._resumed = RESUMED.get(table, none)
+        self._memory: int = libc.open(b"/proc/self/mem", OPEN_FLAGS)
+
+    def close(self) -> None:
+        """Let the files go."""
+        if self._memory >= 0:
+            self._libc.close(self._memory)
+            self._memory = -1
+
+    def look(self, tid: int) -> Waiting:
+        """Return what the thread with that number of the system's waits for.  ``close()`` it."""
+        found = Waiting(self._libc)
+        words = self._read(found, b"/proc/self/task/%d/syscall" % tid, LINE).split()
+        if not words:
+            found.why_not = UNTOLD
+        elif len(words) < WORDS:
+            found.why_not = BUSY
+        else:
+            number, *arguments = int(words[0]), *(int(word, 16) for word in words[1:5])
+            self._examine(found, self._waits_for(found, number, arguments), number)
+        return found
+
+    def _read(self, found: Waiting, path: bytes, size: int) -> bytes:
+        file = self._libc.open(path, OPEN_FLAGS)
+        if file < 0:
+            return b""
+        found.holds(file)
+        return self._sample(found, file, size, 0)
+
+    def _sample(self, found: Waiting, file: int, size: int, offset: int) -> bytes:
+        """Read something, and have it read again and compared in the chain."""
+        seen, again = Room(size), Room(size)
+        got = self._libc.pread(file, seen.place, size, offset)
+        found.links += (
+            partial(self._libc.pread, file, again.place, size, offset),
+            partial(eq, again.bytes, seen.bytes),
+        )
+        return bytes(seen.bytes[:got]) if got > 0 else b""
+
+    def _waits_for(self, found: Waiting, number: int, arguments: list[int]) -> list[int]:
+        """Return the descriptors that a thread waits for."""
+        first, second, *_ = arguments
+        if number in self._first:
+            return [first]
+        if number in self._poll:
+            if second > MOST:
+                found.why_not = MANY
+                return []
+            polled = self._sample(found, self._memory, POLLED.size * second, first)
+            return [fd for fd, _, _ in POLLED.iter_unpack(polled) if fd >= 0]
+        if number in self._select:
+            return self._selected(found, *arguments[:3])
+        if number in self._epoll:
+            told = self._read(found, b"/proc/self/fdinfo/%d" % first, FDINFO)
+            if len(told) == FDINFO:
+                found.why_not = MANY
+            lines = told.splitlines()
+            return [int(line.split()[1]) for line in lines if line.startswith(b"tfd:")]
+        if number in self._resumed:  # after the process was stopped; which call it is isn't told
+            found.why_not = UNTOLD
+        return []
+
+    def _selected(self, found: Waiting, count: int, *sets: int) -> list[int]:
+        size = min(SET, (count + 63) // 64 * 8)
+        waited: set[int] = set()
+        for address in filter(None, sets):
+            bits = int.from_bytes(self._sample(found, self._memory, size, address), sys.byteorder)
+            waited.update(fd for fd in range(min(count, 8 * size)) if bits >> fd & 1)
+        return sorted(waited)
+
+    def _examine(self, found: Waiting, fds: list[int], number: int) -> None:
+        """Let those sockets be shut down, if all of them may be."""
+        if len(fds) > MOST:
+            found.why_not = MANY
+        elif not fds:
+            found.why_not = found.why_not or NO_SOCKET
+        alone = len(fds) == 1 and number not in self._epoll
+        for fd in () if found.why_not else fds:
+            found.why_not = self._sockets.why_not(fd, alone=alone)
+            identity = self._sockets.identity(fd)
+            if found.why_not or not identity:
+                found.why_not = found.why_not or UNTOLD
+                return
+            found.links += self._sockets.same(fd, identity)
+            found.shut.append(self._sockets.shut(fd))

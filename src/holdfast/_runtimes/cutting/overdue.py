@@ -1,0 +1,43 @@
+"""A call whose time is up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from holdfast.deadline import OVER, RAN_OUT
+
+if TYPE_CHECKING:
+    from holdfast._runtimes.cutting.wheel import Wheel
+    from holdfast._runtimes.job import Job
+
+
+class Overdue:
+    """A call whose time is up, and that has not ended."""
+
+    __slots__ = ("counted", "job", "look_at", "marks", "own", "told", "wheel", "why_not")
+
+    def __init__(self, own: Any, wheel: Wheel, now: float, job: Job | None = None) -> None:
+        self.own: Any = own
+        self.wheel: Wheel = wheel
+        self.look_at: float = now
+        self.job: Job | None = job
+        """A worker's, which nobody waits for any more; None for a call in its own thread."""
+        self.marks: dict[str, str] = {}
+        self.counted: bool = False
+        self.told: bool = job is not None  # who has left it alone tells that
+        self.why_not: str = ""
+
+    @property
+    def owner(self) -> Any:
+        """What is found on the stack of its thread, as long as it has not ended."""
+        return self.own if self.job is None else self.job
+
+    @property
+    def cut(self) -> bool:
+        """Whether a socket was shut down in it."""
+        return bool(self.marks)
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended in this very instant."""
+        return self.own[3] in {OVER, RAN_OUT} if self.job is None else self.job.over

@@ -1,0 +1,110 @@
+"""Which descriptors may be shut down, and how: C's own functions, called without letting the GIL go."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import sys
+from functools import partial
+from operator import eq
+from typing import Any
+
+from holdfast._runtimes.cutting.chain import Link
+
+LISTENS = getattr(socket, "SO_ACCEPTCONN", None)
+COOKIE = 57 if sys.platform == "linux" else None
+"""SO_COOKIE: a number that no other socket of this machine gets as long as it is up."""
+INFO, CONNECTING = getattr(socket, "TCP_INFO", 11), 2
+"""The option with TCP's state in its first byte, and the state of a connection that is being made."""
+
+UNNAMED = 2
+"""The length of the address of a Unix socket without one; so are those of a ``socketpair``."""
+
+
+class Libc:
+    """The functions of C's library that are needed.
+
+    Those with ``always`` return a byte string, which is true whatever C's answer is: links of a chain.
+    """
+
+    def __init__(self) -> None:
+        held = ctypes.PyDLL(None)
+        number, word, address = ctypes.c_int, ctypes.c_size_t, ctypes.c_void_p
+        self.open: Any = held["open"]
+        self.open.argtypes = ctypes.c_char_p, number
+        self.close: Any = held["close"]
+        self.close.argtypes = (number,)
+        self.pread: Any = held["pread"]
+        self.pread.argtypes = number, address, word, ctypes.c_int64
+        self.pread.restype = ctypes.c_ssize_t
+        self.getpeername: Any = held["getpeername"]
+        self.getpeername.argtypes = number, address, address
+        self.getsockopt: Any = held["getsockopt"]
+        self.always_getsockopt: Any = held["getsockopt"]
+        self.always_shutdown: Any = held["shutdown"]
+        for option in self.getsockopt, self.always_getsockopt:
+            option.argtypes = number, number, number, address, address
+        self.always_shutdown.argtypes = number, number
+        self.always_getsockopt.restype = self.always_shutdown.restype = ctypes.c_char
+
+
+class Room:
+    """Bytes for C to write into; ``place`` is what C is given."""
+
+    __slots__ = ("bytes", "place")
+
+    def __init__(self, size: int, content: int = 0) -> None:
+        self.bytes = bytearray(content.to_bytes(size, sys.byteorder))
+        self.place: Any = (ctypes.c_char * size).from_buffer(self.bytes)
+
+
+class Sockets:
+    """Looks at sockets by their descriptors."""
+
+    def __init__(self, libc: Libc) -> None:
+        self._libc = libc
+
+    def _option(self, fd: int, level: int, name: int | None, size: int) -> bytes:
+        """Return an option's value, nothing if there is none."""
+        if name is None:
+            return b""
+        room, length = Room(size), Room(4, size)
+        answer = self._libc.getsockopt(fd, level, name, room.place, length.place)
+        return bytes(room.bytes) if answer == 0 else b""
+
+    def identity(self, fd: int) -> bytes:
+        """Return what tells a socket from all others, nothing for what is none."""
+        return self._option(fd, socket.SOL_SOCKET, COOKIE, 8)
+
+    def why_not(self, fd: int, *, alone: bool) -> str:
+        """Return why a socket must not be shut down, nothing if it may.
+
+        ``alone`` says whether it is all that a thread waits for: one end of a ``socketpair`` among
+        others is what wakes an event loop.
+        """
+        listens = self._option(fd, socket.SOL_SOCKET, LISTENS, 4)
+        if not listens:
+            return "it waits for no socket"
+        if any(listens):
+            return "it waits for others to connect"
+        name, length = Room(128), Room(4, 128)
+        if self._libc.getpeername(fd, name.place, length.place) != 0:
+            state = self._option(fd, socket.IPPROTO_TCP, INFO, 1)
+            return "" if state and state[0] == CONNECTING else "its socket is not connected"
+        if not alone and int.from_bytes(length.bytes, sys.byteorder) <= UNNAMED:
+            return "it serves an event loop"
+        return ""
+
+    def same(self, fd: int, identity: bytes) -> list[Link]:
+        """Make sure that a descriptor is still that socket."""
+        size = len(identity)
+        room, length = Room(size), Room(4, size)
+        ask = self._libc.always_getsockopt
+        return [
+            partial(ask, fd, socket.SOL_SOCKET, COOKIE, room.place, length.place),
+            partial(eq, room.bytes, identity),
+        ]
+
+    def shut(self, fd: int) -> Link:
+        """End what goes on over a socket, in both directions."""
+        return partial(self._libc.always_shutdown, fd, socket.SHUT_RDWR)

@@ -1,0 +1,96 @@
+"""What is told of a call that goes on after its limit and can't be ended: while it lasts, and once.
+
+The watcher has no time for listeners: a worker tells.  It does so where the caller would have, in the
+name of the call and with a warning for the line that made it, which all stand in the caller's frames.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from holdfast._ongoing import Call, Ongoing
+from holdfast._runtimes.cutting.frames import all_frames, is_ours, stack, where
+from holdfast._runtimes.cutting.wheel import THREAD
+from holdfast._runtimes.errands import in_worker
+from holdfast._world import world
+from holdfast.errors import OverrunWarning
+
+if TYPE_CHECKING:
+    from holdfast._runtimes.cutting.overdue import Overdue
+
+
+def overrun(one: Overdue, now: float) -> None:
+    """Have it told that a call goes on after its limit."""
+    first, one.wheel.warned = not one.wheel.warned, True
+    if not first and not world.listeners:
+        return
+    innermost = all_frames().get(one.own[THREAD])
+    place = where(innermost)
+    warning = _warning(one, innermost, place) if first else None
+    event = _event(one, innermost, place, now) if world.listeners else None
+    del innermost
+
+    def tell() -> None:
+        if event is not None:
+            from holdfast import events
+
+            events.emit(events.Overrun(**event))
+        if warning is not None:
+            warnings.warn_explicit(*warning)
+
+    in_worker(tell, _not_told)
+
+
+def _not_told(error: BaseException | None) -> None:
+    """Log what is not to be told otherwise: filters make warnings errors, or no worker is free."""
+    if error is not None:
+        logging.getLogger("holdfast").warning("%s", error)
+
+
+def _event(one: Overdue, innermost: FrameType | None, place: str, now: float) -> dict[str, Any]:
+    call, attempt = _call_in(innermost)
+    return {
+        "pipeline": one.wheel.pipeline, "strategy": "timeout", "at": now, "seconds": one.own[1],
+        "where": place, "reason": one.why_not, "attempt": attempt,
+        "call": None if call is None else call.id,
+        "function": None if call is None else call.function,
+    }  # fmt: skip
+
+
+def _call_in(innermost: FrameType | None) -> tuple[Call | None, int | None]:
+    """Return the call under way, and its attempt, as far as the frames of our drivers have them."""
+    attempt: int | None = None
+    for frame in filter(is_ours, stack(innermost)):
+        held = frame.f_locals
+        mine = held.get("mine")
+        if isinstance(mine, Ongoing) and attempt is None:
+            attempt = mine.number
+        if isinstance(held.get("call"), Call):
+            return held["call"], attempt
+    return None, attempt
+
+
+def _warning(one: Overdue, innermost: FrameType | None, place: str) -> tuple[Any, ...]:
+    """Return what ``warn_explicit`` takes: the words, and the line that made the call."""
+    inside, line = False, ("sys", 1, "sys", None)
+    for frame in stack(innermost):
+        if is_ours(frame):
+            inside = True
+        elif inside:
+            names = frame.f_globals
+            seen = names.setdefault("__warningregistry__", {})
+            line = (frame.f_code.co_filename, frame.f_lineno, names.get("__name__", ""), seen)
+            break
+    still = f"is still in {place}" if place else "goes on"
+    pipeline, seconds = one.wheel.pipeline, one.own[1]
+    words = (
+        f"pipeline {pipeline!r}: {seconds:.3g} s are over, and the call {still}; it can't be cut: "
+        f"{one.why_not}.  Give what it waits for a timeout (timeout=allowance()), or take "
+        "Timeout(..., sync='thread') if it uses nothing that belongs to its thread; "
+        "sync='cooperative' says that you know"
+    )
+    filename, number, module, registry = line
+    return words, OverrunWarning, filename, number, module, registry

@@ -1,0 +1,205 @@
+"""The watcher: the one thread of the process that ends blocking calls whose time is up.
+
+It sleeps until the first limit.  Callers take no lock, and wake it only where it would come too late for
+them: a wheel is armed once for all the calls that pass through it until its timer has come.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from _thread import allocate_lock, get_ident, start_new_thread
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from heapq import heappop, heappush
+from itertools import chain, count
+from math import inf
+from typing import Any
+
+from holdfast._runtimes.cutting import elsewhere
+from holdfast._runtimes.cutting.overdue import Overdue
+from holdfast._runtimes.cutting.waiting import BUSY
+from holdfast._runtimes.cutting.wheel import THREAD, Wheel
+from holdfast._runtimes.job import Job
+from holdfast._weakly import Weakly
+from holdfast._world import renew_after_fork
+from holdfast.deadline import NOTHING
+
+HEAD_START = 0.002
+"""What a client's own timer gets, in seconds: ``poll`` rounds up to the next millisecond."""
+
+GRACE, RESPITE = 0.02, 0.25
+"""So much beyond its limit is no overrun yet, in seconds; nor for a call that was cut, or is at work: it
+may be about to end, on a busy machine."""
+
+SOON, SELDOM = 0.005, 1.0
+"""The shortest and the longest time from one look at an overdue call to the next, in seconds; ..."""
+SHARE = 0.1
+"""... in between it is this share of what it is over."""
+
+AT_ONCE = 64
+"""So many calls are cut in one go."""
+
+
+class Watcher:
+    """Ends calls in time.  Thread-safe, and free of locks."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._wheels: Weakly[Wheel] = Weakly()
+        self._nobodys = Wheel(self.arm, "")
+        self.cut: dict[str, int] = {}
+        """How many calls were cut, by pipeline."""
+        self.overran: dict[str, int] = {}
+        """How many could not be, and were told."""
+        self.overdue: dict[int, Overdue] = {}
+        """The calls that the watcher has taken from their wheels; one that ends takes itself out."""
+        self._begin()
+        renew_after_fork(self)
+
+    def _begin(self) -> None:
+        self._inbox: deque[tuple[float, Wheel]] = deque()
+        self._timers: list[tuple[float, int, Wheel]] = []
+        self._numbers = count()
+        self._bell = allocate_lock()
+        self._bell.acquire()
+        self._until = -inf
+        self._started: list[None] = []
+        self._natives: dict[int, int] = {}
+        self._eyes: Any = None
+
+    def _after_fork(self) -> None:
+        """Start afresh in a child, where only the thread that forked is left."""
+        there, here = self.overdue.copy(), get_ident()
+        self.overdue.clear()
+        self.cut.clear()
+        self.overran.clear()
+        if self._eyes is not None:
+            self._eyes.close()
+        self._begin()
+        self._natives = {here: os.getpid()}  # `threading` goes on with the parent's
+        for one in there.values():
+            if one.own[THREAD] == here:
+                one.wheel.due[id(one.own)] = one.own
+        for wheel in self._wheels:
+            wheel.forked(here)
+
+    def wheel(self, pipeline: str, *, mixed: bool = False) -> Wheel:
+        """Return a new wheel."""
+        made = Wheel(self.arm, pipeline, mixed=mixed)
+        self._wheels.add(made)
+        return made
+
+    def arm(self, wheel: Wheel, at: float) -> None:
+        """Look at a wheel at the instant ``at``, and begin with that if it is the first."""
+        self._inbox.append((at, wheel))
+        if not self._started:
+            self._start()
+        if at < self._until:
+            with suppress(RuntimeError):  # somebody else has rung
+                self._bell.release()
+
+    def end(self, job: Job) -> None:
+        """Cut what a worker waits for whose job nobody wants any more."""
+        now = self._now()
+        own = [now, 0.0, None, None, NOTHING, job.thread]
+        self.overdue[id(own)] = Overdue(own, self._nobodys, now, job)
+        self.arm(self._nobodys, now - HEAD_START)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as plain data: how many are watched, and what became of others."""
+        names = sorted({*self.cut, *self.overran})
+        return {
+            "watched": sum(len(wheel.due) for wheel in self._wheels), "overdue": len(self.overdue),
+            "pipelines": {
+                name: {"cut": self.cut.get(name, 0), "overran": self.overran.get(name, 0)}
+                for name in names
+            },
+        }  # fmt: skip
+
+    def _start(self) -> None:
+        if elsewhere.hindrance():
+            return
+        self._started.append(None)
+        if len(self._started) > 1:  # another thread was faster
+            return
+        try:
+            start_new_thread(self._run, ())
+        except RuntimeError:  # no more threads: the process has too many, or comes to its end
+            self._started.clear()
+
+    def _run(self) -> None:
+        from holdfast._runtimes.cutting.eyes import Eyes
+
+        self._eyes = Eyes(self.overdue)
+        while True:
+            self._until = -inf
+            self._until = until = self._turn()
+            if self._inbox:
+                continue
+            left = until - self._now()
+            self._bell.acquire(timeout=-1 if left == inf else max(0.0, left))
+
+    def _turn(self) -> float:
+        """Do what is due; return when to come back."""
+        now, timers = self._now(), self._timers
+        while self._inbox:
+            at, wheel = self._inbox.popleft()
+            heappush(timers, (at + HEAD_START, next(self._numbers), wheel))
+        while timers and timers[0][0] <= now:
+            self._collect(heappop(timers)[2], now)
+        again = self._look(now) if self.overdue else inf
+        return min(again, timers[0][0] if timers else inf)
+
+    def _collect(self, wheel: Wheel, now: float) -> None:
+        """Take the calls whose time is up out of a wheel; each is overdue before it is gone there."""
+        wheel.armed = False
+        for own in wheel.run_out(now - HEAD_START):
+            key = id(own)
+            self.overdue[key] = Overdue(own, wheel, now)
+            if wheel.due.pop(key, None) is None:
+                del self.overdue[key]  # it has ended in time
+        at = wheel.next_due()
+        if at < inf:
+            wheel.armed, wheel.until = True, at
+            heappush(self._timers, (at + HEAD_START, next(self._numbers), wheel))
+
+    def _look(self, now: float) -> float:
+        """Look at the calls that are overdue, and end those that can be; return when to look again."""
+        threads: dict[int, list[Overdue]] = {}
+        for key, one in list(self.overdue.items()):
+            if one.over:
+                self.overdue.pop(key, None)
+            elif one.look_at <= now:
+                threads.setdefault(one.own[THREAD], []).append(one)
+        waiting = list(threads.items())
+        for start in range(0, len(waiting), AT_ONCE):
+            self._eyes.cut(dict(waiting[start : start + AT_ONCE]), self._natives)
+        for one in chain.from_iterable(threads.values()):
+            over = self._now() - one.own[0]
+            one.look_at = now + min(max(SOON, SHARE * over), SELDOM)
+            self._note(one, over)
+        return min((one.look_at for one in list(self.overdue.values())), default=inf)
+
+    def _note(self, one: Overdue, over: float) -> None:
+        """Count what became of a call, and tell once that it can't be ended."""
+        if one.cut and not one.counted and one.job is None:
+            one.counted = True
+            self._count(self.cut, one)
+        at_work = one.cut or one.why_not == BUSY
+        enough = over >= (RESPITE if at_work else GRACE)
+        if enough and one.why_not and not one.told and not one.over:
+            from holdfast._runtimes.cutting.telling import overrun
+
+            one.told = True
+            self._count(self.overran, one)
+            overrun(one, self._now())
+
+    def _count(self, counts: dict[str, int], one: Overdue) -> None:
+        name = one.wheel.pipeline
+        counts[name] = counts.get(name, 0) + 1
+
+
+watcher = Watcher()
+"""The process's watcher."""
