@@ -236,4 +236,5 @@ class Workers:
         return any(left)
 
     def _ended_late(self, job: Job) -> None:
+        self._watcher.forget(job)
         ended_late(self._holders, self._names, self._now(), self._left_at, job, self._discard)

@@ -315,7 +315,7 @@ def test_the_snapshot_tells_the_limit_and_what_it_is_made_of():
         "limit": pytest.approx(0.2, rel=0.02), "estimate": pytest.approx(0.1, rel=0.02),
         "samples": 100, "timeouts": 1, "silent": False,
         "quantile": 0.99, "margin": 2.0, "floor": 0.05, "ceiling": 5.0, "min_samples": 100,
-        "window": 60.0, "sync": "cooperative",
+        "window": 60.0, "sync": "cut",
     }  # fmt: skip
     assert repr(timeout) == "<AdaptiveTimeout 'prices' 0.2 s, 1 timeouts>"
 

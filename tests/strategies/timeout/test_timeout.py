@@ -19,18 +19,26 @@ def test_its_seconds_are_a_float():
     assert type(Timeout(5).seconds) is float
 
 
-@pytest.mark.parametrize("sync", ["thread", "cooperative"])
-def test_it_knows_how_blocking_code_is_cut(sync):
-    """By cooperation, which is the default, or by a worker thread (Hystrix 212, resilience4j 1831)."""
+@pytest.mark.parametrize("sync", ["cut", "thread", "cooperative"])
+def test_it_knows_how_blocking_code_is_ended(sync):
+    """In its thread, which is the default, in a worker, or by itself (Hystrix 212, resilience4j 1831)."""
     assert Timeout(5.0, sync=sync).sync == sync
-    assert Timeout(5.0).sync == "cooperative"
-    assert Timeout.adaptive().sync == "cooperative"
+    assert Timeout(5.0).sync == "cut"
+    assert Timeout.adaptive().sync == "cut"
+
+
+def test_it_knows_what_becomes_of_a_late_result():
+    """It is handed over; who says so gets an error instead."""
+    assert Timeout(5.0).late == "return"
+    assert Timeout.adaptive(late="raise").late == "raise"
+    with pytest.raises(ConfigurationError, match=r"late=.* one of 'return', 'raise'"):
+        Timeout(5.0, late="refuse")
 
 
 @pytest.mark.parametrize("sync", ["process", None, "", "THREAD", True])
 def test_another_way_of_cutting_is_refused(sync):
-    """The message names the two that there are."""
-    with pytest.raises(ConfigurationError, match=r"sync=.* one of 'thread', 'cooperative'"):
+    """The message names those that there are."""
+    with pytest.raises(ConfigurationError, match=r"sync=.* one of 'cut', 'thread', 'cooperative'"):
         Timeout(5.0, sync=sync)
 
 

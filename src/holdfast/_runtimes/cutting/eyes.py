@@ -70,11 +70,11 @@ class Eyes:
         reason = next(filter(None, (why_not(innermost, call.owner) for call in calls)), "")
         if not reason and seen[thread].why_not == UNTOLD and self._by_frames is not None:
             seen[thread] = self._by_frames.look(innermost)
-        return seen[thread].why_not or reason
+        return reason or seen[thread].why_not
 
     def _chain(self, waiting: Waiting, calls: list[Overdue]) -> list[Link]:
         there = self._overdue.__contains__
-        alive = [partial(there, id(call.own)) for call in calls]
+        alive = [partial(there, call.key) for call in calls]
         marked = [partial(call.marks.setdefault, "cut", "yes") for call in calls]
         return [*alive, *waiting.links, *marked, *waiting.shut]
 

@@ -11,6 +11,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import PurePath
+from threading import get_ident
 from types import CodeType, FrameType
 from typing import Any
 
@@ -36,8 +37,12 @@ Frames = dict[int, FrameType]
 
 
 def all_frames() -> Frames:
-    """Return the innermost frame of each thread, by its identity; none without the GIL."""
-    return sys._current_frames() if has_gil() else {}  # noqa: SLF001 - as faulthandler's
+    """Return the innermost frame of each other thread, by its identity; none without the GIL."""
+    if not has_gil():
+        return {}
+    found = sys._current_frames()  # noqa: SLF001 - as faulthandler's
+    found.pop(get_ident(), None)  # no cycle: our own frame has this very dict
+    return found
 
 
 def stack(frame: FrameType | None) -> Iterator[FrameType]:
@@ -87,7 +92,7 @@ def _short(path: str) -> str:
 def called(frame: FrameType) -> str:
     """Return the dotted name of what a frame calls just now, nothing if it calls nothing."""
     now, start, dotted = _instruction(frame.f_code, frame.f_lasti), None, ""
-    if now is None or not now.opname.startswith("CALL") or now.positions is None:
+    if now is None or not now.opname.startswith(("CALL", "PRECALL")) or now.positions is None:
         return ""
     start = now.positions[0], now.positions[2]
     for one in dis.get_instructions(frame.f_code):

@@ -68,9 +68,13 @@ class Kernel:
             self._memory = -1
 
     def look(self, tid: int) -> Waiting:
-        """Return what the thread with that number of the system's waits for.  ``close()`` it."""
+        """Return what the thread with that number of the system's waits for.  ``close()`` it.
+
+        That it is still blocked is the last of the links: an answer ends that, and may come at any time.
+        """
         found = Waiting(self._libc)
         words = self._read(found, b"/proc/self/task/%d/syscall" % tid, LINE).split()
+        blocked, found.links = found.links, []
         if not words:
             found.why_not = UNTOLD
         elif len(words) < WORDS:
@@ -78,6 +82,7 @@ class Kernel:
         else:
             number, *arguments = int(words[0]), *(int(word, 16) for word in words[1:5])
             self._examine(found, self._waits_for(found, number, arguments), number)
+        found.links += blocked
         return found
 
     def _read(self, found: Waiting, path: bytes, size: int) -> bytes:

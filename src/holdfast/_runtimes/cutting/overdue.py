@@ -28,6 +28,11 @@ class Overdue:
         self.why_not: str = ""
 
     @property
+    def key(self) -> int:
+        """What it is known by among the overdue ones."""
+        return id(self.owner)
+
+    @property
     def owner(self) -> Any:
         """What is found on the stack of its thread, as long as it has not ended."""
         return self.own if self.job is None else self.job

@@ -36,7 +36,9 @@ may be about to end, on a busy machine."""
 SOON, SELDOM = 0.005, 1.0
 """The shortest and the longest time from one look at an overdue call to the next, in seconds; ..."""
 SHARE = 0.1
-"""... in between it is this share of what it is over."""
+"""... in between it is this share of what it is over, and after a cut of its limit ..."""
+CLEANING = 0.05
+"""... but no less than this: clean-up may use the network once more."""
 
 AT_ONCE = 64
 """So many calls are cut in one go."""
@@ -104,8 +106,14 @@ class Watcher:
         """Cut what a worker waits for whose job nobody wants any more."""
         now = self._now()
         own = [now, 0.0, None, None, NOTHING, job.thread]
-        self.overdue[id(own)] = Overdue(own, self._nobodys, now, job)
+        self.overdue[id(job)] = Overdue(own, self._nobodys, now, job)
         self.arm(self._nobodys, now - HEAD_START)
+        if job.over:
+            self.forget(job)
+
+    def forget(self, job: Job) -> None:
+        """A worker's job has ended."""
+        self.overdue.pop(id(job), None)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data: how many are watched, and what became of others."""
@@ -178,7 +186,10 @@ class Watcher:
             self._eyes.cut(dict(waiting[start : start + AT_ONCE]), self._natives)
         for one in chain.from_iterable(threads.values()):
             over = self._now() - one.own[0]
-            one.look_at = now + min(max(SOON, SHARE * over), SELDOM)
+            pause = max(SOON, SHARE * over)
+            if not one.why_not:
+                pause = max(CLEANING, SHARE * one.own[1])
+            one.look_at = now + min(pause, SELDOM)
             self._note(one, over)
         return min((one.look_at for one in list(self.overdue.values())), default=inf)
 

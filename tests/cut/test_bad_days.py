@@ -1,0 +1,378 @@
+"""Days that are worse than a slow server: reused descriptors, forks, signals, exits, busy machines."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from holdfast import AttemptTimeout, Pipeline, Timeout
+from holdfast._runtimes.cutting.chain import forged
+from holdfast._runtimes.cutting.kernel import Kernel
+from holdfast._runtimes.cutting.sockets import Libc
+from tests.cut.conftest import LIMIT, SOON, Stopwatch, ended, in_thread
+
+pytestmark = pytest.mark.real_time
+
+
+def run(program, *, limit=30, **changes):
+    """Run a program of its own; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(PRELUDE) + textwrap.dedent(program)],
+        capture_output=True, text=True, timeout=limit, check=False, **changes,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+PRELUDE = """
+    import os, signal, socket, sys, threading, time
+    from holdfast import AttemptTimeout, Pipeline, Timeout
+
+    def ask(seconds=0.2):
+        here, there = socket.socketpair()
+        with here, there:
+            try:
+                Pipeline("p", Timeout(seconds)).call(here.recv, 1)
+            except AttemptTimeout:
+                return "cut"
+"""
+
+
+# -- what was seen must still be so --------------------------------------------------------------
+
+
+@pytest.fixture
+def kernel():
+    """Return what asks the kernel."""
+    made = Kernel(Libc())
+    yield made
+    made.close()
+
+
+def looked_at(kernel, thread):
+    """Return what a thread waits for, once it waits."""
+    limit = time.monotonic() + 5
+    while time.monotonic() < limit:
+        seen = kernel.look(thread.native_id)
+        if not seen.why_not:
+            return seen
+        seen.close()
+        time.sleep(0.001)
+    raise AssertionError(seen.why_not)
+
+
+def cut(seen):
+    """Cut as the watcher does; return whether that came to the socket."""
+    (held,) = forged([[*seen.links, *seen.shut]])
+    seen.close()
+    return held > len(seen.links)
+
+
+def test_a_thread_that_still_waits_is_cut(kernel):
+    """As far as the links go, which the other tests break."""
+    here, there = socket.socketpair()
+    with here, there:
+        thread = in_thread(here.recv, 1)
+        assert cut(looked_at(kernel, thread))
+        assert ended(thread) == b""
+
+
+def test_a_thread_that_has_got_its_answer_is_not_cut(kernel):
+    """Its connection may be somebody else's by now."""
+    here, there = socket.socketpair()
+    with here, there:
+        thread = in_thread(here.recv, 1)
+        seen = looked_at(kernel, thread)
+        there.send(b"!")
+        assert ended(thread) == b"!"
+        assert not cut(seen)
+        there.send(b"whole")
+        assert here.recv(5) == b"whole"
+
+
+def test_a_thread_that_waits_for_another_socket_is_not_cut(kernel):
+    """It has gone on to the next call, whose time isn't up."""
+    (here, there), (next_here, next_there) = socket.socketpair(), socket.socketpair()
+    with here, there, next_here, next_there:
+        thread = in_thread(lambda: (here.recv(1), next_here.recv(1)))
+        seen = looked_at(kernel, thread)
+        there.send(b"!")
+        looked_at(kernel, thread).close()
+        assert not cut(seen)
+        next_there.send(b"!")
+        assert ended(thread) == (b"!", b"!")
+
+
+@pytest.mark.parametrize("timeout", [None, 30])
+def test_another_socket_with_the_same_number_is_not_cut(kernel, timeout):
+    """A thread in a loop reads with the same arguments, on the same stack, from what was opened anew."""
+    here, there = socket.socketpair()
+    number, spare = here.fileno(), []
+
+    def read():
+        for _ in range(2):
+            with socket.socket(fileno=number) as one:
+                one.settimeout(timeout)
+                got = one.recv(1)
+            if not spare:
+                new, other = socket.socketpair()
+                assert new.detach() == number
+                spare.append(other)
+        return got
+
+    here.detach()
+    thread = in_thread(read)
+    seen = looked_at(kernel, thread)
+    there.send(b"1")
+    looked_at(kernel, thread).close()
+    assert not cut(seen)
+    spare[0].send(b"2")
+    assert ended(thread) == b"2"
+    there.close()
+    spare[0].close()
+
+
+def test_a_poll_for_something_else_is_not_cut(kernel):
+    """The list of what is polled lies at the same place, with another content."""
+    import select
+
+    (here, there), (next_here, next_there) = socket.socketpair(), socket.socketpair()
+
+    def poll():
+        for one in here, next_here:
+            poll = select.poll()
+            poll.register(one, select.POLLIN)
+            poll.poll()
+        return "done"
+
+    with here, there, next_here, next_there:
+        thread = in_thread(poll)
+        seen = looked_at(kernel, thread)
+        there.send(b"!")
+        looked_at(kernel, thread).close()
+        assert not cut(seen)
+        next_there.send(b"!")
+        assert ended(thread) == "done"
+
+
+# -- descriptors ---------------------------------------------------------------------------------
+
+
+def test_a_duplicate_of_a_socket_is_cut(limited):
+    """It is the same connection, by another number."""
+    here, there = socket.socketpair()
+    with here, there, here.dup() as other, pytest.raises(AttemptTimeout):
+        limited.call(other.recv, 1)
+
+
+def test_a_connection_that_another_process_has_too_ends_there_as_well():
+    """A stream that was left in the middle is of no use to anybody."""
+    told = run("""
+    here, there = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        print("child", here.recv(1), flush=True)
+        os._exit(0)
+    time.sleep(0.1)
+    try:
+        Pipeline("p", Timeout(0.2)).call(here.recv, 1)
+    except AttemptTimeout:
+        os.waitpid(child, 0)
+        print("parent")
+    """)
+    assert told == ["child", "b''", "parent"]
+
+
+# -- signals, forks, exits -----------------------------------------------------------------------
+
+
+def test_an_interrupted_call_is_forgotten(silent):
+    """Ctrl-C ends the call, and what its thread does next is nobody's business."""
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    pipeline = Pipeline("interrupted", Timeout(0.3))
+    here, there = socket.socketpair()
+    with silent.connection() as one, here, there:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.call(one.recv, 1)
+        timer = threading.Timer(0.5, there.send, [b"!"])
+        timer.start()
+        assert here.recv(1) == b"!"
+        assert one.getpeername()
+
+
+def test_a_signal_handler_may_make_a_call_in_the_middle_of_another(silent):
+    """Each is ended at its own limit."""
+    ends = []
+
+    def handle(_number, _frame):
+        with silent.connection() as another, pytest.raises(AttemptTimeout):
+            Pipeline("inner", Timeout(0.1)).call(another.recv, 1)
+        ends.append("inner")
+
+    signal.signal(signal.SIGALRM, handle)
+    with silent.connection() as one:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with Stopwatch() as took, pytest.raises(AttemptTimeout):
+            Pipeline("outer", Timeout(0.6)).call(one.recv, 1)
+    assert ends == ["inner"]
+    assert took.seconds >= 0.6
+
+
+def test_a_child_has_a_watcher_of_its_own():
+    """Forked while calls are watched: they stay the parent's, and its own are cut."""
+    told = run("""
+    others = [threading.Thread(target=ask, args=(0.6,)) for _ in range(3)]
+    for one in others:
+        one.start()
+    ask()
+    child = os.fork()
+    if child == 0:
+        print(ask(), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    for one in others:
+        one.join()
+    print(ask())
+    """)
+    assert told == ["cut", "cut"]
+
+
+def test_a_call_that_forks_is_ended_in_both_processes():
+    """Each of them is in the call, with the same limit."""
+    told = run("""
+    def both():
+        child = os.fork()
+        here, there = socket.socketpair()
+        try:
+            here.recv(1)
+        finally:
+            if child:
+                os.waitpid(child, 0)
+
+    try:
+        Pipeline("p", Timeout(0.3)).call(both)
+    except AttemptTimeout:
+        print("cut", flush=True)
+    """)
+    assert told == ["cut", "cut"]
+
+
+@pytest.mark.parametrize("ending", ["pass", "sys.exit(0)", "os._exit(0)"])
+def test_the_interpreter_ends_while_calls_are_watched(ending):
+    """Daemon threads that hang hold nobody up."""
+    told = run(f"""
+    ask()
+    for _ in range(5):
+        threading.Thread(target=ask, args=(60,), daemon=True).start()
+    time.sleep(0.1)
+    print("ends", flush=True)
+    {ending}
+    """)
+    assert told == ["ends"]
+
+
+def test_a_call_at_the_interpreters_end_is_made_all_the_same():
+    """There are no new threads by then, so a watcher that isn't there yet can't come."""
+    told = run("""
+    import atexit
+
+    def last():
+        print(Pipeline("p", Timeout(5.0)).call(lambda: "made"), flush=True)
+
+    threading._register_atexit(last) if hasattr(threading, "_register_atexit") else None
+    atexit.register(last)
+    """)
+    assert set(told) == {"made"}
+
+
+# -- load ----------------------------------------------------------------------------------------
+
+
+def test_a_busy_interpreter_delays_a_cut_and_no_more(silent, limited):
+    """The watcher gets its turn as every thread does."""
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            sum(range(1000))
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
+    for one in threads:
+        one.start()
+    with silent.connection() as one, Stopwatch() as took, pytest.raises(AttemptTimeout):
+        limited.call(one.recv, 1)
+    stop.set()
+    assert took.seconds < LIMIT + SOON
+
+
+def test_a_process_that_was_stopped_ends_what_has_run_out_meanwhile():
+    """All limits have passed at once when it goes on; an answer that came meanwhile is none too late."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(PRELUDE) + textwrap.dedent("""
+    def answered():
+        here, there = socket.socketpair()
+        threading.Timer(0.3, there.send, [b"!"]).start()
+        print(Pipeline("p", Timeout(5.0)).call(here.recv, 1), flush=True)
+
+    threads = [threading.Thread(target=lambda: print(ask(0.5), flush=True)) for _ in range(5)]
+    threads.append(threading.Thread(target=answered))
+    for one in threads:
+        one.start()
+    print("begun", flush=True)
+    """)],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        assert process.stdout.readline() == "begun\n"
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(0.8)
+        os.kill(process.pid, signal.SIGCONT)
+        told, _ = process.communicate(timeout=20)
+    assert sorted(told.split()) == ["b'!'", *["cut"] * 5]
+
+
+@pytest.mark.alone
+def test_two_thousand_threads_are_watched():
+    """All of them wait, a half of them in vain; each ends as it should."""
+    told = run(
+        """
+    threading.stack_size(256 * 1024)
+    ends, lock, go = [], threading.Lock(), threading.Event()
+    answers = []
+
+    def work(number):
+        here, there = socket.socketpair()
+        if number % 2:
+            answers.append(there)
+        go.wait()
+        with here:
+            try:
+                ended = Pipeline("p", Timeout(2.0))(here.recv)(1)
+            except AttemptTimeout:
+                ended = "cut"
+            with lock:
+                ends.append(ended)
+        there.close()
+
+    import resource
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(2000)]
+    for one in threads:
+        one.start()
+    go.set()
+    for one in answers:
+        one.send(b"!")
+    for one in threads:
+        one.join()
+    print(ends.count("cut"), ends.count(b"!"))
+    """,
+        limit=60,
+    )
+    assert told == ["1000", "1000"]

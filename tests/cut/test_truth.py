@@ -1,0 +1,375 @@
+"""After a cut no result is believed; what could not be cut is told, counted, and handed over."""
+
+import gc
+import linecache
+import socket
+import threading
+import time
+import warnings
+
+import pytest
+
+from holdfast import (
+    AttemptTimeout,
+    Bulkhead,
+    CircuitBreaker,
+    ConcurrencyLimiter,
+    DeadlineExceeded,
+    Fallback,
+    Hedge,
+    OverrunWarning,
+    Pipeline,
+    Retry,
+    Timeout,
+    backoff,
+    deadline,
+    transient,
+)
+from holdfast.events import CallCompleted, Overrun, TimedOut
+from holdfast.extend import Gate, watcher, worker_pool
+from holdfast.testing import record
+from tests.cut.conftest import LIMIT, SOON, Stopwatch, ended, in_thread
+
+pytestmark = [pytest.mark.real_time, pytest.mark.filterwarnings("ignore::holdfast.OverrunWarning")]
+
+QUICK = backoff.constant(0)
+
+
+def read_to_the_end(one):
+    """Take whatever comes until the connection ends for a body, as HTTP/1.0 does."""
+    body = b""
+    while got := one.recv(4096):
+        body += got
+    return body
+
+
+def test_a_body_that_ends_with_the_connection_is_no_result(silent, limited):
+    """It looks complete."""
+    with silent.connection() as one:
+        one_more = in_thread(limited.call, read_to_the_end, one)
+        time.sleep(LIMIT / 4)
+        silent.taken[0].sendall(b"half of the answer")
+        assert isinstance(ended(one_more), AttemptTimeout)
+
+
+def test_the_clients_error_is_the_cause(silent, limited):
+    """It says where the client was."""
+
+    def ask(one):
+        if not one.recv(1):
+            raise ConnectionError("the server has hung up")
+
+    with silent.connection() as one, pytest.raises(AttemptTimeout) as caught:
+        limited.call(ask, one)
+    assert str(caught.value.__cause__) == "the server has hung up"
+    assert caught.value.seconds == LIMIT
+
+
+def test_an_interruption_of_the_users_passes(silent, limited):
+    """Whoever leaves by another door than `Exception` means it."""
+
+    def leave(one):
+        one.recv(1)
+        raise SystemExit(3)
+
+    with silent.connection() as one, pytest.raises(SystemExit):
+        limited.call(leave, one)
+
+
+def test_the_callers_deadline_is_told_apart(silent):
+    """As everywhere: the caller's time ran out, not ours."""
+    with silent.connection() as one, deadline(LIMIT), pytest.raises(DeadlineExceeded) as caught:
+        Pipeline("payments", Timeout(30.0)).call(one.recv, 1)
+    assert caught.value.seconds == LIMIT
+
+
+def test_a_total_cuts_the_attempt_that_is_under_way(silent):
+    """Attempt and total alike, from one statement."""
+    retry = Retry(9, on=transient, backoff=QUICK)
+    pipeline = Pipeline("payments", Timeout(0.5), retry, Timeout(0.4))
+    attempts = []
+
+    def ask():
+        attempts.append(1)
+        if len(attempts) == 1:
+            time.sleep(0.2)
+            raise ConnectionError("refused")
+        with silent.connection() as one:
+            one.recv(1)
+
+    with Stopwatch() as took, pytest.raises(AttemptTimeout, match=r"within 0\.5 s"):
+        pipeline.call(ask)
+    assert len(attempts) == 2
+    assert 0.5 <= took.seconds < 0.5 + SOON
+
+
+@pytest.mark.parametrize("layers", [(), (Retry(3, backoff=QUICK),)])
+def test_equal_instants_are_told_once(silent, layers):
+    """Two limits that run out together are one end of time, told by the inner one."""
+    pipeline = Pipeline("payments", *layers, Timeout(30.0))
+    with silent.connection() as one, record() as told, deadline(LIMIT):
+        outer = Pipeline("outer", Timeout(30.0))
+        with pytest.raises(DeadlineExceeded):
+            outer.call(pipeline(one.recv), 1)
+    assert [one.pipeline for one in told if isinstance(one, TimedOut)] == ["payments"]
+
+
+def test_a_client_that_connects_anew_is_cut_again(silent, limited):
+    """Many clients retry by themselves."""
+    tries = []
+
+    def stubborn():
+        for _ in range(3):
+            with silent.connection() as one:
+                tries.append(one.recv(1))
+        return "never"
+
+    with Stopwatch() as took, pytest.raises(AttemptTimeout):
+        limited.call(stubborn)
+    assert tries == [b"", b"", b""]
+    assert took.seconds < LIMIT + SOON
+
+
+def test_clean_up_may_use_the_network_once_more(silent, limited):
+    """A tenth of the limit is left to it before it is cut, too."""
+    here, there = socket.socketpair()
+    said = []
+
+    def ask(one):
+        try:
+            one.recv(1)
+        finally:
+            there.send(b"bye")
+            said.append(here.recv(3))
+
+    with silent.connection() as one, here, there, pytest.raises(AttemptTimeout):
+        limited.call(ask, one)
+    assert said == [b"bye"]
+
+
+# -- late results --------------------------------------------------------------------------------
+
+
+def slow(result="late", seconds=0.2):
+    time.sleep(seconds)
+    return result
+
+
+def test_a_late_result_is_handed_over():
+    """It is an answer, and the caller may still want it."""
+    assert Pipeline("slow", Timeout(0.05)).call(slow) == "late"
+
+
+def test_a_late_result_is_refused_on_demand():
+    """For callers that must not believe in old news; what holds something is closed."""
+    closed = []
+    pipeline = Pipeline("slow", Timeout(0.05, late="raise", discard=closed.append))
+    with pytest.raises(AttemptTimeout, match=r"within 0.05 s"):
+        pipeline.call(slow)
+    assert closed == ["late"]
+
+
+def test_the_result_of_a_cut_call_is_discarded(silent):
+    """It may hold something, too."""
+    closed = []
+    pipeline = Pipeline("cut", Timeout(LIMIT, discard=closed.append))
+    with silent.connection() as one, pytest.raises(AttemptTimeout):
+        pipeline.call(lambda: [one.recv(1)])
+    assert closed == [[b""]]
+
+
+class Notes(Gate):
+    """A gate of the user's that writes down how calls end."""
+
+    def __init__(self):
+        self.ends = []
+
+    def enter(self, now, args, kwargs, site):
+        return self
+
+    def succeeded(self, permit, now, result):
+        self.ends.append(result)
+
+    def failed(self, permit, now, error):
+        self.ends.append(error)
+
+
+def test_gates_count_a_late_result_as_a_timeout():
+    """They are told so; nothing repeats or replaces the result."""
+    breaker, gate = CircuitBreaker(failures=1), Notes()
+    limiter, bulkhead = ConcurrencyLimiter(), Bulkhead(1)
+    pipeline = Pipeline(
+        "slow", Fallback("instead"), bulkhead, Retry(3, on=Exception), limiter, breaker, gate,
+        Timeout(0.05),
+    )  # fmt: skip
+    calls = []
+
+    assert pipeline.call(lambda: calls.append(1) or slow()) == "late"
+
+    assert calls == [1]
+    assert breaker.state == "open"
+    assert isinstance(gate.ends[0], AttemptTimeout)
+    assert (bulkhead.in_flight, limiter.in_flight) == (0, 0)
+
+
+def test_an_error_that_comes_late_is_the_users_own():
+    """It is never replaced, where nothing was cut."""
+
+    def fail():
+        time.sleep(0.2)
+        raise KeyError("tea")
+
+    with pytest.raises(KeyError):
+        Pipeline("slow", Timeout(0.05)).call(fail)
+
+
+def test_a_late_result_is_no_failed_call():
+    """The call has returned; that it was late is told by another event."""
+    with record() as told:
+        Pipeline("slow", Timeout(0.05)).call(slow)
+        time.sleep(0.05)
+    (completed,) = [one for one in told if isinstance(one, CallCompleted)]
+    assert completed.error is None
+
+
+def test_an_adaptive_limit_learns_from_late_results():
+    """They tell what lies beyond the limit, as a worker's do."""
+    timeout = Timeout.adaptive(ceiling=0.05)
+    Pipeline("slow", timeout).call(slow)
+    assert timeout.snapshot()["samples"] == 1
+
+
+def test_nothing_is_kept_of_a_late_result():
+    """No cycle, and no frame, holds it."""
+
+    class Thing:
+        pass
+
+    def made():
+        return [one for one in gc.get_objects() if isinstance(one, Thing)]
+
+    gc.collect()
+    gc.disable()
+    try:
+        Pipeline("slow", Timeout(0.05)).call(lambda: slow(Thing()))
+        assert made() == []
+    finally:
+        gc.enable()
+
+
+# -- what is told --------------------------------------------------------------------------------
+
+
+def test_an_overrun_is_told_while_it_lasts():
+    """Once, with what the thread is in, and whose call it is."""
+    seen = []
+    with record() as told:
+
+        def look():
+            slow(seconds=0.25)
+            seen.extend(one for one in told if isinstance(one, Overrun))
+            slow(seconds=0.25)
+
+        Pipeline("payments", Retry(2), Timeout(0.05)).call(look)
+        (completed,) = [one for one in told if isinstance(one, CallCompleted)]
+        (overrun,) = [one for one in told if isinstance(one, Overrun)]
+    assert seen == [overrun]
+    assert (overrun.pipeline, overrun.strategy, overrun.seconds) == ("payments", "timeout", 0.05)
+    assert overrun.where.startswith("time.sleep, cut/test_truth.py:")
+    assert overrun.call == completed.call
+    assert overrun.function == completed.function
+
+
+def test_a_warning_names_the_line_that_made_the_call():
+    """The first time at each place; it says what to do."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", OverrunWarning)
+        call = Pipeline("payments", Timeout(0.05))(slow)
+        call()
+        call()
+        time.sleep(0.05)
+    (warning,) = [one for one in caught if one.category is OverrunWarning]
+    assert warning.filename == __file__
+    assert linecache.getline(__file__, warning.lineno).strip() == "call()"
+    words = str(warning.message)
+    assert "pipeline 'payments': 0.05 s are over" in words
+    assert "time.sleep, cut/test_truth.py" in words
+    for remedy in ("timeout=allowance()", "sync='thread'", "sync='cooperative'"):
+        assert remedy in words
+
+
+def test_a_warning_that_is_an_error_harms_no_call(caplog):
+    """There is nobody to raise it to, so it is logged."""
+    assert Pipeline("payments", Timeout(0.05)).call(slow) == "late"
+    time.sleep(0.05)
+
+
+def test_the_snapshot_counts(silent):
+    """What was cut, and what overran; of the pipeline, and of the process."""
+    pipeline = Pipeline("counted", Timeout(0.05))
+    with silent.connection() as one, pytest.raises(AttemptTimeout):
+        pipeline.call(one.recv, 1)
+    pipeline.call(slow)
+    pipeline.call(slow)
+    snapshot = pipeline.snapshot()
+    assert (snapshot["cut"], snapshot["overran"]) == (1, 2)
+    assert watcher().snapshot()["pipelines"]["counted"] == {"cut": 1, "overran": 2}
+
+
+def test_cooperation_is_left_alone(silent):
+    """Who wants nothing of it gets nothing: no cut, no event, and no result is late."""
+    breaker = CircuitBreaker(failures=1)
+    with record() as told:
+        assert Pipeline("own", breaker, Timeout(0.05, sync="cooperative")).call(slow) == "late"
+        time.sleep(0.05)
+    assert breaker.state == "closed"
+    assert not [one for one in told if isinstance(one, Overrun)]
+
+
+# -- hedges --------------------------------------------------------------------------------------
+
+
+def test_the_loser_of_a_hedge_is_cut(silent):
+    """Its worker is free again, and its permits are back, long before it would have ended."""
+    bulkhead = Bulkhead(9)
+    connections = [silent.connection()]
+
+    def ask():
+        try:
+            one = connections.pop()
+        except IndexError:
+            return "the second one"
+        with one:
+            return one.recv(1)
+
+    with record():
+        answer = Pipeline("hedged", bulkhead, Hedge(0.1)).call(ask)
+    assert answer == "the second one"
+    limit = time.monotonic() + SOON
+    while bulkhead.in_flight and time.monotonic() < limit:
+        time.sleep(0.01)
+    assert bulkhead.in_flight == 0
+    assert worker_pool().snapshot()["pipelines"].get("hedged") is None
+
+
+def test_threads_that_share_a_connection_share_its_end(silent, limited):
+    """One is cut; the other, whose time isn't up, gets its client's own error, or result."""
+    with silent.connection() as one:
+        other = in_thread(Pipeline("patient", Timeout(30.0)).call, one.recv, 1)
+        with pytest.raises(AttemptTimeout):
+            limited.call(one.recv, 1)
+        assert ended(other) == b""
+
+
+def test_another_thread_of_the_same_pipeline_is_not_touched(silent):
+    """Each call has a time of its own."""
+    pipeline = Pipeline("shared", Timeout(0.5))
+    here, there = socket.socketpair()
+    with silent.connection() as one, here, there:
+        first = in_thread(pipeline.call, one.recv, 1)
+        time.sleep(0.3)
+        second = in_thread(pipeline.call, here.recv, 1)
+        assert isinstance(ended(first), AttemptTimeout)
+        assert threading.active_count() > 1
+        there.send(b"!")
+        assert ended(second) == b"!"
