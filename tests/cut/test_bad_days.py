@@ -34,6 +34,9 @@ PRELUDE = """
     import os, signal, socket, sys, threading, time
     from holdfast import AttemptTimeout, Pipeline, Timeout
 
+    def say(word):
+        os.write(1, f"{word}\\n".encode())  # at one go, whoever else says something
+
     def ask(seconds=0.2):
         here, there = socket.socketpair()
         with here, there:
@@ -177,7 +180,7 @@ def test_a_connection_that_another_process_has_too_ends_there_as_well():
     here, there = socket.socketpair()
     child = os.fork()
     if child == 0:
-        print("child", here.recv(1), flush=True)
+        say("child"), say(here.recv(1))
         os._exit(0)
     time.sleep(0.1)
     try:
@@ -259,7 +262,7 @@ def test_a_call_that_forks_is_ended_in_both_processes():
     try:
         Pipeline("p", Timeout(0.3)).call(both)
     except AttemptTimeout:
-        print("cut", flush=True)
+        say("cut")
     """)
     assert told == ["cut", "cut"]
 
@@ -319,13 +322,15 @@ def test_a_process_that_was_stopped_ends_what_has_run_out_meanwhile():
     def answered():
         here, there = socket.socketpair()
         threading.Timer(0.3, there.send, [b"!"]).start()
-        print(Pipeline("p", Timeout(5.0)).call(here.recv, 1), flush=True)
+        say(Pipeline("p", Timeout(5.0)).call(here.recv, 1))
 
-    threads = [threading.Thread(target=lambda: print(ask(0.5), flush=True)) for _ in range(5)]
+    threads = [threading.Thread(target=lambda: say(ask(0.5))) for _ in range(5)]
     threads.append(threading.Thread(target=answered))
     for one in threads:
         one.start()
-    print("begun", flush=True)
+    say("begun")
+    for one in threads:
+        one.join()
     """)],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

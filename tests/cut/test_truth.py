@@ -25,6 +25,7 @@ from holdfast import (
     deadline,
     transient,
 )
+from holdfast._world import has_gil
 from holdfast.events import CallCompleted, Overrun, TimedOut
 from holdfast.extend import Gate, watcher, worker_pool
 from holdfast.testing import record
@@ -260,6 +261,12 @@ def test_nothing_is_kept_of_a_late_result():
 # -- what is told --------------------------------------------------------------------------------
 
 
+reads_frames = pytest.mark.skipif(
+    not has_gil(), reason="the frames of other threads are safe to read under the GIL only"
+)
+
+
+@reads_frames
 def test_an_overrun_is_told_while_it_lasts():
     """Once, with what the thread is in, and whose call it is."""
     seen = []
@@ -280,6 +287,7 @@ def test_an_overrun_is_told_while_it_lasts():
     assert overrun.function == completed.function
 
 
+@reads_frames
 def test_a_warning_names_the_line_that_made_the_call():
     """The first time at each place; it says what to do."""
     with warnings.catch_warnings(record=True) as caught:

@@ -12,6 +12,8 @@ import time
 import pytest
 
 from holdfast import AttemptTimeout, Pipeline, Timeout
+from holdfast._runtimes.cutting.frames import IN_LOOP
+from holdfast._world import has_gil
 from holdfast.events import Overrun
 from holdfast.testing import record
 from tests.cut.conftest import LIMIT, SOON, Stopwatch
@@ -212,14 +214,21 @@ def test_a_thread_with_an_event_loop_is_left_alone(silent):
         await asyncio.sleep(0.3)
         return "still whole"
 
-    result, _ = left_alone(asyncio.run, main(), reason="an event loop runs in its thread")
+    reason = IN_LOOP if has_gil() else "it serves an event loop"
+    result, _ = left_alone(asyncio.run, main(), reason=reason)
     assert result == "still whole"
+
+
+@pytest.mark.skipif(not has_gil(), reason="only the frames tell, which are read under the GIL")
+def test_a_call_that_blocks_an_event_loop_is_left_alone():
+    """Whose socket it is doesn't matter: the thread is a loop's."""
+    import asyncio
 
     async def blocking():
         here, there = socket.socketpair()
         after(0.3, there.send, b"!")
         with here, there:
-            return left_alone(here.recv, 1, reason="an event loop runs in its thread")[0]
+            return left_alone(here.recv, 1, reason=IN_LOOP)[0]
 
     assert asyncio.run(blocking()) == b"!"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from functools import partial
@@ -51,6 +52,8 @@ class Eyes:
                 call.why_not = reason
             if not reason:
                 chains.append(self._chain(seen[thread], calls))
+        if not has_gil():
+            os.sched_yield()  # a turn of its own, in which it is seldom stopped between look and cut
         forged(chains)
         for waiting in seen.values():
             waiting.close()

@@ -7,6 +7,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import NEARLY, Late, hurried
+from holdfast._runtimes.cutting.wheel import OVERDUE
 from holdfast._runtimes.limits import (
     converted,
     deadline_error,
@@ -59,8 +60,8 @@ class Cutting:
             at = start + seconds
             if outer is not NOTHING and (outer[0] <= at or outer[2] is not None):
                 return bounded(seconds, inner, args, kwargs)
-            # an `Ambient`, and its thread; making one takes longer
-            own: Any = [at, seconds, None, None, outer, get_thread()]
+            # an `Ambient`, and what the watcher wants; making one takes longer
+            own: Any = [at, seconds, None, None, outer, get_thread(), None]
             key, late, token = id(own), None, ambient.set(own)
             try:
                 try:
@@ -71,7 +72,8 @@ class Cutting:
                 finally:  # in place, not in a function: there may be no stack left for a call
                     own[3] = OVER
                     if due.pop(key, None) is None:
-                        late = overdue.pop(key, None)
+                        late = own[OVERDUE]
+                        overdue.pop(key, None)
                     ambient.reset(token)
             except BaseException as error:
                 if late is not None or isinstance(error, DeadlineExceeded):
@@ -93,7 +95,7 @@ class Cutting:
             raise too_short(self._site, outer, start)
         at = start + seconds
         own: Any = inside(outer, at, seconds)
-        own.append(get_ident())
+        own += get_ident(), None
         if self._mixed is None:
             self._mixed = self._watcher.wheel(self._site.pipeline, mixed=True)
         wheel = self._mixed
@@ -107,7 +109,8 @@ class Cutting:
             finally:  # in place, as above
                 own[3] = OVER
                 if wheel.due.pop(key, None) is None:
-                    late = self._watcher.overdue.pop(key, None)
+                    late = own[OVERDUE]
+                    self._watcher.overdue.pop(key, None)
                 ambient.reset(token)
         except BaseException as error:
             if late is not None or isinstance(error, DeadlineExceeded):

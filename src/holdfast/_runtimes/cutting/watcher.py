@@ -20,7 +20,7 @@ from typing import Any
 from holdfast._runtimes.cutting import elsewhere
 from holdfast._runtimes.cutting.overdue import Overdue
 from holdfast._runtimes.cutting.waiting import BUSY
-from holdfast._runtimes.cutting.wheel import THREAD, Wheel
+from holdfast._runtimes.cutting.wheel import OVERDUE, THREAD, Wheel
 from holdfast._runtimes.job import Job
 from holdfast._weakly import Weakly
 from holdfast._world import renew_after_fork
@@ -56,7 +56,10 @@ class Watcher:
         self.overran: dict[str, int] = {}
         """How many could not be, and were told."""
         self.overdue: dict[int, Overdue] = {}
-        """The calls that the watcher has taken from their wheels; one that ends takes itself out."""
+        """The calls that the watcher has taken from their wheels; one that ends takes itself out.
+
+        What became of it stands in what it has set, whoever has taken it out of here.
+        """
         self._begin()
         renew_after_fork(self)
 
@@ -82,8 +85,9 @@ class Watcher:
         self._begin()
         self._natives = {here: os.getpid()}  # `threading` goes on with the parent's
         for one in there.values():
-            if one.own[THREAD] == here:
-                one.wheel.due[id(one.own)] = one.own
+            if one.own[THREAD] == here and one.job is None:
+                one.own[OVERDUE] = None
+                one.wheel.due[one.key] = one.own
         for wheel in self._wheels:
             wheel.forked(here)
 
@@ -165,7 +169,7 @@ class Watcher:
         wheel.armed = False
         for own in wheel.run_out(now - HEAD_START):
             key = id(own)
-            self.overdue[key] = Overdue(own, wheel, now)
+            own[OVERDUE] = self.overdue[key] = Overdue(own, wheel, now)
             if wheel.due.pop(key, None) is None:
                 del self.overdue[key]  # it has ended in time
         at = wheel.next_due()

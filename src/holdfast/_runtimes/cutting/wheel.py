@@ -5,7 +5,8 @@ which they began, and a dict keeps it.  A call that finds itself gone when it le
 watcher.
 
 The key is the identity of what the call has set as its deadline (an `Ambient`), which has in it what the
-watcher needs: the instant, whether the call is over and, at its end, the identity of its thread.
+watcher needs: the instant, whether the call is over, the identity of its thread, and room for what
+the watcher has to say.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any
 
 from holdfast.deadline import OVER, RAN_OUT, live
 
-THREAD = 5
-"""Where the identity of a call's thread stands in what it has set."""
+THREAD, OVERDUE = 5, 6
+"""Where the identity of a call's thread stands in what it has set, and what the watcher says of it."""
 
 
 Arm = Callable[["Wheel", float], None]
