@@ -89,9 +89,9 @@ def standard(
         key: takes the call's arguments and returns which host, shard or tenant it goes to: each
             gets a breaker and an adaptive limit of its own, so that one that is down does no harm
             to the others.
-        sync: how the timeouts treat blocking functions.  By default they interrupt nothing: give your
-            client ``timeout=allowance()``.  ``"thread"`` runs the function in another thread, which
-            has none of the caller's thread-locals, transactions and locks; see `Timeout`.
+        sync: how the timeouts treat blocking functions.  By default the socket that one waits for is
+            cut at the limit.  ``"thread"`` runs the function in another thread, which has none of the
+            caller's thread-locals, transactions and locks; see `Timeout`.
 
     Raises:
         ConfigurationError: for a value outside its range.

@@ -28,13 +28,18 @@ def asking() -> str:
     return ""
 
 
+def in_loop() -> bool:
+    """Return whether an event loop of asyncio's runs in this thread."""
+    running = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    return running is not None and running() is not None
+
+
 def warn_if_in_loop(what: str) -> None:
     """Warn where ``what`` is about to block a thread in which an event loop runs.
 
     ``what`` is the same each time, for Python to show the warning once for each place.
     """
-    running = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
-    if running is not None and running() is not None:
+    if in_loop():
         warnings.warn(
             f"{asking()}{what} blocks the event loop of this thread, with all its tasks; protect an "
             "'async def' function, or call the blocking one with await asyncio.to_thread(...)",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import NEARLY, hurried
 from holdfast._runtimes.abandon import Discard, abandon, ended_late, holders_of, told_where
-from holdfast._runtimes.caller import warn_if_in_loop
+from holdfast._runtimes.caller import in_loop, warn_if_in_loop
 from holdfast._runtimes.cutting.step import Cutting
 from holdfast._runtimes.cutting.watcher import Watcher, watcher
 from holdfast._runtimes.errands import in_worker
@@ -34,7 +34,7 @@ from holdfast._runtimes.overseen import Board, overseen, oversees, running, told
 from holdfast._runtimes.own_permits import endless_wait
 from holdfast._runtimes.pool import WorkerPool, pool
 from holdfast._stopping import bed, sleepers, waking
-from holdfast._world import world
+from holdfast._world import has_gil, world
 from holdfast.deadline import NOTHING, OVER, RAN_OUT, ambient, current, inside, live
 from holdfast.errors import BulkheadFullError, ConfigurationError, DeadlineExceeded
 from holdfast.shapes import Arguments, Attempt, Gate, Instead, Keywords, Site, Wait
@@ -143,10 +143,20 @@ class Threads:
     def within(self, timeout: Timeout, inner: Step, site: Site) -> Step:
         """Return a step that gives up on ``inner`` in time."""
         if timeout.sync == "cut":
-            return self.cutting(timeout, site).within(timeout.seconds, inner)
+            step = self.cutting(timeout, site).within(timeout.seconds, inner)
+            return step if has_gil() else self._unless_in_loop(timeout.seconds, step, inner, site)
         if self.needs_worker(timeout.sync, site):
             return self.in_worker(timeout.seconds, inner, site, timeout.discard)
         return self.cooperative(timeout.seconds, inner, site)
+
+    def _unless_in_loop(self, seconds: float, step: Step, inner: Step, site: Site) -> Step:
+        """Return ``step`` for threads without an event loop; without the GIL the watcher can't tell."""
+        here = self.cooperative(seconds, inner, site)
+
+        def chosen(args: Arguments, kwargs: Keywords) -> Any:
+            return here(args, kwargs) if in_loop() else step(args, kwargs)
+
+        return chosen
 
     def cutting(self, timeout: Timeout | AdaptiveTimeout, site: Site) -> Cuts:
         """Return what ends calls in their own thread."""

@@ -7,14 +7,19 @@ The shorter of it and the ambient deadline holds, and what runs inside sees what
 asyncio: the attempt is cancelled exactly once, and a cancellation from outside is told apart from our
 own, as `asyncio.timeout` does.
 
-Sync, honestly: Python cannot interrupt a blocking call.  ``sync="cooperative"`` only sets the deadline:
-for code that gives its client what is left (``timeout=allowance()``), as our HTTP integrations do; it
-costs no thread and leaves nothing behind.  A function that pays no heed returns late, and its result
-stands.  ``sync="thread"`` runs the attempt in a worker of a bounded pool, in a copy of the caller's
-context that is brought back, and stops waiting; the abandoned worker is counted, and keeps a permit of
-every enclosing bulkhead until it really ends, so a hung dependency cannot leak threads without bound.
-It is no default: thread-locals, database transactions and connections, and locks that the caller holds
-belong to the caller's thread, and the worker has none of them.
+Sync, honestly: Python cannot interrupt a blocking call, but the socket that it waits for can be shut
+down (``sync="cut"``): the call ends in its own thread, with its own error, which is the cause of ours.
+What waits for no socket goes on, and is told: `events.Overrun`, `OverrunWarning`.
+
+``sync="cooperative"`` only sets the deadline: for code that gives its client what is left
+(``timeout=allowance()``), as our HTTP integrations do.  A function that pays no heed returns late, and
+its result stands.
+
+``sync="thread"`` runs the attempt in a worker of a bounded pool, in a copy of the caller's context that
+is brought back, and stops waiting; the abandoned worker is counted, and keeps a permit of every
+enclosing bulkhead until it really ends, so a hung dependency cannot leak threads without bound.  It is
+no default: thread-locals, database transactions and connections, and locks that the caller holds belong
+to the caller's thread, and the worker has none of them.
 """
 
 from __future__ import annotations
@@ -39,8 +44,12 @@ class Timeout(Value, _validate.Layer):
 
     Args:
         seconds: the limit, in seconds; greater than 0.
-        sync: for blocking functions, ``"cooperative"`` (default) or ``"thread"``; see the module.
-        discard: called, in the worker, with a result that comes too late and is handed to nobody.
+        sync: for blocking functions, ``"cut"`` (default), ``"thread"`` or ``"cooperative"``; see the
+            module.
+        late: what to do with a blocking function's result that comes after the limit, where nothing
+            was cut: ``"return"`` (default) hands it over, and gates count a timeout; ``"raise"``
+            raises `AttemptTimeout`.
+        discard: called with a result that is handed to nobody, in the thread that has it.
 
     Raises:
         ConfigurationError: for a limit that is not a finite positive number, or another ``sync``.
@@ -92,6 +101,7 @@ class Timeout(Value, _validate.Layer):
             min_samples: so many successes are needed before it adapts.
             window: how far back it looks, in seconds; further with fewer samples than those.
             sync: as for `Timeout`.
+            late: as for `Timeout`.
             discard: as for `Timeout`.
             name: for messages; by default the first pipeline's.
 
