@@ -9,6 +9,7 @@ import asyncio
 import multiprocessing
 import queue
 import random
+import resource
 import select
 import socket
 import struct
@@ -19,6 +20,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from holdfast import AttemptTimeout, Pipeline, Timeout
+from holdfast._runtimes.cutting import eyes
 
 THREADS = 16
 QUESTION = struct.Struct("=Qd")
@@ -178,17 +180,61 @@ def crowd(server, calls, limit, delay, threads=THREADS):
     return ends
 
 
+def at_once(calls, limit=1.0):
+    """Begin so many calls that are never answered; return how late each one ended, in seconds."""
+    late, lock, go = [], threading.Lock(), threading.Event()
+    ask = Pipeline("at once", Timeout(limit))(socket.socket.recv)
+
+    def work():
+        here, there = socket.socketpair()
+        with here, there:
+            go.wait()
+            began = time.monotonic()
+            try:
+                ask(here, 1)
+            except AttemptTimeout:
+                ended = time.monotonic()
+                with lock:
+                    late.append(ended - began - limit)
+
+    before = threading.stack_size(256 * 1024)
+    workers = [threading.Thread(target=work) for _ in range(calls)]
+    for one in workers:
+        one.start()
+    threading.stack_size(before)
+    go.set()
+    for one in workers:
+        one.join()
+    return sorted(late)
+
+
+def in_statements(chains):
+    """Do what `forged` does, one statement after the other: for comparison."""
+    for links in chains:
+        all(link() for link in links)
+
+
 def main(calls):
-    """Answers around the limit, and answers one millisecond before it."""
+    """Answers around the limit, answers one millisecond before it, and many that never come."""
     rng = random.Random(1)
-    for name, limit, delay in (
-        ("around the limit", 0.05, lambda: rng.uniform(0.045, 0.056)),
-        ("1 ms before it", 0.02, lambda: 0.019),
-    ):
+    runs = (
+        ("around the limit", eyes.forged, 0.05, lambda: rng.uniform(0.045, 0.056)),
+        ("look and cut in statements", in_statements, 0.05, lambda: rng.uniform(0.045, 0.056)),
+        ("1 ms before the limit", eyes.forged, 0.02, lambda: 0.019),
+    )
+    chain = eyes.forged
+    for name, eyes.forged, limit, delay in runs:
         with Server() as server:
             began = time.monotonic()
             ends = crowd(server, calls, limit, delay)
         print(f"{name}, {time.monotonic() - began:.1f} s: {ends}", flush=True)
+    eyes.forged = chain
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
+    late = at_once(1000)
+    print(
+        f"1,000 at once: {len(late)} cut, the median {late[len(late) // 2] * 1000:.0f} ms late, the last "
+        f"one {late[-1] * 1000:.0f} ms"
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Mapping
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.cutting.chain import Link, forged
@@ -15,6 +16,10 @@ from holdfast._world import has_gil
 
 if TYPE_CHECKING:
     from holdfast._runtimes.cutting.overdue import Overdue
+
+
+AT_ONCE = 64
+"""So many calls are cut in one go."""
 
 
 class Eyes:
@@ -41,9 +46,17 @@ class Eyes:
             self._kernel.close()
 
     def cut(self, threads: Mapping[int, list[Overdue]], natives: Mapping[int, int]) -> None:
-        """Shut down what these threads, by their identity, wait for in their overdue calls."""
+        """Shut down what these threads, by their identity, wait for in their overdue calls.
+
+        ``natives`` are the system's numbers of threads of which `threading` has others.
+        """
         known = {**_natives(), **natives}
-        seen = {thread: self._look(known.get(thread)) for thread in threads}
+        waiting = iter(threads.items())
+        while batch := dict(islice(waiting, AT_ONCE)):
+            self._cut(batch, known)
+
+    def _cut(self, threads: dict[int, list[Overdue]], natives: Mapping[int, int]) -> None:
+        seen = {thread: self._look(natives.get(thread)) for thread in threads}
         frames = all_frames()
         chains: list[list[Link]] = []
         for thread, calls in threads.items():

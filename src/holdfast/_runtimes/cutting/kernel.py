@@ -59,6 +59,7 @@ class Kernel:
         self._first, self._poll = FIRST_IS_FD.get(table, none), POLL.get(table, none)
         self._select, self._epoll = SELECT.get(table, none), EPOLL.get(table, none)
         self._resumed = RESUMED.get(table, none)
+        self._seen = Room(FDINFO)
         self._memory: int = libc.open(b"/proc/self/mem", OPEN_FLAGS)
 
     def close(self) -> None:
@@ -94,13 +95,14 @@ class Kernel:
 
     def _sample(self, found: Waiting, file: int, size: int, offset: int) -> bytes:
         """Read something, and have it read again and compared in the chain."""
-        seen, again = Room(size), Room(size)
-        got = self._libc.pread(file, seen.place, size, offset)
+        again, pread = Room(size), self._libc.pread
+        got = pread(file, self._seen.place, size, offset)
+        seen = bytes(self._seen.bytes[: max(0, got)])
         found.links += (
-            partial(self._libc.pread, file, again.place, size, offset),
-            partial(eq, again.bytes, seen.bytes),
+            partial(pread, file, again.place, size, offset),
+            partial(eq, again.bytes, seen.ljust(size, b"\0")),
         )
-        return bytes(seen.bytes[:got]) if got > 0 else b""
+        return seen
 
     def _waits_for(self, found: Waiting, number: int, arguments: list[int]) -> list[int]:
         """Return the descriptors that a thread waits for."""

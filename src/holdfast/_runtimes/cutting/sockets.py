@@ -13,7 +13,8 @@ from holdfast._runtimes.cutting.chain import Link
 
 LISTENS = getattr(socket, "SO_ACCEPTCONN", None)
 COOKIE = 57 if sys.platform == "linux" else None
-"""SO_COOKIE: a number that no other socket of this machine gets as long as it is up."""
+IDENTITY = 8
+"""SO_COOKIE, a number that no other socket of this machine gets as long as it is up; and its size."""
 INFO, CONNECTING = getattr(socket, "TCP_INFO", 11), 2
 """The option with TCP's state in its first byte, and the state of a connection that is being made."""
 
@@ -59,22 +60,25 @@ class Room:
 
 
 class Sockets:
-    """Looks at sockets by their descriptors."""
+    """Looks at sockets by their descriptors; for one thread, whose answers have one place."""
 
     def __init__(self, libc: Libc) -> None:
         self._libc = libc
+        self._answer = Room(128)
+        self._length = Room(4)
+        self._size = Room(4, IDENTITY)
 
     def _option(self, fd: int, level: int, name: int | None, size: int) -> bytes:
         """Return an option's value, nothing if there is none."""
-        if name is None:
+        self._length.bytes[:] = size.to_bytes(4, sys.byteorder)
+        place, length = self._answer.place, self._length.place
+        if name is None or self._libc.getsockopt(fd, level, name, place, length) != 0:
             return b""
-        room, length = Room(size), Room(4, size)
-        answer = self._libc.getsockopt(fd, level, name, room.place, length.place)
-        return bytes(room.bytes) if answer == 0 else b""
+        return bytes(self._answer.bytes[:size])
 
     def identity(self, fd: int) -> bytes:
         """Return what tells a socket from all others, nothing for what is none."""
-        return self._option(fd, socket.SOL_SOCKET, COOKIE, 8)
+        return self._option(fd, socket.SOL_SOCKET, COOKIE, IDENTITY)
 
     def why_not(self, fd: int, *, alone: bool) -> str:
         """Return why a socket must not be shut down, nothing if it may.
@@ -87,22 +91,25 @@ class Sockets:
             return "it waits for no socket"
         if any(listens):
             return "it waits for others to connect"
-        name, length = Room(128), Room(4, 128)
-        if self._libc.getpeername(fd, name.place, length.place) != 0:
+        named = self._length_of_peers_name(fd)
+        if named is None:
             state = self._option(fd, socket.IPPROTO_TCP, INFO, 1)
             return "" if state and state[0] == CONNECTING else "its socket is not connected"
-        if not alone and int.from_bytes(length.bytes, sys.byteorder) <= UNNAMED:
-            return "it serves an event loop"
-        return ""
+        return "" if alone or named > UNNAMED else "it serves an event loop"
+
+    def _length_of_peers_name(self, fd: int) -> int | None:
+        """Return how long the address of the other end is, None without one."""
+        self._length.bytes[:] = len(self._answer.bytes).to_bytes(4, sys.byteorder)
+        if self._libc.getpeername(fd, self._answer.place, self._length.place) != 0:
+            return None
+        return int.from_bytes(self._length.bytes, sys.byteorder)
 
     def same(self, fd: int, identity: bytes) -> list[Link]:
         """Make sure that a descriptor is still that socket."""
-        size = len(identity)
-        room, length = Room(size), Room(4, size)
-        ask = self._libc.always_getsockopt
+        again, ask = Room(IDENTITY), self._libc.always_getsockopt
         return [
-            partial(ask, fd, socket.SOL_SOCKET, COOKIE, room.place, length.place),
-            partial(eq, room.bytes, identity),
+            partial(ask, fd, socket.SOL_SOCKET, COOKIE, again.place, self._size.place),
+            partial(eq, again.bytes, identity),
         ]
 
     def shut(self, fd: int) -> Link:

@@ -40,9 +40,6 @@ SHARE = 0.1
 CLEANING = 0.05
 """... but no less than this: clean-up may use the network once more."""
 
-AT_ONCE = 64
-"""So many calls are cut in one go."""
-
 
 class Watcher:
     """Ends calls in time.  Thread-safe, and free of locks."""
@@ -185,9 +182,7 @@ class Watcher:
                 self.overdue.pop(key, None)
             elif one.look_at <= now:
                 threads.setdefault(one.own[THREAD], []).append(one)
-        waiting = list(threads.items())
-        for start in range(0, len(waiting), AT_ONCE):
-            self._eyes.cut(dict(waiting[start : start + AT_ONCE]), self._natives)
+        self._eyes.cut(threads, self._natives)
         for one in chain.from_iterable(threads.values()):
             over = self._now() - one.own[0]
             pause = max(SOON, SHARE * over)
