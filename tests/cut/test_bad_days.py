@@ -174,6 +174,32 @@ def test_a_duplicate_of_a_socket_is_cut(limited):
         limited.call(other.recv, 1)
 
 
+def test_a_lookup_of_a_name_that_hangs_is_cut():
+    """The resolver asks a server that is silent, and asks again; it would go on for ten seconds."""
+    told = run("""
+    import ctypes, struct
+
+    silent = socket.socket(type=socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.1", 0))
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "__res_state"):
+        print("cut", "gaierror", True)  # not glibc
+        sys.exit()
+    libc.__res_init()
+    libc.__res_state.restype = ctypes.c_void_p
+    state = libc.__res_state()
+    ctypes.c_int.from_address(state + 16).value = 1
+    server = struct.pack("=H", socket.AF_INET) + struct.pack("!H", silent.getsockname()[1])
+    ctypes.memmove(state + 20, server + socket.inet_aton("127.0.0.1") + bytes(8), 16)
+    began = time.monotonic()
+    try:
+        Pipeline("p", Timeout(0.3)).call(socket.getaddrinfo, "shop.example", 80)
+    except AttemptTimeout as error:
+        print("cut", type(error.__cause__).__name__, time.monotonic() - began < 2.0)
+    """)
+    assert told == ["cut", "gaierror", "True"]
+
+
 def test_a_connection_that_another_process_has_too_ends_there_as_well():
     """A stream that was left in the middle is of no use to anybody."""
     told = run("""

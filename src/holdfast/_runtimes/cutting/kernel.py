@@ -13,6 +13,7 @@ import sys
 from functools import partial
 from operator import eq
 
+from holdfast._runtimes.cutting.chain import Link
 from holdfast._runtimes.cutting.sockets import Libc, Room, Sockets
 from holdfast._runtimes.cutting.waiting import BUSY, MANY, NO_SOCKET, UNTOLD, Waiting
 
@@ -61,12 +62,13 @@ class Kernel:
         self._resumed = RESUMED.get(table, none)
         self._seen = Room(FDINFO)
         self._memory: int = libc.open(b"/proc/self/mem", OPEN_FLAGS)
+        self._nothing: int = libc.open(b"/dev/null", OPEN_FLAGS)
 
     def close(self) -> None:
         """Let the files go."""
-        if self._memory >= 0:
-            self._libc.close(self._memory)
-            self._memory = -1
+        for file in self._memory, self._nothing:
+            self._libc.close(file)
+        self._memory = self._nothing = -1
 
     def look(self, tid: int) -> Waiting:
         """Return what the thread with that number of the system's waits for.  ``close()`` it.
@@ -149,4 +151,16 @@ class Kernel:
                 found.why_not = found.why_not or UNTOLD
                 return
             found.links += self._sockets.same(fd, identity)
-            found.shut.append(self._sockets.shut(fd))
+            found.shut += self._ends(found, fd)
+
+    def _ends(self, found: Waiting, fd: int) -> list[Link]:
+        """Return what ends the wait for a socket.
+
+        One of datagrams gives empty messages after its end, and no error: glibc's resolver takes them for
+        none, and asks again at once until its own time is up.  So what it asks then is no socket.
+        """
+        if not self._sockets.is_datagram(fd):
+            return [self._sockets.shut(fd)]
+        same = self._libc.dup(fd)
+        found.holds(same)
+        return [self._sockets.replace(fd, self._nothing), self._sockets.shut(same)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import socket
 import sys
+from fcntl import F_DUPFD_CLOEXEC
 from functools import partial
 from operator import eq
 from typing import Any
@@ -43,10 +45,19 @@ class Libc:
         self.getsockopt: Any = held["getsockopt"]
         self.always_getsockopt: Any = held["getsockopt"]
         self.always_shutdown: Any = held["shutdown"]
+        self._fcntl: Any = held["fcntl"]
+        self._fcntl.argtypes = number, number, number
+        self.always_dup3: Any = held["dup3"]
         for option in self.getsockopt, self.always_getsockopt:
             option.argtypes = number, number, number, address, address
+        for function in self.always_getsockopt, self.always_shutdown, self.always_dup3:
+            function.restype = ctypes.c_char
         self.always_shutdown.argtypes = number, number
-        self.always_getsockopt.restype = self.always_shutdown.restype = ctypes.c_char
+        self.always_dup3.argtypes = number, number, number
+
+    def dup(self, fd: int) -> int:
+        """Return another number for a file, which no program that is started inherits."""
+        return int(self._fcntl(fd, F_DUPFD_CLOEXEC, 0))
 
 
 class Room:
@@ -112,6 +123,15 @@ class Sockets:
             partial(eq, again.bytes, identity),
         ]
 
+    def is_datagram(self, fd: int) -> bool:
+        """Return whether a socket is one of single messages."""
+        kind = self._option(fd, socket.SOL_SOCKET, socket.SO_TYPE, 4)
+        return int.from_bytes(kind, sys.byteorder) == socket.SOCK_DGRAM
+
     def shut(self, fd: int) -> Link:
         """End what goes on over a socket, in both directions."""
         return partial(self._libc.always_shutdown, fd, socket.SHUT_RDWR)
+
+    def replace(self, fd: int, by: int) -> Link:
+        """Have a descriptor mean another file from now on; who waits for the one before waits on."""
+        return partial(self._libc.always_dup3, by, fd, os.O_CLOEXEC)
