@@ -13,6 +13,7 @@ from holdfast import (
     AttemptTimeout,
     Bulkhead,
     CircuitBreaker,
+    Coalesce,
     ConcurrencyLimiter,
     DeadlineExceeded,
     Fallback,
@@ -358,6 +359,29 @@ def test_the_loser_of_a_hedge_is_cut(silent):
         time.sleep(0.01)
     assert bulkhead.in_flight == 0
     assert worker_pool().snapshot()["pipelines"].get("hedged") is None
+
+
+def test_a_coalesced_attempt_ends_with_its_leaders_time(silent):
+    """Its leader is cut; whoever has more time makes an attempt of its own."""
+    connections = [silent.connection()]
+
+    def ask():
+        try:
+            one = connections.pop()
+        except IndexError:
+            return "the second one"
+        with one:
+            return one.recv(1)
+
+    coalesce = Coalesce(key=lambda: "tea")
+    leader = in_thread(Pipeline("leader", Timeout(0.4), coalesce).call, ask)
+    while connections:
+        time.sleep(0.01)
+    follower = in_thread(Pipeline("leader", Timeout(30.0), coalesce).call, ask)
+    with Stopwatch() as took:
+        assert isinstance(ended(leader), AttemptTimeout)
+        assert ended(follower) == "the second one"
+    assert took.seconds < 0.4 + SOON
 
 
 def test_threads_that_share_a_connection_share_its_end(silent, limited):

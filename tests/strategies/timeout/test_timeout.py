@@ -21,7 +21,7 @@ def test_its_seconds_are_a_float():
 
 @pytest.mark.parametrize("sync", ["cut", "thread", "cooperative"])
 def test_it_knows_how_blocking_code_is_ended(sync):
-    """In its thread, which is the default, in a worker, or by itself (Hystrix 212, resilience4j 1831)."""
+    """In its own thread by default, in a worker, or by itself (Hystrix 212, resilience4j 1831)."""
     assert Timeout(5.0, sync=sync).sync == sync
     assert Timeout(5.0).sync == "cut"
     assert Timeout.adaptive().sync == "cut"

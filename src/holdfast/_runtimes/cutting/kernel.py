@@ -156,8 +156,8 @@ class Kernel:
     def _ends(self, found: Waiting, fd: int) -> list[Link]:
         """Return what ends the wait for a socket.
 
-        One of datagrams gives empty messages after its end, and no error: glibc's resolver takes them for
-        none, and asks again at once until its own time is up.  So what it asks then is no socket.
+        One of datagrams gives empty messages after its end, and no error: glibc's resolver takes them
+        for none, and asks again at once until its time is up.  So what it asks then is no socket.
         """
         if not self._sockets.is_datagram(fd):
             return [self._sockets.shut(fd)]

@@ -47,7 +47,7 @@ class Libc:
         self.always_shutdown: Any = held["shutdown"]
         self._fcntl: Any = held["fcntl"]
         self._fcntl.argtypes = number, number, number
-        self.always_dup3: Any = held["dup3"]
+        self.always_dup3: Any = held["dup3" if sys.platform == "linux" else "dup2"]
         for option in self.getsockopt, self.always_getsockopt:
             option.argtypes = number, number, number, address, address
         for function in self.always_getsockopt, self.always_shutdown, self.always_dup3:

@@ -1,0 +1,105 @@
+"""The watcher: one thread for the process, that nobody wakes in vain."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from holdfast import Pipeline, Timeout
+from holdfast._cut import Late
+from holdfast._runtimes.cutting.watcher import Watcher, watcher
+from holdfast._runtimes.threads import Threads
+from holdfast.deadline import deadline
+from tests.cut.conftest import LIMIT
+
+pytestmark = pytest.mark.real_time
+
+
+class Counting(Watcher):
+    """A watcher that counts how often it looks around."""
+
+    turns = 0
+
+    def _turn(self):
+        self.turns += 1
+        return super()._turn()
+
+
+@pytest.fixture
+def counted():
+    """Return a watcher of its own, and a function that limits another one by it."""
+    made = Counting()
+    runtime = Threads(watcher=made)
+
+    def limit(seconds, function):
+        from holdfast.shapes import Site
+
+        step = runtime.within(Timeout(seconds), lambda args, _: function(*args), Site("own"))
+        return lambda *args: step(args, {})
+
+    return made, limit
+
+
+def test_there_is_no_thread_until_it_is_needed():
+    """Who has no blocking timeout has no watcher."""
+    program = """
+import threading, os
+from holdfast import Pipeline, Timeout
+tasks = lambda: len(os.listdir("/proc/self/task"))
+before = tasks()
+call = Pipeline("p", Timeout(5.0))(lambda: 1)
+print(tasks() - before)
+call(), call()
+print(tasks() - before, threading.active_count())
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split() == ["0", "1", "1"]
+
+
+def test_calls_that_end_in_time_wake_nobody(counted):
+    """Once for the first of them, and once for each time that the limit has passed."""
+    made, limit = counted
+    call = limit(5.0, lambda: None)
+    for _ in range(10_000):
+        call()
+    assert made.turns <= 2
+    assert made.snapshot()["watched"] == 0
+
+
+def test_an_outer_deadline_wakes_it_for_the_first_call_only(counted):
+    """All calls of a request have the same instant."""
+    made, limit = counted
+    call = limit(60.0, lambda: None)
+    with deadline(30.0):
+        for _ in range(1000):
+            call()
+    assert made.turns <= 2
+
+
+def test_a_shorter_limit_is_not_kept_waiting_by_a_longer_one(counted):
+    """The watcher sleeps until the first of all limits."""
+    made, limit = counted
+    read, write = os.pipe()
+    threading.Thread(target=limit(60.0, os.read), args=(read, 1), daemon=True).start()
+    time.sleep(0.05)
+    began = time.monotonic()
+    with suppress(Late):
+        limit(LIMIT, time.sleep)(2 * LIMIT)
+    assert made.overran["own"] == 1
+    os.write(write, b"!")
+    assert time.monotonic() - began < 10
+    os.close(read)
+    os.close(write)
+
+
+def test_the_process_has_one():
+    """Whatever pipelines there are."""
+    Pipeline("one", Timeout(5.0)).call(lambda: 1)
+    Pipeline("two", Timeout(4.0)).call(lambda: 1)
+    assert watcher.snapshot()["overdue"] == 0
