@@ -7,7 +7,7 @@ machine where the bars were set is a bar, too, since only ratios carry over to o
 import sys
 
 from benchmarks.overhead import imports, keyed, memory, node, threads, timers
-from benchmarks.overhead.candidates import ONE_CORE
+from benchmarks.overhead.candidates import CUT, ONE_CORE
 from benchmarks.overhead.ours import OURS, WINDOWED
 from benchmarks.overhead.verdicts import Bar, best_peer, ratio, row
 
@@ -42,6 +42,7 @@ def _one_layer(version: tuple[int, ...]) -> list[Bar]:
         *_cost("sync: breaker", "sync breaker", 350, best_then=440),
         Bar("sync: breaker, sliding window + slow calls", ("sync breaker", WINDOWED), 500),
         *_cost("sync: bulkhead", "sync bulkhead", 250, best_then=970),
+        Bar("sync: timeout, cut", ("sync timeout" + CUT, OURS), 1000),
         Bar("async: timeout", timeout, 800),
         ratio("async: timeout, to asyncio.timeout", timeout, round(800 / timeout_then, 2), builtin),
     ]
@@ -74,7 +75,10 @@ def _stacks(version: tuple[int, ...]) -> list[Bar]:
 
 def _presets() -> list[Bar]:
     """What people use as it is: the preset's share of today's nearest peer is for the reader."""
-    return [Bar("async: standard()", ("async standard", OURS), 3000)]
+    return [
+        Bar("sync: standard(), timeouts cut", ("sync standard", OURS), 4000),
+        Bar("async: standard()", ("async standard", OURS), 3000),
+    ]
 
 
 def _node() -> list[Bar]:

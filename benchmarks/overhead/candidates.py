@@ -47,6 +47,7 @@ _LAYERS = (
 _BY_THREAD = ("sync timeout", "sync hedge", "sync four layers")
 ONE_CORE = ", on one core"
 LISTENED = ", with a listener"
+CUT = ", in the caller's own thread"
 _SUCCEEDING = (
     Section(f"{world} {layer}", "median" if f"{world} {layer}" in _BY_THREAD else "minimum")
     for world in ("sync", "async")
@@ -57,6 +58,8 @@ SECTIONS = {
     for section in (
         *_SUCCEEDING,
         *(Section(name + ONE_CORE, "median", one_core=True) for name in _BY_THREAD),
+        Section("sync timeout" + CUT),
+        Section("sync four layers" + CUT),
         Section("sync three layers" + LISTENED),
         Section("async three layers" + LISTENED),
         Section("sync rejection", rejects=True),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.overhead.candidates import LISTENED, Candidates
+from benchmarks.overhead.candidates import CUT, LISTENED, Candidates
 from benchmarks.overhead.functions import abare, afailing, bare, failing
 from benchmarks.overhead.settings import (
     AN_HOUR,
@@ -23,6 +23,7 @@ WINDOWED = "holdfast, window of 100 + slow calls"
 ISOLATED = "holdfast, isolated by hand"
 THREE = "holdfast, three limits at once"
 LEARNING = "holdfast, delay learnt"
+COOPERATIVE = "holdfast, a deadline only"
 ours = Candidates("holdfast")
 
 
@@ -41,6 +42,8 @@ def pipeline(*layers: str) -> Any:
         "window": window,
         "bulkhead": lambda: hf.Bulkhead(LIMIT),
         "timeout": lambda: hf.Timeout(SECONDS, sync="thread"),
+        "cut": lambda: hf.Timeout(SECONDS),
+        "cooperative timeout": lambda: hf.Timeout(SECONDS, sync="cooperative"),
         "keyed breaker": lambda: hf.Keyed(one_of_ten, lambda _key: hf.CircuitBreaker()),
         "adaptive timeout": lambda: hf.Timeout.adaptive(sync="cooperative"),
         "rate limit": lambda: hf.RateLimiter(RATE),
@@ -97,6 +100,13 @@ _ROWS = {
 }
 
 
+_CUT_ROWS = {
+    ("sync timeout" + CUT, OURS): ("cut",),
+    ("sync timeout" + CUT, COOPERATIVE): ("cooperative timeout",),
+    ("sync four layers" + CUT, OURS): ("retry", "breaker", "bulkhead", "cut"),
+}
+
+
 def _add_succeeding(world: str, function: Callable[..., Any]) -> None:
     for (section, name), layers in _ROWS.items():
         make = _maker(function, layers)
@@ -125,6 +135,8 @@ def _standard(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _add_succeeding("sync", bare)
+for (_section, _name), _layers in _CUT_ROWS.items():
+    ours(_section, _name)(_maker(bare, _layers))
 _add_succeeding("async", abare)
 ours("sync standard", OURS)(lambda: _standard(bare))
 ours("async standard", OURS)(lambda: _standard(abare))
