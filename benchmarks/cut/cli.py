@@ -1,4 +1,4 @@
-"""``python -m benchmarks cut``: a recv that hangs for 3 s under a limit of 0.5 s, and a call that doesn't.
+"""``python -m benchmarks cut``: a recv that hangs for 3 s under a limit of 0.5 s, and one that doesn't.
 
 Each way is tried in the main thread and in another one.  *back* is when its caller goes on, *ended* when
 the function has, *own thread* whether it ran where thread-locals and transactions are.

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from holdfast import AttemptTimeout, Pipeline, Timeout
@@ -208,23 +209,51 @@ def at_once(calls, limit=1.0):
     return sorted(late)
 
 
-def in_statements(chains):
-    """Do what `forged` does, one statement after the other: for comparison."""
+@contextmanager
+def busy_interpreter():
+    """Keep the interpreter busy, and have it switch threads all the time."""
+    stop, before = threading.Event(), sys.getswitchinterval()
+
+    def work():
+        while not stop.is_set():
+            sum(range(1000))
+
+    thread = threading.Thread(target=work, daemon=True)
+    sys.setswitchinterval(1e-5)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+    sys.setswitchinterval(before)
+
+
+def let_go(chains):
+    """Do what `forged` does, and let other threads run between the links: for comparison."""
     for links in chains:
-        all(link() for link in links)
+        for link in links:
+            time.sleep(0)
+            if not link():
+                break
 
 
 def main(calls):
     """Answers around the limit, answers one millisecond before it, and many that never come."""
     rng = random.Random(1)
-    runs = (
-        ("around the limit", eyes.forged, 0.05, lambda: rng.uniform(0.045, 0.056)),
-        ("look and cut in statements", in_statements, 0.05, lambda: rng.uniform(0.045, 0.056)),
-        ("1 ms before the limit", eyes.forged, 0.02, lambda: 0.019),
-    )
     chain = eyes.forged
-    for name, eyes.forged, limit, delay in runs:
-        with Server() as server:
+    around = lambda: rng.uniform(0.045, 0.056)  # noqa: E731
+    for name, eyes.forged, limit, delay, busy in (
+        ("around the limit", chain, 0.05, around, nullcontext),
+        ("1 ms before the limit", chain, 0.02, lambda: 0.019, nullcontext),
+        ("around the limit, busy", chain, 0.05, around, busy_interpreter),
+        (
+            "around the limit, the GIL let go between look and cut",
+            let_go,
+            0.05,
+            around,
+            nullcontext,
+        ),
+    ):
+        with Server() as server, busy():
             began = time.monotonic()
             ends = crowd(server, calls, limit, delay)
         print(f"{name}, {time.monotonic() - began:.1f} s: {ends}", flush=True)

@@ -1,13 +1,11 @@
 """Nobody is harmed who was in time: threads that share connections, and answers right at the limit."""
 
 import random
-import sys
-import threading
 
 import pytest
 
 from holdfast._world import has_gil
-from tests.cut.crowd import Server, crowd
+from tests.cut.crowd import Server, busy_interpreter, crowd
 
 pytestmark = [pytest.mark.real_time, pytest.mark.alone]
 
@@ -25,20 +23,9 @@ def server():
 
 @pytest.fixture
 def busy():
-    """Keep the interpreter busy, and have it switch threads all the time."""
-    stop, before = threading.Event(), sys.getswitchinterval()
-
-    def work():
-        while not stop.is_set():
-            sum(range(1000))
-
-    thread = threading.Thread(target=work, daemon=True)
-    sys.setswitchinterval(1e-5)
-    thread.start()
-    yield
-    stop.set()
-    thread.join()
-    sys.setswitchinterval(before)
+    """Keep the interpreter busy."""
+    with busy_interpreter():
+        yield
 
 
 def test_answers_around_the_limit_harm_nobody(server):

@@ -152,7 +152,7 @@ def test_clean_up_may_use_the_network_once_more(silent, limited):
 # -- late results --------------------------------------------------------------------------------
 
 
-def slow(result="late", seconds=0.2):
+def slow(result="late", seconds=0.4):
     time.sleep(seconds)
     return result
 
@@ -274,7 +274,7 @@ def test_an_overrun_is_told_while_it_lasts():
     with record() as told:
 
         def look():
-            slow(seconds=0.25)
+            slow(seconds=0.4)
             seen.extend(one for one in told if isinstance(one, Overrun))
             slow(seconds=0.25)
 

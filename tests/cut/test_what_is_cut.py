@@ -153,31 +153,31 @@ NOTHING = "it waits for no socket"
 def a_lock():
     lock = threading.Lock()
     lock.acquire()
-    after(0.3, lock.release)
+    after(0.4, lock.release)
     return lock.acquire()
 
 
 def a_pipe():
     read, write = os.pipe()
-    after(0.3, os.write, write, b"!")
+    after(0.4, os.write, write, b"!")
     return os.read(read, 1)
 
 
 def an_unconnected_socket():
     with socket.socket(type=socket.SOCK_DGRAM) as one:
         one.bind(("127.0.0.1", 0))
-        after(0.3, one.sendto, b"!", one.getsockname())
+        after(0.4, one.sendto, b"!", one.getsockname())
         return one.recv(1)
 
 
 def a_process():
-    return subprocess.run(["sleep", "0.3"], check=True).returncode
+    return subprocess.run(["sleep", "0.4"], check=True).returncode
 
 
 @pytest.mark.parametrize(
     "function, result, reason",
     [
-        (lambda: time.sleep(0.3), None, NOTHING),
+        (lambda: time.sleep(0.4), None, NOTHING),
         (a_lock, True, NOTHING),
         (a_pipe, b"!", NOTHING),
         (a_process, 0, NOTHING),
@@ -196,7 +196,7 @@ def test_a_socket_that_listens_goes_on_listening(timeout):
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(timeout)
         later = []
-        after(0.3, lambda: later.append(socket.create_connection(server.getsockname())))
+        after(0.4, lambda: later.append(socket.create_connection(server.getsockname())))
         (taken, _), _ = left_alone(
             server.accept, reason="it waits for others to connect" if timeout else NOTHING
         )
@@ -211,7 +211,7 @@ def test_a_thread_with_an_event_loop_is_left_alone(silent):
     import asyncio
 
     async def main():
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.4)
         return "still whole"
 
     reason = IN_LOOP if has_gil() else "it serves an event loop"
@@ -227,7 +227,7 @@ def test_a_call_that_blocks_an_event_loop_is_left_alone():
 
     async def blocking():
         here, there = socket.socketpair()
-        after(0.3, there.send, b"!")
+        after(0.4, there.send, b"!")
         with here, there:
             if has_gil():
                 return left_alone(here.recv, 1, reason=IN_LOOP)[0]
@@ -242,7 +242,7 @@ def test_a_thread_that_serves_many_is_left_alone():
     with selectors.DefaultSelector() as selector:
         for here, _ in pairs:
             selector.register(here, selectors.EVENT_READ)
-        after(0.3, pairs[0][1].send, b"!")
+        after(0.4, pairs[0][1].send, b"!")
         left_alone(selector.select, reason="it waits for many sockets, as an event loop does")
     for here, there in pairs:
         there.send(b"whole")
@@ -255,7 +255,7 @@ def test_the_bell_of_a_loop_is_left_alone():
     """One end of a pair among others is what wakes a loop of somebody's own."""
     (bell, ringer), (here, there) = socket.socketpair(), socket.socketpair()
     with bell, ringer, here, there:
-        after(0.3, ringer.send, b"!")
+        after(0.4, ringer.send, b"!")
         left_alone(select.select, [bell, here], [], [], reason="it serves an event loop")
         there.send(b"whole")
         assert here.recv(9) == b"whole"

@@ -29,9 +29,9 @@ from holdfast.deadline import NOTHING
 HEAD_START = 0.002
 """What a client's own timer gets, in seconds: ``poll`` rounds up to the next millisecond."""
 
-GRACE, RESPITE = 0.02, 0.25
-"""So much beyond its limit is no overrun yet, in seconds; nor for a call that was cut, or is at work: it
-may be about to end, on a busy machine."""
+GRACE, RESPITE = 0.1, 0.25
+"""So much beyond its limit is no overrun yet, in seconds; the second is for a call that was cut, or is
+at work: on a busy machine it may be about to end, and wait for its turn."""
 
 SOON, SELDOM = 0.005, 1.0
 """The shortest and the longest time from one look at an overdue call to the next, in seconds; ..."""
