@@ -40,6 +40,7 @@ from holdfast import (
     standard,
 )
 from holdfast._ongoing import ongoing
+from holdfast._runtimes.cutting.watcher import watcher
 from holdfast.extend import worker_pool
 from holdfast.shapes import Wait
 from holdfast.strategies.options import _later
@@ -74,6 +75,9 @@ KINDS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "timeout": lambda: (Timeout(0.2, sync="cooperative"),),
     "adaptive timeout": lambda: (Timeout.adaptive(ceiling=0.2, sync="cooperative"),),
     "timeout in a bulkhead": lambda: (Bulkhead(9), Timeout(0.2, sync="cooperative")),
+    "cut": lambda: (Timeout(0.2),),
+    "adaptive, cut": lambda: (Bulkhead(9), Timeout.adaptive(ceiling=0.2)),
+    "cut in a cut": lambda: (Timeout(0.2), Bulkhead(9), Timeout(0.1)),
     "timeout in a thread": lambda: (Bulkhead(9), Timeout(5.0, sync="thread")),
     "adaptive, in a thread": lambda: (Bulkhead(9), Timeout.adaptive(ceiling=5.0, sync="thread")),
     "hedge": lambda: (Bulkhead(9), Hedge(5.0)),
@@ -131,6 +135,8 @@ def held(pipeline: Pipeline) -> list[str]:
     pool = worker_pool()
     workers = [("workers", pool.share(pipeline.name).taken), ("abandoned", pool.abandoned)]
     found += [f"{name} {count}" for name, count in workers if count]
+    watched = [one for one in watcher._wheels if one.pipeline == pipeline.name and one.due]
+    found += ["a watched call"] * len(watched)
     if remaining() != float("inf"):
         found.append("a deadline")
     if ongoing.get() is not None:
