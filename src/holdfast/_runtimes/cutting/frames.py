@@ -10,6 +10,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import PurePath
 from threading import get_ident
 from types import CodeType, FrameType
@@ -59,13 +60,19 @@ def why_not(innermost: FrameType, owner: Any) -> str:
     """
     inside = False
     for frame in stack(innermost):
-        module = frame.f_globals.get("__name__") or ""
-        if frame.f_code.co_flags & DRIVEN or module.startswith(LOOPS):
+        ours, loops = _kind(frame.f_globals.get("__name__") or "")
+        if loops or frame.f_code.co_flags & DRIVEN:
             return IN_LOOP
-        if not inside and module.startswith(OURS):
+        if ours and not inside:
             held = frame.f_locals
             inside = held.get("own") is owner or held.get("self") is owner
     return "" if inside else ELSEWHERE
+
+
+@lru_cache(512)
+def _kind(module: str) -> tuple[bool, bool]:
+    """Return whether a module is Holdfast's, and whether it is an event loop's."""
+    return module.startswith(OURS), module.startswith(LOOPS)
 
 
 def where(innermost: FrameType | None) -> str:

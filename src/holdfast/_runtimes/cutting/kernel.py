@@ -11,6 +11,7 @@ import platform
 import struct
 import sys
 from functools import partial
+from itertools import tee
 from operator import eq
 
 from holdfast._runtimes.cutting.chain import Link
@@ -89,22 +90,37 @@ class Kernel:
         return found
 
     def _read(self, found: Waiting, path: bytes, size: int) -> bytes:
-        file = self._libc.open(path, OPEN_FLAGS)
+        """Read a file of the kernel's, and have it opened, read, closed and compared in the chain.
+
+        Between the two it is closed, for many threads may be looked at together.
+        """
+        libc, again = self._libc, Room(size)
+        file = libc.open(path, OPEN_FLAGS)
         if file < 0:
             return b""
-        found.holds(file)
-        return self._sample(found, file, size, 0)
-
-    def _sample(self, found: Waiting, file: int, size: int, offset: int) -> bytes:
-        """Read something, and have it read again and compared in the chain."""
-        again, pread = Room(size), self._libc.pread
-        got = pread(file, self._seen.place, size, offset)
-        seen = bytes(self._seen.bytes[: max(0, got)])
+        seen = self._got(file, size, 0)
+        libc.close(file)
+        opened, same = tee(map(libc.open, (path,), (OPEN_FLAGS,)))
         found.links += (
-            partial(pread, file, again.place, size, offset),
+            partial(next, map(libc.pread, opened, (again.place,), (size,), (0,))),
+            partial(next, map(libc.always_close, same)),
             partial(eq, again.bytes, seen.ljust(size, b"\0")),
         )
         return seen
+
+    def _remembered(self, found: Waiting, address: int, size: int) -> bytes:
+        """Read from memory, which need not be there, and have it read and compared in the chain."""
+        again = Room(size)
+        seen = self._got(self._memory, size, address)
+        found.links += (
+            partial(self._libc.pread, self._memory, again.place, size, address),
+            partial(eq, again.bytes, seen.ljust(size, b"\0")),
+        )
+        return seen
+
+    def _got(self, file: int, size: int, offset: int) -> bytes:
+        got = self._libc.pread(file, self._seen.place, size, offset)
+        return bytes(self._seen.bytes[: max(0, got)])
 
     def _waits_for(self, found: Waiting, number: int, arguments: list[int]) -> list[int]:
         """Return the descriptors that a thread waits for."""
@@ -115,7 +131,7 @@ class Kernel:
             if second > MOST:
                 found.why_not = MANY
                 return []
-            polled = self._sample(found, self._memory, POLLED.size * second, first)
+            polled = self._remembered(found, first, POLLED.size * second)
             return [fd for fd, _, _ in POLLED.iter_unpack(polled) if fd >= 0]
         if number in self._select:
             return self._selected(found, *arguments[:3])
@@ -133,7 +149,7 @@ class Kernel:
         size = min(SET, (count + 63) // 64 * 8)
         waited: set[int] = set()
         for address in filter(None, sets):
-            bits = int.from_bytes(self._sample(found, self._memory, size, address), sys.byteorder)
+            bits = int.from_bytes(self._remembered(found, address, size), sys.byteorder)
             waited.update(fd for fd in range(min(count, 8 * size)) if bits >> fd & 1)
         return sorted(waited)
 

@@ -44,14 +44,17 @@ class Libc:
         self.getpeername.argtypes = number, address, address
         self.getsockopt: Any = held["getsockopt"]
         self.always_getsockopt: Any = held["getsockopt"]
+        self.always_close: Any = held["close"]
         self.always_shutdown: Any = held["shutdown"]
         self._fcntl: Any = held["fcntl"]
         self._fcntl.argtypes = number, number, number
         self.always_dup3: Any = held["dup3" if sys.platform == "linux" else "dup2"]
         for option in self.getsockopt, self.always_getsockopt:
             option.argtypes = number, number, number, address, address
-        for function in self.always_getsockopt, self.always_shutdown, self.always_dup3:
+        always = self.always_close, self.always_getsockopt, self.always_shutdown, self.always_dup3
+        for function in always:
             function.restype = ctypes.c_char
+        self.always_close.argtypes = (number,)
         self.always_shutdown.argtypes = number, number
         self.always_dup3.argtypes = number, number, number
 
