@@ -2,10 +2,14 @@
 
 import gc
 import linecache
+import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -311,6 +315,14 @@ def test_a_warning_that_is_an_error_harms_no_call(caplog):
     """There is nobody to raise it to, so it is logged."""
     assert Pipeline("payments", Timeout(0.05)).call(slow) == "late"
     time.sleep(0.05)
+
+
+def test_the_example_of_the_page_is_cut():
+    """As a reader would run it."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "time-out-blocking-code.md"
+    code, output = re.findall(r"```(?:python|output)\n(.*?)```", page.read_text(), re.DOTALL)[:2]
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == output
 
 
 def test_the_snapshot_counts(silent):
