@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from holdfast import _register, _validate
 from holdfast._compile import applier, is_strategy, no_strategy, protect
 from holdfast._runtimes.caller import users_level
-from holdfast._runtimes.cutting.watcher import watcher
 from holdfast._sent import Sent
 from holdfast._world import world
 from holdfast.composition import findings, place
@@ -262,7 +261,12 @@ class Pipeline(Sent):
     # -- people --------------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the state of the strategies as plain data, outermost first."""
+        """Return the state of the strategies as plain data, outermost first.
+
+        Beside them stands how many calls were ``cut`` at a limit, and how many ``overran`` one.
+        """
+        from holdfast._runtimes.cutting.watcher import watcher
+
         layers = [
             one.snapshot() if hasattr(one, "snapshot") else {"strategy": repr(one)}
             for one in self.strategies

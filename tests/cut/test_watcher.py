@@ -1,6 +1,7 @@
 """The watcher: one thread for the process, that nobody wakes in vain."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from holdfast import Pipeline, Timeout
+from holdfast import AttemptTimeout, Pipeline, Timeout
 from holdfast._cut import Late
 from holdfast._runtimes.cutting.watcher import Watcher, watcher
 from holdfast._runtimes.threads import Threads
@@ -48,7 +49,7 @@ def test_there_is_no_thread_until_it_is_needed():
     """Who has no blocking timeout has no watcher."""
     program = """
 import threading, os
-from holdfast import Pipeline, Timeout
+from holdfast import AttemptTimeout, Pipeline, Timeout
 tasks = lambda: len(os.listdir("/proc/self/task"))
 before = tasks()
 call = Pipeline("p", Timeout(5.0))(lambda: 1)
@@ -103,3 +104,36 @@ def test_the_process_has_one():
     Pipeline("one", Timeout(5.0)).call(lambda: 1)
     Pipeline("two", Timeout(4.0)).call(lambda: 1)
     assert watcher.snapshot()["overdue"] == 0
+
+
+def test_it_outlives_a_failure_of_its_own(caplog):
+    """Whatever it was, the next call is ended all the same; the log has it."""
+
+    class Failing(Watcher):
+        failures = 1
+
+        def _look(self, now):
+            if self.failures:
+                self.failures -= 1
+                raise ZeroDivisionError
+            return super()._look(now)
+
+    from holdfast.shapes import Site
+
+    runtime = Threads(watcher=Failing())
+    here, there = socket.socketpair()
+    step = runtime.within(Timeout(LIMIT), lambda *_: here.recv(1), Site("own"))
+    with here, there, pytest.raises(AttemptTimeout):
+        step((), {})
+    assert "the watcher of blocking calls failed" in caplog.text
+
+
+def test_the_longest_limit_is_none_too_long(counted):
+    """No lock waits for as long; the watcher sleeps until somebody calls."""
+    made, limit = counted
+    assert limit(1e11, lambda: "done")() == "done"
+    read, write = os.pipe()
+    os.close(write)
+    assert limit(LIMIT, os.read)(read, 1) == b""
+    os.close(read)
+    assert made.snapshot()["watched"] == 0

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 from holdfast._cut import NEARLY, hurried
 from holdfast._runtimes.abandon import Discard, abandon, ended_late, holders_of, told_where
 from holdfast._runtimes.caller import in_loop, warn_if_in_loop
-from holdfast._runtimes.cutting.step import Cutting
-from holdfast._runtimes.cutting.watcher import Watcher, watcher
 from holdfast._runtimes.errands import in_worker
 from holdfast._runtimes.job import LONGEST, Job
 from holdfast._runtimes.limits import (
@@ -43,6 +41,7 @@ from holdfast.strategies.inside import unless_inside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from holdfast._runtimes.cutting.watcher import Watcher
     from holdfast._runtimes.port import BlockingStep as Step
     from holdfast._runtimes.port import Cuts
     from holdfast.strategies.coalesce import Coalesce
@@ -75,12 +74,21 @@ class Threads:
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = pause,
         workers: WorkerPool = pool,
-        watcher: Watcher = watcher,
+        watcher: Watcher | None = None,
     ) -> None:
         self.now = now
         self._sleep = sleep
         self.workers = workers
-        self.watcher = watcher
+        self._watcher = watcher
+
+    @property
+    def watcher(self) -> Watcher:
+        """What ends calls in their own thread: the process's, unless it was given another."""
+        if self._watcher is None:
+            from holdfast._runtimes.cutting.watcher import watcher
+
+            self._watcher = watcher
+        return self._watcher
 
     def sleep(self, delay: float) -> None:
         """Block the thread for ``delay`` seconds."""
@@ -160,6 +168,8 @@ class Threads:
 
     def cutting(self, timeout: Timeout | AdaptiveTimeout, site: Site) -> Cuts:
         """Return what ends calls in their own thread."""
+        from holdfast._runtimes.cutting.step import Cutting
+
         return Cutting(self.now, self.watcher, timeout, site)
 
     def needs_worker(self, sync: Sync, site: Site) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from _thread import allocate_lock, get_ident, start_new_thread
+from _thread import TIMEOUT_MAX, allocate_lock, get_ident, start_new_thread
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -144,11 +144,18 @@ class Watcher:
         self._eyes = Eyes(self.overdue)
         while True:
             self._until = -inf
-            self._until = until = self._turn()
+            try:
+                until = self._turn()
+            except Exception:
+                import logging
+
+                logging.getLogger("holdfast").exception("the watcher of blocking calls failed")
+                until = self._now() + SELDOM
+            self._until = until
             if self._inbox:
                 continue
             left = until - self._now()
-            self._bell.acquire(timeout=-1 if left == inf else max(0.0, left))
+            self._bell.acquire(timeout=-1 if left > TIMEOUT_MAX else max(0.0, left))
 
     def _turn(self) -> float:
         """Do what is due; return when to come back."""
