@@ -68,12 +68,13 @@ def raced(runtime: Runtime, hedge: Hedge, inner: Step, site: Site) -> Step:
     """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
     now, workers, names = runtime.now, runtime.workers, (site.pipeline, hedge.title)
     share, watches = workers.share(site.pipeline), oversees(site)
+    watcher = runtime.watcher  # now: at the interpreter's end nothing can be imported any more
 
     def lanes(call: Call, holders: tuple[Bulkhead, ...]) -> Lanes:
         board = Board() if watches else None
         return Workers(
             call, holders, names, workers, now, hedge.discard,
-            share=share, board=board, watcher=runtime.watcher,
+            share=share, board=board, watcher=watcher,
         )  # fmt: skip
 
     return racing(hedge, inner, site, now, lanes)
