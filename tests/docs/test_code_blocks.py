@@ -1,8 +1,9 @@
 """Every ```python block of the README and of the documentation runs, and prints what it says.
 
 The blocks of a page share one namespace.  They run on virtual time with seeded randomness and without
-a network.  An ```output block holds what the block before it prints.  What depends on chance or on the
-clock stands in an ```output varies block: any number in it stands for another one, and the page says so.
+a network; a wait on a socket for what never comes is a sleep on the virtual clock.  An ```output block
+holds what the block before it prints.  What depends on chance or on the clock stands in an ```output
+varies block: any number in it stands for another one, and the page says so.
 A function named ``test_*`` is called with the fixtures that it asks for.
 """
 
@@ -12,6 +13,9 @@ import contextlib
 import inspect
 import io
 import re
+import select
+import socket
+import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -110,6 +114,26 @@ def no_network(monkeypatch):
     monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", later)
 
 
+SILENT, HOUR = 0.2, 3600.0
+
+
+def waiting_on(clock, receive):
+    """Return ``receive``, a method of sockets, with its waits for silent peers on the virtual clock.
+
+    Who is silent for a moment is taken to be so for ever: whatever limits the call must cut it.
+    """
+    ours = threading.get_ident()
+
+    def receiving(sock, *args):
+        blocks = sock.gettimeout() is None and threading.get_ident() == ours
+        if blocks and not select.select([sock], [], [], SILENT)[0]:
+            clock.sleep(HOUR)
+            raise AssertionError("the page waits for a peer that is silent, and nothing cuts it")
+        return receive(sock, *args)
+
+    return receiving
+
+
 def execute(code, namespace):
     """Run a block, which may await at its top level, and then the tests that it defines."""
     known = set(namespace)
@@ -137,6 +161,9 @@ def test_the_blocks_of_a_page_run_and_print_what_they_say(page, monkeypatch, no_
     with VirtualClock() as clock, seeded(0):
         monkeypatch.setattr(time, "sleep", clock.sleep)
         monkeypatch.setattr(asyncio, "run", run)
+        for name in ("recv", "recv_into"):
+            receive = getattr(socket.socket, name)
+            monkeypatch.setattr(socket.socket, name, waiting_on(clock, receive))
         for block in blocks(page):
             where = f"{name_of(page)}:{block.line}"
             if block.info == "python":
