@@ -1,6 +1,7 @@
 """The two shops, in the test's own process and without sockets: their pages are plain functions."""
 
 import asyncio
+import inspect
 import warnings
 
 import httpx
@@ -11,19 +12,20 @@ from holdfast.demo.answers import DONE, Answer
 from holdfast.demo.protection import Protection
 from holdfast.demo.settings import Settings
 from holdfast.demo.shop import Figures, Setup
+from holdfast.testing.faults import FaultServer, Vanish
 
 
-def setup(*, protected):
+def setup(*, protected, payments="http://payments/", speed=5.0):
     return Setup(
-        settings=Settings(speed=5.0),
+        settings=Settings(speed=speed),
         protected=protected,
-        payments="http://payments/",
+        payments=payments,
         notifications="http://notes/",
     )
 
 
 class Services:
-    """What answers instead of the services; an exception is raised."""
+    """What answers instead of the services, with a status or a response; an exception is raised."""
 
     def __init__(self, *script):
         self.script = list(script)
@@ -36,7 +38,7 @@ class Services:
         answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(answer, Exception):
             raise answer
-        return httpx.Response(answer)
+        return answer if isinstance(answer, httpx.Response) else httpx.Response(answer)
 
 
 class Sync:
@@ -127,13 +129,44 @@ def test_without_protection_a_failure_reaches_the_user(open_shop):
     assert ask("/pay") == (502, "failed", "ConnectError")
 
 
-def test_with_protection_one_failure_is_tried_again(open_shop):
-    """The second attempt succeeds, with the same meaning: the user sees nothing."""
-    services = Services(httpx.ConnectError("no"), 200)
+@pytest.mark.parametrize("failure", [httpx.ConnectError("no"), 503])
+@pytest.mark.parametrize("path", ["/pay", "/notify"])
+def test_with_protection_one_failure_is_tried_again(open_shop, path, failure):
+    """The second attempt succeeds, with the same key: the user sees nothing, and nobody pays twice."""
+    services = Services(failure, 200)
     _, ask = open_shop(services, protected=True)
 
-    assert ask("/pay") == (200, "ok", "")
+    assert ask(path) == (200, "ok", "")
     assert len(services.timeouts) == 2
+    assert len(services.keys) == 1
+
+
+def test_two_orders_have_two_keys(open_shop):
+    """The same user may buy the same thing twice."""
+    services = Services(200)
+    _, ask = open_shop(services, protected=True)
+    ask("/pay")
+    ask("/pay")
+
+    assert len(services.keys) == 2
+
+
+def test_with_protection_a_refused_request_is_not_tried_again(open_shop):
+    """A status that says that the request is wrong stays wrong."""
+    services = Services(400, 200)
+    _, ask = open_shop(services, protected=True)
+
+    assert ask("/pay") == (502, "failed", "HTTPStatusError")
+    assert len(services.timeouts) == 1
+
+
+def test_with_protection_a_service_is_asked_again_when_it_says(open_shop):
+    """A ``Retry-After`` beyond all that a payment may take: there is no second attempt."""
+    services = Services(httpx.Response(503, headers={"Retry-After": "60"}), 200)
+    _, ask = open_shop(services, protected=True)
+
+    assert ask("/pay") == (502, "failed", "HTTPStatusError")
+    assert len(services.timeouts) == 1
 
 
 def test_with_protection_payments_fall_back(open_shop):
@@ -156,15 +189,51 @@ def test_with_protection_a_notification_fails_openly(open_shop):
     assert ask("/notify") == (502, "failed", "ConnectError")
 
 
-def test_the_sync_shop_gives_httpx_what_is_left(monkeypatch):
-    """Its per-attempt timeout reaches the socket, for nobody can interrupt a blocking call."""
-    services = Services(200)
-    plan = setup(protected=True)
-    monkeypatch.setattr(httpx, "HTTPTransport", lambda **_: httpx.MockTransport(services))
-    shop_sync.routes(plan, Figures(plan.protection()))["/pay"]()
+@pytest.fixture
+def open_sync_shop(monkeypatch):
+    """Make the sync shop's pages, over scripted services."""
 
-    (timeout,) = services.timeouts
-    assert 0.0 < timeout <= 0.12
+    def make(services, *, protected):
+        plan = setup(protected=protected)
+        monkeypatch.setattr(httpx, "HTTPTransport", lambda **_: httpx.MockTransport(services))
+        return shop_sync.routes(plan, Figures(plan.protection()))
+
+    return make
+
+
+@pytest.mark.parametrize("path", ["/pay", "/notify"])
+def test_the_sync_shops_clients_are_the_same(open_sync_shop, path):
+    """The protected one has no timeout either: nothing is asked of a client."""
+    services = Services(200)
+    for protected in (False, True):
+        open_sync_shop(services, protected=protected)[path]()
+
+    assert services.timeouts == [None, None]
+
+
+@pytest.mark.parametrize("path", ["/pay", "/notify"])
+def test_the_sync_shops_differ_by_decorators(open_sync_shop, path):
+    """What stands below them is the same code."""
+    bare, held = (open_sync_shop(Services(200), protected=one)[path] for one in (False, True))
+
+    assert inspect.unwrap(held).__code__ is inspect.unwrap(bare).__code__
+    assert not hasattr(bare, "pipeline")
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("after", ["request", "headers", "body"])
+def test_the_protected_sync_shop_leaves_a_service_that_hangs(after):
+    """Wherever it hangs, the call is cut in its own thread, and made once more with the same key."""
+    with FaultServer(Vanish(after)) as server:
+        plan = setup(protected=True, payments=server.url, speed=2.0)
+        figures = Figures(plan.protection())
+        answer = shop_sync.routes(plan, figures)["/pay"]()
+        keys = [request.headers["idempotency-key"] for request in server.requests]
+
+    assert answer == Answer(202, "fallback", "AttemptTimeout")
+    assert len(keys) == 2
+    assert len(set(keys)) == 1
+    assert figures()["payments"] == 0
 
 
 def test_the_pipelines_are_in_a_sound_order():
@@ -175,4 +244,5 @@ def test_the_pipelines_are_in_a_sound_order():
 
     assert protection.states() == {"payments": "closed", "notifications": "closed"}
     assert protection.page.call(lambda: DONE) == Answer(200, "ok")
-    assert protection.pipeline_of("http://notes").name == "notifications"
+    assert protection.pipeline_of("http://payments") is protection.payments
+    assert protection.pipeline_of("http://notes") is protection.notifications

@@ -10,8 +10,8 @@ and an open-loop load generator. The story is played twice, first unprotected an
 `serving`      what the servers share: a free port, uvicorn
 `service`      the payment and the notification service
 `shop`         what both shops share
-`shop_sync`    the shop on a pool of threads, with ``httpx.Client``
-`shop_async`   the shop on asyncio, with ``httpx.AsyncClient``
+`shop_sync`    the shop on a pool of threads, with a plain ``httpx.Client``; protected by decorators
+`shop_async`   the shop on asyncio, with ``httpx.AsyncClient``; protected by its transport
 `protection`   what Holdfast adds to the shop: the only module here that uses it
 `counted`      transports that count what is under way at each dependency
 `schedule`     who asks for what, and when: seeded Poisson arrivals

@@ -33,25 +33,28 @@ def queued(error: Exception) -> Answer:
 
 
 class Protection:
-    """A pipeline per dependency, for the client's transport, and a fallback around the page.
+    """A pipeline per dependency, and a fallback around the page.
 
-    The dependencies share nothing, so one can't take the other down.
+    The dependencies share nothing, so one can't take the other down. The sync shop's functions are
+    decorated with them; the async shop's client looks them up by their origins.
     """
 
     def __init__(self, settings: Settings, payments: str, notifications: str) -> None:
         self._settings = settings
         self._breakers: dict[str, CircuitBreaker] = {}
-        self._pipelines: dict[str, Pipeline] = {
-            payments.rstrip("/"): self._pipeline("payments"),
-            notifications.rstrip("/"): self._pipeline("notifications"),
-        }
+        self.payments: Pipeline = self._pipeline("payments")
+        self.notifications: Pipeline = self._pipeline("notifications")
         self.page: Pipeline = Pipeline(
             "pay", Fallback(queued, on=(RejectedError, TimeoutError, httpx.TransportError))
         )
+        self._by_origin: dict[str, Pipeline] = {
+            payments.rstrip("/"): self.payments,
+            notifications.rstrip("/"): self.notifications,
+        }
 
     def pipeline_of(self, origin: str) -> Pipeline:
         """The pipeline of a dependency, for `holdfast.integrations.httpx`."""
-        return self._pipelines[origin]
+        return self._by_origin[origin]
 
     def states(self) -> dict[str, str]:
         """The state of each breaker, by dependency."""

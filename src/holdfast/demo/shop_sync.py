@@ -1,5 +1,7 @@
 """The sync shop: a WSGI application on a fixed pool of threads, with one ``httpx.Client``.
 
+The unprotected and the protected shop differ by decorators, and by nothing else.
+
 ``python -m holdfast.demo.shop_sync SETUP`` where SETUP is `Setup.to_json`.
 """
 
@@ -9,15 +11,35 @@ import logging
 import sys
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.demo.answers import DONE, NOT_FOUND, Answer, failed
 from holdfast.demo.serving import listen, settled
 from holdfast.demo.shop import Figures, Setup, idempotent
 from holdfast.demo.wire import Wire
 
+if TYPE_CHECKING:
+    from holdfast.demo.protection import Protection
+
+F = TypeVar("F")
+Headers = dict[str, str]
+Call = Callable[[Headers], None]
 Route = Callable[[], Answer]
+Decorator = Callable[[Call], Call]
+PageDecorator = Callable[[Route], Route]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+def undecorated(function: F) -> F:
+    """Return the function as it is."""
+    return function
+
+
+def decorators(protection: Protection | None) -> tuple[Decorator, Decorator, PageDecorator]:
+    """All that the two shops differ by: what stands above the calls of the services, and a page."""
+    if protection is None:
+        return undecorated, undecorated, undecorated
+    return protection.payments, protection.notifications, protection.page
 
 
 def routes(setup: Setup, figures: Figures) -> dict[str, Route]:
@@ -25,30 +47,38 @@ def routes(setup: Setup, figures: Figures) -> dict[str, Route]:
     import httpx
 
     from holdfast.demo.counted import Counted, gauges
-    from holdfast.integrations.httpx import Transport
 
     counts = gauges({setup.payments: figures.payments, setup.notifications: figures.notifications})
     limits = httpx.Limits(max_connections=setup.settings.connections)
-    plain = Counted(httpx.HTTPTransport(limits=limits), counts)
-    protection = figures.protection
-    # Without protection there is no timeout at all: what `requests` does by default, and what every
-    # client does whose author switched the timeout off because a call "sometimes takes longer".
+    # No timeout, with protection or without: what `requests` does by default, and what every client
+    # does whose author switched the timeout off because a call "sometimes takes longer". Nothing
+    # here stands between the client and its sockets but what counts, in both shops.
     client = httpx.Client(
-        transport=Transport(protection.pipeline_of, transport=plain) if protection else plain,
+        transport=Counted(httpx.HTTPTransport(limits=limits), counts),
         timeout=None,  # noqa: S113 - the point
     )
+    payments, notifications, page = decorators(figures.protection)
 
+    # An error status is raised inside, where a retry and a breaker can judge it. The headers come
+    # from outside: each attempt of a call has the same key, so that it may be made twice.
+    @payments
+    def charge(headers: Headers) -> None:
+        client.post(setup.payments, headers=headers).raise_for_status()
+
+    @notifications
+    def send(headers: Headers) -> None:
+        client.post(setup.notifications, headers=headers).raise_for_status()
+
+    @page
     def pay() -> Answer:
-        reply = client.post(setup.payments, headers=idempotent())
-        reply.raise_for_status()
+        charge(idempotent())
         return DONE
 
     def notify() -> Answer:
-        reply = client.post(setup.notifications, headers=idempotent())
-        reply.raise_for_status()
+        send(idempotent())
         return DONE
 
-    return {"/pay": protection.page(pay) if protection else pay, "/notify": notify}
+    return {"/pay": pay, "/notify": notify}
 
 
 def application(
