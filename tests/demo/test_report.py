@@ -51,6 +51,13 @@ def test_the_report_is_small(report):
     assert report.stat().st_size < 1_000_000
 
 
+def test_the_report_tells_what_the_shops_differ_by(html, settings):
+    """In the sync world by decorators alone."""
+    told = {"sync": "The two shops differ by decorators", "async": "the client’s transport"}
+
+    assert told[settings.world] in html
+
+
 def test_the_report_tells_each_bar(html, bars):
     """Each bar stands in the table, with its verdict."""
     assert html.count("✓ met") == len(bars)

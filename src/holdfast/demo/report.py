@@ -10,12 +10,24 @@ from typing import Final
 from holdfast._report.page import page as html
 from holdfast.demo.bars import Bar
 from holdfast.demo.measure import Run
-from holdfast.demo.settings import ATTEMPT_TIMEOUT, OPEN_CAP, OPEN_FOR, TOTAL_TIMEOUT, Settings
+from holdfast.demo.settings import (
+    ATTEMPT_TIMEOUT,
+    OPEN_CAP,
+    OPEN_FOR,
+    TOTAL_TIMEOUT,
+    Settings,
+    World,
+)
 
 LEAD: Final = (
     "A shop calls a payment and a notification service. Payments hang for a while, then recover."
     " The same users at the same instants, once without protection and once with Holdfast."
 )
+DIFFERENCE: Final[dict[World, str]] = {
+    "sync": "The two shops differ by decorators: neither client has a timeout, and with Holdfast a call"
+    " that hangs is cut at its limit, in its own thread.",
+    "async": "The two shops differ by the client’s transport and the page’s decorator.",
+}
 TITLES: Final = ("measured", "unprotected", "with Holdfast", "bar", "")
 
 
@@ -74,6 +86,7 @@ def _method(settings: Settings) -> Iterable[str]:
     yield (
         "Every server is a real HTTP server on loopback in a process of its own; the shop calls with"
         f" one <code>httpx.{client}</code>. Both runs start afresh, with the same pools."
+        f" {DIFFERENCE[settings.world]}"
     )
     yield (
         "The unprotected shop has <em>no timeout</em>: the default of <code>requests</code>, and"
