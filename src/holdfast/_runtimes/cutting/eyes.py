@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,12 @@ from holdfast._world import has_gil
 if TYPE_CHECKING:
     from holdfast._runtimes.cutting.overdue import Overdue
 
+# Here, and not when the watcher begins: a child that is forked while it imports something could never
+# import that, for nobody lets go of Python's own lock.
+with suppress(ImportError):
+    from holdfast._runtimes.cutting.by_frames import ByFrames
+    from holdfast._runtimes.cutting.kernel import Kernel
+    from holdfast._runtimes.cutting.sockets import Libc
 
 AT_ONCE = 128
 """So many calls are cut in one go: it keeps the GIL for some milliseconds."""
@@ -29,12 +36,8 @@ class Eyes:
         self._kernel: Any = None
         self._by_frames: Any = None
         try:
-            from holdfast._runtimes.cutting.by_frames import ByFrames
-            from holdfast._runtimes.cutting.kernel import Kernel
-            from holdfast._runtimes.cutting.sockets import Libc
-
             libc = Libc()
-        except (ImportError, OSError, AttributeError, TypeError):
+        except (NameError, OSError, AttributeError, TypeError):
             return  # Python without ctypes, or a system without these functions
         self._by_frames = ByFrames(libc)
         self._kernel = Kernel(libc)

@@ -7,7 +7,6 @@ arguments, and where its stack is.  Reading it needs no privilege, for it is our
 from __future__ import annotations
 
 import os
-import platform
 import struct
 import sys
 from functools import partial
@@ -56,7 +55,7 @@ class Kernel:
     def __init__(self, libc: Libc) -> None:
         self._libc = libc
         self._sockets = Sockets(libc)
-        table = TABLES.get(platform.machine().lower(), "") if sys.maxsize > 1 << 32 else ""
+        table = TABLES.get(os.uname().machine, "") if sys.maxsize > 1 << 32 else ""
         none: frozenset[int] = frozenset()
         self._first, self._poll = FIRST_IS_FD.get(table, none), POLL.get(table, none)
         self._select, self._epoll = SELECT.get(table, none), EPOLL.get(table, none)

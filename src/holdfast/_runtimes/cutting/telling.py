@@ -6,13 +6,13 @@ name of the call and with a warning for the line that made it, which all stand i
 
 from __future__ import annotations
 
-import logging
 import warnings
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from holdfast._ongoing import Call, Ongoing
-from holdfast._runtimes.cutting.frames import all_frames, is_ours, stack, where
+from holdfast._runtimes.cutting.frames import all_frames, is_ours, stack
+from holdfast._runtimes.cutting.places import where
 from holdfast._runtimes.cutting.wheel import THREAD
 from holdfast._runtimes.errands import in_worker
 from holdfast._world import world
@@ -47,6 +47,8 @@ def overrun(one: Overdue, now: float) -> None:
 def _not_told(error: BaseException | None) -> None:
     """Log what is not to be told otherwise: filters make warnings errors, or no worker is free."""
     if error is not None:
+        import logging
+
         logging.getLogger("holdfast").warning("%s", error)
 
 

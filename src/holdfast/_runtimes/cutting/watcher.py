@@ -18,7 +18,9 @@ from math import inf
 from typing import Any
 
 from holdfast._runtimes.cutting import elsewhere
+from holdfast._runtimes.cutting.eyes import Eyes
 from holdfast._runtimes.cutting.overdue import Overdue
+from holdfast._runtimes.cutting.telling import overrun
 from holdfast._runtimes.cutting.waiting import BUSY
 from holdfast._runtimes.cutting.wheel import OVERDUE, THREAD, Wheel
 from holdfast._runtimes.job import Job
@@ -139,9 +141,13 @@ class Watcher:
             self._started.clear()
 
     def _run(self) -> None:
-        from holdfast._runtimes.cutting.eyes import Eyes
+        try:
+            self._eyes = Eyes(self.overdue)
+            self._go_on()
+        finally:  # there is none any more, so that the next call starts another one
+            self._started.clear()
 
-        self._eyes = Eyes(self.overdue)
+    def _go_on(self) -> None:
         while True:
             self._until = -inf
             try:
@@ -207,8 +213,6 @@ class Watcher:
         at_work = one.cut or one.why_not == BUSY
         enough = over >= (RESPITE if at_work else GRACE)
         if enough and one.why_not and not one.told and not one.over:
-            from holdfast._runtimes.cutting.telling import overrun
-
             one.told = True
             self._count(self.overran, one)
             overrun(one, self._now())
