@@ -25,7 +25,7 @@ ROOT, NOBODY = getattr(os, "geteuid", lambda: 0)() == 0, 65534
 CALL = f"""
 import ctypes, os, socket, threading
 from holdfast import AttemptTimeout, Pipeline, Timeout
-from holdfast._runtimes.cutting import by_frames, eyes, kernel, sockets
+from holdfast._runtimes.cutting import kernel, sockets, step, watcher
 
 def undumpable():
     ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
