@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from holdfast._runtimes.cutting.wheel import THREAD
 from holdfast.deadline import OVER, RAN_OUT
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Overdue:
         self.job: Job | None = job
         """A worker's, which nobody waits for any more; None for a call in its own thread."""
         self.marks: dict[str, str] = {}
+        """Whether it was cut; a dict, for C writes it between the look and the cut."""
         self.counted: bool = False
         self.told: bool = job is not None  # who has left it alone tells that
         self.why_not: str = ""
@@ -31,6 +33,11 @@ class Overdue:
     def key(self) -> int:
         """What it is known by among the overdue ones."""
         return id(self.owner)
+
+    @property
+    def thread(self) -> int:
+        """The identity of its thread; 0 for a job that no worker has begun."""
+        return int(self.own[THREAD]) if self.job is None else self.job.thread
 
     @property
     def owner(self) -> Any:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from holdfast._ongoing import Call, Ongoing
 from holdfast._runtimes.cutting.frames import all_frames, is_ours, stack
 from holdfast._runtimes.cutting.places import where
-from holdfast._runtimes.cutting.wheel import THREAD
 from holdfast._runtimes.errands import in_worker
 from holdfast._world import world
 from holdfast.errors import OverrunWarning
@@ -27,7 +26,7 @@ def overrun(one: Overdue, now: float) -> None:
     first, one.wheel.warned = not one.wheel.warned, True
     if not first and not world.listeners:
         return
-    innermost = all_frames().get(one.own[THREAD])
+    innermost = all_frames().get(one.thread)
     place = where(innermost)
     warning = _warning(one, innermost, place) if first else None
     event = _event(one, innermost, place, now) if world.listeners else None

@@ -22,7 +22,7 @@ from holdfast._runtimes.cutting.eyes import Eyes
 from holdfast._runtimes.cutting.overdue import Overdue
 from holdfast._runtimes.cutting.telling import overrun
 from holdfast._runtimes.cutting.waiting import BUSY
-from holdfast._runtimes.cutting.wheel import OVERDUE, THREAD, Wheel
+from holdfast._runtimes.cutting.wheel import OVERDUE, Wheel
 from holdfast._runtimes.job import Job
 from holdfast._weakly import Weakly
 from holdfast._world import renew_after_fork
@@ -84,7 +84,7 @@ class Watcher:
         self._begin()
         self._natives = {here: os.getpid()}  # `threading` goes on with the parent's
         for one in there.values():
-            if one.own[THREAD] == here and one.job is None:
+            if one.thread == here and one.job is None:
                 one.own[OVERDUE] = None
                 one.wheel.due[one.key] = one.own
         for wheel in self._wheels:
@@ -108,7 +108,7 @@ class Watcher:
     def end(self, job: Job) -> None:
         """Cut what a worker waits for whose job nobody wants any more."""
         now = self._now()
-        own = [now, 0.0, None, None, NOTHING, job.thread]
+        own = [now, 0.0, None, None, NOTHING]
         self.overdue[id(job)] = Overdue(own, self._nobodys, now, job)
         self.arm(self._nobodys, now - HEAD_START)
         if job.over:
@@ -194,7 +194,7 @@ class Watcher:
             if one.over:
                 self.overdue.pop(key, None)
             elif one.look_at <= now:
-                threads.setdefault(one.own[THREAD], []).append(one)
+                threads.setdefault(one.thread, []).append(one)
         self._eyes.cut(threads, self._natives)
         for one in chain.from_iterable(threads.values()):
             over = self._now() - one.own[0]
