@@ -1,14 +1,21 @@
-"""A watcher that the kernel doesn't answer, so that all it has are the frames."""
+"""A watcher that the kernel doesn't answer, so that it has the frames only; and how that comes about."""
 
+import os
+import shlex
+import subprocess
 import sys
 import threading
 import time
 from contextlib import contextmanager
+from functools import cache
+
+import pytest
 
 from holdfast._runtimes.cutting.watcher import Watcher
 from holdfast._runtimes.threads import Threads
 from holdfast._world import world
 
+ROOT = getattr(os, "geteuid", lambda: 0)() == 0
 LIMIT = 0.1
 SOON = 2.0
 """A call that was cut has ended by then, in seconds, on however busy a machine."""
@@ -53,6 +60,30 @@ def until(condition):
             return
         time.sleep(0.001)
     raise AssertionError(f"{condition} has not come true")
+
+
+@cache
+def namespace(mount):
+    """Return what runs a command with something mounted over /proc, or skip and say why."""
+    as_root = () if ROOT else ("--map-root-user",)
+    before = (
+        "unshare",
+        "--mount",
+        *as_root,
+        "--pid",
+        "--fork",
+        "sh",
+        "-c",
+        f'{mount} && exec "$@"',
+        "sh",
+    )
+    try:
+        done = subprocess.run([*before, "true"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        pytest.skip(f"no unshare here: {error}")
+    if done.returncode:
+        pytest.skip(f"nothing may be mounted here: {shlex.join(before)}: {done.stderr.strip()}")
+    return before
 
 
 class Blocked:

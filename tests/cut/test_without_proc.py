@@ -4,23 +4,21 @@ Who has given up root's rights without a new program after it, as servers do tha
 as somebody else, is not "dumpable" any more, and its files in /proc belong to root.
 """
 
-import os
-import shlex
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from holdfast._world import has_gil
+from tests.cut.blind import ROOT, namespace
 
 pytestmark = [
     pytest.mark.real_time,
     pytest.mark.skipif(not Path("/proc/self/syscall").exists(), reason="Linux's account"),
 ]
 
-ROOT, NOBODY = getattr(os, "geteuid", lambda: 0)() == 0, 65534
+NOBODY = 65534
 
 CALL = f"""
 import ctypes, os, socket, threading
@@ -74,30 +72,6 @@ def test_a_process_that_may_not_be_looked_at():
     """Root's are, all the same: root may read whatever there is."""
     expected = BY_KERNEL if ROOT else BY_FRAMES
     assert called("undumpable()") == expected
-
-
-@cache
-def namespace(mount):
-    """Return what runs a command with something mounted over /proc, or skip and say why."""
-    as_root = () if ROOT else ("--map-root-user",)
-    before = (
-        "unshare",
-        "--mount",
-        *as_root,
-        "--pid",
-        "--fork",
-        "sh",
-        "-c",
-        f'{mount} && exec "$@"',
-        "sh",
-    )
-    try:
-        done = subprocess.run([*before, "true"], capture_output=True, text=True, check=False)
-    except OSError as error:
-        pytest.skip(f"no unshare here: {error}")
-    if done.returncode:
-        pytest.skip(f"nothing may be mounted here: {shlex.join(before)}: {done.stderr.strip()}")
-    return before
 
 
 @needs_gil

@@ -18,6 +18,7 @@ COMMAND = ".venv/bin/python tests/surface/surface.py"
 MODULES = (
     "holdfast",
     "holdfast.backoff",
+    "holdfast.doctor",
     "holdfast.events",
     "holdfast.extend",
     "holdfast.simulation",

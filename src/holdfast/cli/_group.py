@@ -10,6 +10,7 @@ import click
 
 COMMANDS: Final = {
     "demo": "See payments hang, without and with Holdfast: real servers, half a minute.",
+    "doctor": "Say what of Holdfast works here, and why: are blocking calls cut, and by what?",
     "simulate": "See what an outage does to a policy, your own included: an hour takes seconds.",
 }
 """Command, which is also a module of this package and a function in it, and its line of help."""
