@@ -7,9 +7,10 @@ message, the error that the caller gets, and the gates that it passes are told t
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import Any, Self
 
-from holdfast.errors import AttemptTimeout
+from holdfast.errors import AttemptTimeout, DeadlineExceeded
 
 NEARLY = 0.9
 """Who had this share of the time that an attempt gets had all of it, but for what came before."""
@@ -26,6 +27,29 @@ class Cut(str):
         made = super().__new__(cls, f"holdfast: {error}")
         made.error = error
         return made
+
+
+under_cut: dict[int, Any] = {}
+"""By the identity of its thread, the overdue blocking call whose socket was shut down.
+
+What a function returns in it is no result, however good it looks, and none of the layers inside of the
+limit, nor those of another pipeline, shall share it, keep it or count it: the time was up for them.
+"""
+
+
+def refuse(result: Any) -> None:
+    """Raise the error for a result of a call that was cut, if this thread is in one."""
+    late = under_cut.get(get_ident())
+    if late is None:
+        return
+    if late.over:  # it was interrupted where it would have told so
+        under_cut.pop(get_ident(), None)
+        return
+    late.refused = [result]
+    own = late.own
+    raise DeadlineExceeded(
+        pipeline=late.wheel.pipeline, strategy="timeout", seconds=own[1], at=own[0]
+    )
 
 
 class Late(BaseException):

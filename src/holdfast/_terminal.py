@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any
 
+from holdfast._cut import refuse, under_cut
 from holdfast._refusing import not_a_function, refuse_unfinished
 from holdfast.errors import Misuse, RejectedError
 from holdfast.shapes import Arguments, Keywords
@@ -28,6 +29,8 @@ def terminal_of(fn: Callable[..., Any], colour: str) -> Step:
     def terminal(args: Arguments, kwargs: Keywords) -> Any:
         nonlocal finished
         result = fn(*args, **kwargs)
+        if under_cut:
+            refuse(result)
         kind = type(result)
         if kind is not finished:
             if kind not in PLAIN:
@@ -43,6 +46,8 @@ def apply_blocking(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     if not callable(fn):
         raise Misuse(f"pipeline.call() takes a function and its arguments, not {fn!r}")
     result = fn(*args, **kwargs)
+    if under_cut:
+        refuse(result)
     if type(result) not in PLAIN:
         refuse_unfinished(fn, result)
     return result

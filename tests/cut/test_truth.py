@@ -30,6 +30,7 @@ from holdfast import (
     deadline,
     transient,
 )
+from holdfast._cut import under_cut
 from holdfast._world import has_gil
 from holdfast.events import CallCompleted, Overrun, TimedOut
 from holdfast.extend import Gate, watcher, worker_pool
@@ -394,6 +395,36 @@ def test_a_coalesced_attempt_ends_with_its_leaders_time(silent):
         assert isinstance(ended(leader), AttemptTimeout)
         assert ended(follower) == "the second one"
     assert took.seconds < 0.4 + SOON
+
+
+def half_a_page(silent):
+    """Return a function that takes whatever comes until the connection ends for a page."""
+
+    def ask():
+        with silent.connection() as one:
+            return read_to_the_end(one)
+
+    return ask
+
+
+def test_nobody_shares_what_came_out_of_a_cut_call(silent):
+    """Those who wait for the leader's attempt make another one; here they run out of time as well."""
+    ask = Pipeline("shared", Timeout(0.4), Coalesce(key=lambda: "tea"))(half_a_page(silent))
+    threads = [in_thread(ask) for _ in range(3)]
+    while not silent.taken:
+        time.sleep(0.01)
+    silent.taken[0].send(b"half of the page")
+    assert [type(ended(one)) for one in threads] == [AttemptTimeout] * 3
+
+
+def test_no_layer_of_another_pipeline_believes_what_came_out_of_a_cut_call(silent):
+    """Its gates count no success, and its fallback keeps no copy."""
+    gate, kept = Notes(), Fallback.stale(60.0)
+    page = Pipeline("page", kept, gate)(half_a_page(silent))
+    with pytest.raises(AttemptTimeout):
+        Pipeline("hasty", Timeout(LIMIT)).call(page)
+    assert [type(one) for one in gate.ends] == [DeadlineExceeded]
+    assert under_cut == {}
 
 
 def test_threads_that_share_a_connection_share_its_end(silent, limited):

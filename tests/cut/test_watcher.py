@@ -137,3 +137,26 @@ def test_the_longest_limit_is_none_too_long(counted):
     assert limit(LIMIT, os.read)(read, 1) == b""
     os.close(read)
     assert made.snapshot()["watched"] == 0
+
+
+def test_it_begins_with_the_next_call_where_there_was_no_thread_to_be_had(monkeypatch):
+    """The system's limit may be reached for a moment."""
+    from holdfast._runtimes.cutting import watcher as module
+    from holdfast.shapes import Site
+
+    really, failures = module.start_new_thread, [RuntimeError("can't start new thread")]
+
+    def starting(*args):
+        if failures:
+            raise failures.pop()
+        return really(*args)
+
+    monkeypatch.setattr(module, "start_new_thread", starting)
+    here, there = socket.socketpair()
+    answers = [lambda: "unwatched", lambda: here.recv(1)]
+    step = Threads(watcher=Watcher()).within(
+        Timeout(LIMIT), lambda *_: answers.pop(0)(), Site("own")
+    )
+    assert step((), {}) == "unwatched"
+    with here, there, pytest.raises(AttemptTimeout):
+        step((), {})

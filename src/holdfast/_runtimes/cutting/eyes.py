@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from holdfast._cut import under_cut
 from holdfast._runtimes.cutting.chain import Link, forged
 from holdfast._runtimes.cutting.frames import Frames, all_frames, why_not
 from holdfast._runtimes.cutting.waiting import UNTOLD, Waiting
@@ -89,7 +90,11 @@ class Eyes:
     def _chain(self, waiting: Waiting, calls: list[Overdue]) -> list[Link]:
         there = self._overdue.__contains__
         alive = [partial(there, call.key) for call in calls]
-        marked = [partial(call.marks.setdefault, "cut", "yes") for call in calls]
+        marked: list[Link] = [partial(call.marks.setdefault, "cut", "yes") for call in calls]
+        own = [call for call in calls if call.job is None]
+        if own:
+            innermost = max(own, key=lambda call: call.depth)
+            marked.append(partial(under_cut.setdefault, innermost.thread, innermost))
         return [*alive, *waiting.links, *marked, *waiting.shut]
 
 

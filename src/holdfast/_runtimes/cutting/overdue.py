@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from holdfast._runtimes.cutting.wheel import THREAD
-from holdfast.deadline import OVER, RAN_OUT
+from holdfast.deadline import NOTHING, OVER, RAN_OUT
 
 if TYPE_CHECKING:
     from holdfast._runtimes.cutting.wheel import Wheel
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Overdue:
     """A call whose time is up, and that has not ended."""
 
-    __slots__ = ("counted", "job", "look_at", "marks", "own", "told", "wheel", "why_not")
+    __slots__ = ("counted", "job", "look_at", "marks", "own", "refused", "told", "wheel", "why_not")
 
     def __init__(self, own: Any, wheel: Wheel, now: float, job: Job | None = None) -> None:
         self.own: Any = own
@@ -25,6 +25,8 @@ class Overdue:
         """A worker's, which nobody waits for any more; None for a call in its own thread."""
         self.marks: dict[str, str] = {}
         """Whether it was cut; a dict, for C writes it between the look and the cut."""
+        self.refused: list[Any] = []
+        """What its function has returned after the cut."""
         self.counted: bool = False
         self.told: bool = job is not None  # who has left it alone tells that
         self.why_not: str = ""
@@ -33,6 +35,14 @@ class Overdue:
     def key(self) -> int:
         """What it is known by among the overdue ones."""
         return id(self.owner)
+
+    @property
+    def depth(self) -> int:
+        """How many limits there are around it."""
+        found, entry = 0, self.own
+        while (entry := entry[4]) is not None and entry is not NOTHING:
+            found += 1
+        return found
 
     @property
     def thread(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from holdfast._cut import NEARLY, Late, hurried
+from holdfast._cut import NEARLY, Late, hurried, under_cut
 from holdfast._runtimes.cutting.wheel import OVERDUE
 from holdfast._runtimes.limits import (
     converted,
@@ -125,6 +125,9 @@ class Cutting:
         self, own: Ambient, at: float, start: float, late: Overdue | None, error: BaseException
     ) -> None:
         """Raise what an error means where the time is up, if that is not itself."""
+        if late is not None and self._is_refused(late):
+            own[3] = RAN_OUT
+            raise self._time_is_up(own, at, start) from None
         if isinstance(error, DeadlineExceeded) and error.at == own[0]:  # told further in
             own[3] = RAN_OUT
             if at == own[0] != own[4][0]:
@@ -138,11 +141,21 @@ class Cutting:
     def _returned(self, own: Ambient, at: float, start: float, late: Overdue, result: Any) -> Any:
         """Say that a result has come too late; after a cut it may look good, and is not."""
         own[3] = RAN_OUT
+        self._is_refused(late)
         if not late.cut and not self._refuses:
             raise Late(result, self._error(own, at, start))
         if self._discard is not None:
             told(self._discard, result)
         raise self._time_is_up(own, at, start)
+
+    def _is_refused(self, late: Overdue) -> bool:
+        """Leave a call that was cut; return whether its function's result was refused, and drop that."""
+        if under_cut.get(get_ident()) is late:
+            under_cut.pop(get_ident(), None)
+        for result in late.refused:
+            if self._discard is not None:
+                told(self._discard, result)
+        return bool(late.refused)
 
     def _time_is_up(self, own: Ambient, at: float, start: float) -> AttemptTimeout:
         """Return the error for the limit that ran out, after telling it."""

@@ -98,9 +98,10 @@ class Watcher:
 
     def arm(self, wheel: Wheel, at: float) -> None:
         """Look at a wheel at the instant ``at``, and begin with that if it is the first."""
+        if not self._started and not self._start():
+            wheel.armed = False  # the next call tries again
+            return
         self._inbox.append((at, wheel))
-        if not self._started:
-            self._start()
         if at < self._until:
             with suppress(RuntimeError):  # somebody else has rung
                 self._bell.release()
@@ -129,16 +130,18 @@ class Watcher:
             },
         }  # fmt: skip
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Begin, if that can be."""
         if elsewhere.hindrance():
-            return
+            return False
         self._started.append(None)
         if len(self._started) > 1:  # another thread was faster
-            return
+            return True
         try:
             start_new_thread(self._run, ())
         except RuntimeError:  # no more threads: the process has too many, or comes to its end
             self._started.clear()
+        return bool(self._started)
 
     def _run(self) -> None:
         try:
