@@ -53,7 +53,7 @@ def why_not(innermost: FrameType, owner: Any) -> str:
     """
     inside = False
     for frame in stack(innermost):
-        ours, loops = _kind(frame.f_globals.get("__name__") or "")
+        ours, loops = _kind(str(frame.f_globals.get("__name__")))
         if loops or frame.f_code.co_flags & DRIVEN:
             return IN_LOOP
         if ours and not inside:
@@ -64,7 +64,7 @@ def why_not(innermost: FrameType, owner: Any) -> str:
 
 def is_ours(frame: FrameType) -> bool:
     """Return whether a frame is one of Holdfast's."""
-    return _kind(frame.f_globals.get("__name__") or "")[0]
+    return _kind(str(frame.f_globals.get("__name__")))[0]
 
 
 @lru_cache(512)

@@ -39,6 +39,9 @@ TABLES = {
 MOST = 4
 """A thread that waits for more sockets than this serves others."""
 
+STANDARD = 3
+"""The descriptors below are the process's input and outputs, whatever they are connected to."""
+
 LINE, FDINFO = 192, 1024
 """Room for what the kernel says of a thread and of an epoll; in bytes."""
 SET, POLLED = 128, struct.Struct("=ihh")
@@ -140,7 +143,9 @@ class Kernel:
                 found.why_not = MANY
             lines = told.splitlines()
             return [int(line.split()[1]) for line in lines if line.startswith(b"tfd:")]
-        if number in self._resumed:  # after the process was stopped; which call it is isn't told
+        if (
+            number in self._resumed or not self._first
+        ):  # after the process was stopped; which call it is isn't told
             found.why_not = UNTOLD
         return []
 
@@ -159,6 +164,8 @@ class Kernel:
         elif not fds:
             found.why_not = found.why_not or NO_SOCKET
         alone = len(fds) == 1 and number not in self._epoll
+        if any(fd < STANDARD for fd in fds):  # a journal that is slow must not lose its process
+            found.why_not = NO_SOCKET
         for fd in () if found.why_not else fds:
             found.why_not = self._sockets.why_not(fd, alone=alone)
             identity = self._sockets.identity(fd)
