@@ -179,7 +179,7 @@ class Watcher:
 
     def _collect(self, wheel: Wheel, now: float) -> None:
         """Take the calls whose time is up out of a wheel; each is overdue before it is gone there."""
-        wheel.armed = False
+        there, wheel.armed = wheel.until, False
         for own in wheel.run_out(now - HEAD_START):
             key = id(own)
             own[OVERDUE] = self.overdue[key] = Overdue(own, wheel, now)
@@ -188,7 +188,8 @@ class Watcher:
         at = wheel.next_due()
         if at < inf:
             wheel.armed, wheel.until = True, at
-            heappush(self._timers, (at + HEAD_START, next(self._numbers), wheel))
+            if at != there or at + HEAD_START <= now:  # else its timer is there already
+                heappush(self._timers, (at + HEAD_START, next(self._numbers), wheel))
 
     def _look(self, now: float) -> float:
         """Look at the calls that are overdue, and end those that can be; return when to look again."""
