@@ -123,7 +123,7 @@ def bench(args: list[str]) -> int:
 
 
 def clients(args: list[str]) -> int:
-    """What `transient` says of the clients' real errors, in an environment that has them all."""
+    """Real clients: what `transient` says of their errors, and how their calls end at a limit."""
     return (
         Environment(".venv-clients", "clients")
         .ready()
