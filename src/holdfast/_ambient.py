@@ -213,7 +213,12 @@ class Scope:
 
     def set(self, entry: Ambient) -> None:
         """Have ``entry`` hold from here on."""
-        self._entry, self._token = entry, ambient.set(entry)
+        self._entry = entry
+        try:
+            self._token = ambient.set(entry)
+        finally:
+            if self._token is None:  # a signal's exception came before: nobody will take it back
+                entry[3] = OVER
 
     def take_back(self) -> bool:
         """End what was set; return whether it was set in this context."""

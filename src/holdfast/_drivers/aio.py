@@ -127,14 +127,15 @@ def numbered(inner: Step) -> Follow:
     """Return a step that makes it known which attempt it is."""
 
     async def step(args: Arguments, kwargs: Keywords, history: History) -> Any:
-        mine = history.begins()
-        token = ongoing.set(mine)
+        mine, token = history.begins(), None
         try:
+            token = ongoing.set(mine)
             return await inner(args, kwargs)
         finally:
             mine.over = True
             try:  # in place, as above
-                ongoing.reset(token)
+                if token is not None:  # None if a signal's exception came before
+                    ongoing.reset(token)
             except ValueError:
                 pass
 
@@ -209,14 +210,15 @@ def claimed(inner: Step, site: Site) -> Step:
     pipeline = site.pipeline
 
     async def step(args: Arguments, kwargs: Keywords) -> Any:
-        own = inside(current(), inf, inf, pipeline)
-        token = ambient.set(own)
+        own, token = inside(current(), inf, inf, pipeline), None
         try:
+            token = ambient.set(own)
             return await inner(args, kwargs)
         finally:
             own[3] = OVER  # in place, not in a function: there may be no stack left for a call
             try:
-                ambient.reset(token)
+                if token is not None:
+                    ambient.reset(token)
             except ValueError:  # a coroutine that is closed in another context
                 pass
 
@@ -231,9 +233,9 @@ def watched(head: Step, runtime: Runtime, site: Site) -> Step:
     async def step(args: Arguments, kwargs: Keywords) -> Any:
         started = now()
         call = Call(site.pipeline, args[0] if skip else function, name)
-        mine = Watched(call, under_way())
-        token = ongoing.set(mine)
+        mine, token = Watched(call, under_way()), None
         try:
+            token = ongoing.set(mine)
             result = await head(args, kwargs)
         except BaseException as error:
             tell(call, now(), started, None if error.__class__ is Late else error)
@@ -244,7 +246,8 @@ def watched(head: Step, runtime: Runtime, site: Site) -> Step:
         finally:
             mine.over = True
             try:  # in place, as above
-                ongoing.reset(token)
+                if token is not None:
+                    ongoing.reset(token)
             except ValueError:
                 pass
 

@@ -194,8 +194,9 @@ class Threads:
             own: Any = [at, seconds, None, None, outer]  # an `Ambient`; making one takes longer
             if outer is not NOTHING and (outer[0] <= at or outer[2] is not None):
                 own = inside(outer, at, seconds)
-            token = ambient.set(own)
+            token = None
             try:
+                token = ambient.set(own)
                 return inner(args, kwargs)
             except DeadlineExceeded as error:
                 if error.at != at:
@@ -207,7 +208,8 @@ class Threads:
                 # in place, not in a function: there may be no stack left for a call
                 if own[3] != RAN_OUT:
                     own[3] = OVER
-                ambient.reset(token)
+                if token is not None:  # None if a signal's exception came before
+                    ambient.reset(token)
                 if outer is not NOTHING and outer[3]:
                     own[4] = live(outer)  # no chain of calls that are over
 
