@@ -273,7 +273,7 @@ class Pipeline(Sent):
         ]
         return {
             "pipeline": self.name, "strategies": layers,
-            "cut": watcher.cut.get(self.name, 0), "overran": watcher.overran.get(self.name, 0),
+            "cut": watcher.cut.total(self.name), "overran": watcher.overran.total(self.name),
         }  # fmt: skip
 
     def describe(self) -> str:

@@ -181,7 +181,7 @@ def test_a_socket_with_a_name_is_cut(watcher, pipeline, pair, way):
     with pytest.raises(AttemptTimeout, match=r"no answer within 0\.1 s"):
         pipeline.call(WAYS[way], here)
     assert LIMIT <= time.monotonic() - began < SOON
-    assert watcher.cut[pipeline.name] == 1
+    assert watcher.cut.total(pipeline.name) == 1
     there.settimeout(SOON)
     while there.recv(1 << 20):  # what was sent, and then the end
         pass
@@ -452,7 +452,7 @@ def test_a_socket_that_nobody_waits_for_is_left_alone(watcher, pipeline, pair, d
     idle.close()
     assert alive(there)
     assert pipeline.name not in watcher.cut
-    assert watcher.overran[pipeline.name] == 1
+    assert watcher.overran.total(pipeline.name) == 1
 
 
 def test_objects_that_lie_about_themselves_do_no_harm(pipeline, pair):

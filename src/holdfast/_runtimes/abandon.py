@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from holdfast._one_go import current_frames
 from holdfast._runtimes.job import Job
 from holdfast._runtimes.pool import WorkerPool
 from holdfast._world import has_gil, world
@@ -69,7 +69,7 @@ def told_where(job: Job, error: AttemptTimeout) -> AttemptTimeout:
     if not has_gil():
         return error
     places: list[str] = []
-    frame = sys._current_frames().get(job.thread)  # noqa: SLF001 - as faulthandler's
+    frame = current_frames().get(job.thread)
     while frame is not None and len(places) < DEEPEST:
         ours = str(frame.f_globals.get("__name__")).partition(".")[0] == "holdfast"
         if ours and places:

@@ -8,8 +8,9 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from holdfast._cut import Late
+from holdfast._runtimes.cutting.wheel import THREAD
 from holdfast._runtimes.places import Places
-from holdfast.deadline import OVER, RAN_OUT, Ambient, ambient, left, live
+from holdfast.deadline import NOTHING, OVER, RAN_OUT, Ambient, ambient, left, live
 
 LONGEST = threading.TIMEOUT_MAX
 Function = Callable[[Any, Any], Any]
@@ -29,8 +30,8 @@ class Job:
     """One call on its way through a worker."""
 
     __slots__ = (
-        "args", "caller", "claim", "context", "done", "error", "function", "given", "kwargs", "late",
-        "limit", "over", "place", "result", "returned", "share", "thread",
+        "args", "caller", "claim", "context", "course", "done", "error", "function", "given", "kwargs",
+        "late", "limit", "place", "result", "returned", "share", "thread",
     )  # fmt: skip
 
     def __init__(
@@ -70,12 +71,12 @@ class Job:
         self.returned: bool = False
         """Whether it has ended with a result."""
         self.error: BaseException | None = None
-        self.over: bool = False
-        """Whether the function has ended."""
+        self.course: Any = [0.0, 0.0, None, None, NOTHING, 0, None]
+        """For the watcher, as what a call in its own thread sets: its thread, and whether it is over."""
 
     def run(self) -> bool:
         """Run the function; return whether the caller still wants the outcome."""
-        self.thread = threading.get_ident()
+        self.thread = self.course[THREAD] = threading.get_ident()
         try:
             self.result = self.context.run(self.function, self.args, self.kwargs)
             self.returned = True
@@ -83,7 +84,7 @@ class Job:
             if isinstance(error, Late):
                 self.result, self.returned = error.result, True
             self.error = error
-        self.over = True
+        self.course[3] = OVER
         wanted = self.take()
         if self.limit is not None:
             left(self.limit, OVER if wanted else RAN_OUT)

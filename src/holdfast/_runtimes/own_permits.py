@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from holdfast._one_go import current_frames
 from holdfast._weakly import Weakly
 from holdfast._world import has_gil, owner, renew_after_fork
 from holdfast.errors import Misuse
@@ -166,7 +167,7 @@ def _waits_for(frame: FrameType) -> tuple[object, Iterable[FrameType]]:
         job = frame.f_locals["self"]
         if job.caller is None or not job.claim:  # nobody waits, or not any more
             return None, ()
-        return job.caller, _outward(sys._current_frames().get(job.caller))  # noqa: SLF001 - as above
+        return job.caller, _outward(current_frames().get(job.caller))
     if where in TASKS_FRAMES:
         task = frame.f_locals["caller"]()
         return (None, ()) if task is None else (id(task), _frames([task]))

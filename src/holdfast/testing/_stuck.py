@@ -15,6 +15,8 @@ from pathlib import Path
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
+from holdfast._one_go import current_frames
+
 MOST = 10
 """How many tasks or threads are listed."""
 
@@ -43,7 +45,7 @@ def stuck_tasks(loop: asyncio.AbstractEventLoop) -> list[str]:
 
 def stuck_threads(threads: Iterable[threading.Thread]) -> list[str]:
     """Return a line for each thread; of one that runs a `VirtualLoop`, for each of its tasks too."""
-    frames = sys._current_frames()  # noqa: SLF001 - public in all but its name
+    frames = current_frames()
     lines: list[str] = []
     for thread in threads:
         stack = _stack(frames.get(thread.ident or 0))
@@ -68,7 +70,7 @@ def others_may_act() -> bool:
     from holdfast._runtimes.pool import Worker
 
     idle = (_worker.__code__, Worker.run.__code__)
-    me, frames = threading.get_ident(), sys._current_frames()  # noqa: SLF001 - as above
+    me, frames = threading.get_ident(), current_frames()
     return any(frame.f_code not in idle for ident, frame in frames.items() if ident != me)
 
 

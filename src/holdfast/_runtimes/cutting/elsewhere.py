@@ -5,8 +5,6 @@ from __future__ import annotations
 import _thread
 import sys
 
-from holdfast._runtimes.pool import is_ending
-
 
 def hindrance() -> str:
     """Return why no watcher can run here now, nothing if one can."""
@@ -18,4 +16,4 @@ def hindrance() -> str:
         return "eventlet has patched the threads and sockets of this process"
     if not getattr(_thread, "daemon_threads_allowed", lambda: True)():
         return "this interpreter allows no daemon threads"
-    return "the interpreter is ending" if is_ending() else ""
+    return "the interpreter is ending" if sys.is_finalizing() else ""

@@ -15,7 +15,7 @@ from operator import eq
 
 from holdfast._runtimes.cutting.chain import Link
 from holdfast._runtimes.cutting.sockets import Libc, Room, Sockets
-from holdfast._runtimes.cutting.waiting import BUSY, MANY, NO_SOCKET, UNTOLD, Waiting
+from holdfast._runtimes.cutting.waiting import ANOTHER, BUSY, MANY, NO_SOCKET, UNTOLD, Waiting
 
 FIRST_IS_FD = {
     # read write sendfile connect sendto recvfrom sendmsg recvmsg readv writev recvmmsg sendmmsg
@@ -52,6 +52,44 @@ WORDS = 9
 """In the line of a thread that is blocked in a system call; fewer in that of any other."""
 
 
+MEMORY, NOTHING = "/proc/self/mem", "/dev/null"
+
+
+class Kept:
+    """A file that stays open."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._is: tuple[int, int] | None = None
+        self.number: int = -1
+        """-1 where there is none."""
+        self.renew()
+
+    def renew(self) -> None:
+        """Open it, unless it is open."""
+        if self._is is not None and self._is == _identity(self.number):
+            return
+        try:
+            self.number = os.open(self._path, OPEN_FLAGS)
+        except OSError:
+            self.number = -1
+        self._is = _identity(self.number)
+
+    def close(self) -> None:
+        """Close it, unless somebody has."""
+        if self._is is not None and self._is == _identity(self.number):
+            os.close(self.number)
+        self.number, self._is = -1, None
+
+
+def _identity(number: int) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(number)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class Kernel:
     """Asks Linux.  ``works`` says whether it answers."""
 
@@ -64,14 +102,25 @@ class Kernel:
         self._select, self._epoll = SELECT.get(table, none), EPOLL.get(table, none)
         self._resumed = RESUMED.get(table, none)
         self._seen = Room(FDINFO)
-        self._memory: int = libc.open(b"/proc/self/mem", OPEN_FLAGS)
-        self._nothing: int = libc.open(b"/dev/null", OPEN_FLAGS)
+        self._files = {path: Kept(path) for path in (MEMORY, NOTHING)}
+
+    def renew(self) -> None:
+        """Open what somebody has closed, as ``os.closerange`` does; the number may be another's now."""
+        for file in self._files.values():
+            file.renew()
 
     def close(self) -> None:
         """Let the files go."""
-        for file in self._memory, self._nothing:
-            self._libc.close(file)
-        self._memory = self._nothing = -1
+        for file in self._files.values():
+            file.close()
+
+    @property
+    def _memory(self) -> int:
+        return self._files[MEMORY].number
+
+    @property
+    def _nothing(self) -> int:
+        return self._files[NOTHING].number
 
     def look(self, tid: int) -> Waiting:
         """Return what the thread with that number of the system's waits for.  ``close()`` it.
@@ -138,16 +187,29 @@ class Kernel:
         if number in self._select:
             return self._selected(found, *arguments[:3])
         if number in self._epoll:
-            told = self._read(found, b"/proc/self/fdinfo/%d" % first, FDINFO)
-            if len(told) == FDINFO:
-                found.why_not = MANY
-            lines = told.splitlines()
-            return [int(line.split()[1]) for line in lines if line.startswith(b"tfd:")]
+            return self._registered(found, first)
         if (
             number in self._resumed or not self._first
         ):  # after the process was stopped; which call it is isn't told
             found.why_not = UNTOLD
         return []
+
+    def _registered(self, found: Waiting, epoll: int) -> list[int]:
+        """Return what an epoll has; it goes on with a file whose number has been closed, and reused."""
+        told = self._read(found, b"/proc/self/fdinfo/%d" % epoll, FDINFO)
+        if len(told) == FDINFO:
+            found.why_not = MANY
+        fds = []
+        for words in (line.split() for line in told.splitlines() if line.startswith(b"tfd:")):
+            fd, inode = int(words[1]), [word[4:] for word in words if word.startswith(b"ino:")]
+            fds.append(fd)
+            try:
+                same = not inode or os.fstat(fd).st_ino == int(inode[0], 16)
+            except OSError:
+                same = False
+            if not same:
+                found.why_not = ANOTHER
+        return fds
 
     def _selected(self, found: Waiting, count: int, *sets: int) -> list[int]:
         size = min(SET, (count + 63) // 64 * 8)

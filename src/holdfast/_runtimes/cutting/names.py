@@ -5,11 +5,10 @@ Properties, ``__getattr__`` and descriptors are code: what needs them stands for
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from operator import attrgetter, contains, eq, is_, is_not, methodcaller
+from operator import attrgetter, contains, eq, is_, methodcaller
 from operator import call as ask
 from threading import local
 from time import sleep
@@ -25,7 +24,7 @@ from types import (
 from typing import Any
 
 from holdfast._runtimes.cutting.calls import UNKNOWN
-from holdfast._runtimes.cutting.chain import COLLECTS_ANYWHERE, Link
+from holdfast._runtimes.cutting.chain import Link
 
 PAUSE = 0.0005
 """How long other threads may go on before a cut, in seconds."""
@@ -56,7 +55,7 @@ class Names:
 
     def __init__(self, frame: FrameType) -> None:
         self._frame = frame
-        current = sys._current_frames  # noqa: SLF001 - as in `frames`
+        current = sys._current_frames  # noqa: SLF001 - in a chain: see `_one_go`
         self.links: list[Link] = [
             *_pause(frame),
             once(contains, map(dict.values, map(ask, (current,))), frame),
@@ -143,10 +142,7 @@ def _pause(frame: FrameType) -> list[Link]:
     """
     if frame.f_code.co_flags & CO_GENERATOR:
         return []
-    links = [once(is_, map(sleep, (PAUSE,)), None)]
-    if COLLECTS_ANYWHERE and gc.isenabled():
-        links.append(once(is_not, map(gc.collect, (0,)), None))  # as `forged` does
-    return links
+    return [once(is_, map(sleep, (PAUSE,)), None)]
 
 
 def _of_kind(kind: type, name: str) -> Any:

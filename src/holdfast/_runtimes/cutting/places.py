@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from types import FrameType
 
+from holdfast._ongoing import full_name
 from holdfast._runtimes.cutting.calls import UNKNOWN, call_at
-from holdfast._runtimes.cutting.frames import is_ours, stack
 
 LIBRARY = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 - `pathlib` is slow to import
+OURS = "holdfast."
 PACKAGES = f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}"
 
 
@@ -18,9 +20,29 @@ def where(innermost: FrameType | None) -> str:
         return ""
     theirs = [one for one in stack(innermost) if not is_ours(one)]
     users = [one for one in theirs if _is_users(one.f_code.co_filename)]
-    name = called(innermost) or innermost.f_code.co_qualname
+    name = _name(innermost)
     place = (users or theirs or [innermost])[0]
     return f"{name}, {_short(place.f_code.co_filename)}:{place.f_lineno}"
+
+
+def stack(frame: FrameType | None) -> Iterator[FrameType]:
+    """Return a frame and those around it, the innermost first."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Return whether a frame is one of Holdfast's."""
+    return str(frame.f_globals.get("__name__")).startswith(OURS)
+
+
+def _name(innermost: FrameType) -> str:
+    """Return the name of what a thread is in; of a function of C that is protected itself, that."""
+    protected = innermost.f_locals.get("fn") if is_ours(innermost) else None
+    if callable(protected):
+        return full_name(protected)
+    return called(innermost) or innermost.f_code.co_qualname
 
 
 def called(frame: FrameType) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import get_ident
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import NEARLY, Late, hurried, under_cut
+from holdfast._runtimes.cutting.frames import STEPS
 from holdfast._runtimes.cutting.wheel import OVERDUE
 from holdfast._runtimes.limits import (
     converted,
@@ -62,9 +64,10 @@ class Cutting:
                 return bounded(seconds, inner, args, kwargs)
             # an `Ambient`, and what the watcher wants; making one takes longer
             own: Any = [at, seconds, None, None, outer, get_thread(), None]
-            key, late, token = id(own), None, ambient.set(own)
+            key, late, token = id(own), None, None
             try:
                 try:
+                    token = ambient.set(own)
                     due[key] = own
                     if not wheel.armed:
                         wheel.arm(at)
@@ -72,9 +75,10 @@ class Cutting:
                 finally:  # in place, not in a function: there may be no stack left for a call
                     own[3] = OVER
                     if due.pop(key, None) is None:
-                        late = own[OVERDUE]
+                        late, own[OVERDUE] = own[OVERDUE], None
                         overdue.pop(key, None)
-                    ambient.reset(token)
+                    if token is not None:  # None if a signal's exception came before
+                        ambient.reset(token)
             except BaseException as error:
                 if late is not None or isinstance(error, DeadlineExceeded):
                     self._raised(own, at, start, late, error)
@@ -99,9 +103,10 @@ class Cutting:
         if self._mixed is None:
             self._mixed = self._watcher.wheel(self._site.pipeline, mixed=True)
         wheel = self._mixed
-        key, late, token = id(own), None, ambient.set(own)
+        key, late, token = id(own), None, None
         try:
             try:
+                token = ambient.set(own)
                 wheel.due[key] = own
                 if not wheel.armed or own[0] < wheel.until:
                     wheel.arm(own[0])
@@ -109,9 +114,10 @@ class Cutting:
             finally:  # in place, as above
                 own[3] = OVER
                 if wheel.due.pop(key, None) is None:
-                    late = own[OVERDUE]
+                    late, own[OVERDUE] = own[OVERDUE], None
                     self._watcher.overdue.pop(key, None)
-                ambient.reset(token)
+                if token is not None:
+                    ambient.reset(token)
         except BaseException as error:
             if late is not None or isinstance(error, DeadlineExceeded):
                 self._raised(own, at, start, late, error)
@@ -125,7 +131,7 @@ class Cutting:
         self, own: Ambient, at: float, start: float, late: Overdue | None, error: BaseException
     ) -> None:
         """Raise what an error means where the time is up, if that is not itself."""
-        if late is not None and self._is_refused(late):
+        if late is not None and self._left(late):
             own[3] = RAN_OUT
             raise self._time_is_up(own, at, start) from None
         if isinstance(error, DeadlineExceeded) and error.at == own[0]:  # told further in
@@ -141,21 +147,24 @@ class Cutting:
     def _returned(self, own: Ambient, at: float, start: float, late: Overdue, result: Any) -> Any:
         """Say that a result has come too late; after a cut it may look good, and is not."""
         own[3] = RAN_OUT
-        self._is_refused(late)
+        self._left(late)
         if not late.cut and not self._refuses:
             raise Late(result, self._error(own, at, start))
         if self._discard is not None:
             told(self._discard, result)
         raise self._time_is_up(own, at, start)
 
-    def _is_refused(self, late: Overdue) -> bool:
-        """Leave a call that was cut; return whether its function's result was refused, and drop that."""
+    def _left(self, late: Overdue) -> bool:
+        """Leave an overdue call; return whether its function's result was refused, and drop that."""
+        if late.cut:
+            self._watcher.cut.one_more(self._site.pipeline)
         if under_cut.get(get_ident()) is late:
             under_cut.pop(get_ident(), None)
-        for result in late.refused:
-            if self._discard is not None:
+        refused, late.refused = late.refused, []
+        if self._discard is not None:
+            for result in refused:
                 told(self._discard, result)
-        return bool(late.refused)
+        return bool(refused)
 
     def _time_is_up(self, own: Ambient, at: float, start: float) -> AttemptTimeout:
         """Return the error for the limit that ran out, after telling it."""
@@ -174,3 +183,7 @@ class Cutting:
 
     def _is_rushed(self, own: Ambient, at: float, start: float) -> bool:
         return own[0] - start < NEARLY * usual(self._site, at - start)  # type: ignore[no-any-return]
+
+
+STEPS.update(one for one in Cutting.within.__code__.co_consts if isinstance(one, CodeType))
+STEPS.add(Cutting.bounded.__code__)

@@ -11,10 +11,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from holdfast._ongoing import Call, Ongoing
-from holdfast._runtimes.cutting.frames import all_frames, is_ours, stack
-from holdfast._runtimes.cutting.places import where
+from holdfast._runtimes.cutting.frames import frame_of
+from holdfast._runtimes.cutting.places import is_ours, stack, where
 from holdfast._runtimes.errands import in_worker
-from holdfast._world import world
+from holdfast._world import has_gil, world
 from holdfast.errors import OverrunWarning
 
 if TYPE_CHECKING:
@@ -24,23 +24,24 @@ if TYPE_CHECKING:
 def overrun(one: Overdue, now: float) -> None:
     """Have it told that a call goes on after its limit."""
     first, one.wheel.warned = not one.wheel.warned, True
-    if not first and not world.listeners:
-        return
-    innermost = all_frames().get(one.thread)
+    if first or world.listeners:
+        in_worker(lambda: _tell(one, now, first=first), _not_told)
+
+
+def _tell(one: Overdue, now: float, *, first: bool) -> None:
+    """Tell it, in a worker: the frames that it takes may be the last to keep what is in them."""
+    innermost = frame_of(one.thread) if has_gil() else None
+    if one.over:  # then the frame is none of its own
+        innermost = None
     place = where(innermost)
     warning = _warning(one, innermost, place) if first else None
-    event = _event(one, innermost, place, now) if world.listeners else None
+    if world.listeners:
+        from holdfast import events
+
+        events.emit(events.Overrun(**_event(one, innermost, place, now)))
     del innermost
-
-    def tell() -> None:
-        if event is not None:
-            from holdfast import events
-
-            events.emit(events.Overrun(**event))
-        if warning is not None:
-            warnings.warn_explicit(*warning)
-
-    in_worker(tell, _not_told)
+    if warning is not None:
+        warnings.warn_explicit(*warning)
 
 
 def _not_told(error: BaseException | None) -> None:

@@ -16,17 +16,18 @@ from heapq import heappop, heappush
 from itertools import chain, count
 from math import inf
 from typing import Any
+from weakref import ref
 
 from holdfast._runtimes.cutting import elsewhere
 from holdfast._runtimes.cutting.eyes import Eyes
 from holdfast._runtimes.cutting.overdue import Overdue
+from holdfast._runtimes.cutting.tally import Tally
 from holdfast._runtimes.cutting.telling import overrun
 from holdfast._runtimes.cutting.waiting import BUSY
 from holdfast._runtimes.cutting.wheel import OVERDUE, Wheel
 from holdfast._runtimes.job import Job
 from holdfast._weakly import Weakly
 from holdfast._world import renew_after_fork
-from holdfast.deadline import NOTHING
 
 HEAD_START = 0.002
 """What a client's own timer gets, in seconds: ``poll`` rounds up to the next millisecond."""
@@ -50,9 +51,9 @@ class Watcher:
         self._now = now
         self._wheels: Weakly[Wheel] = Weakly()
         self._nobodys = Wheel(self.arm, "")
-        self.cut: dict[str, int] = {}
-        """How many calls were cut, by pipeline."""
-        self.overran: dict[str, int] = {}
+        self.cut = Tally()
+        """How many calls were cut, by pipeline; each counts itself when it leaves."""
+        self.overran = Tally()
         """How many could not be, and were told."""
         self.overdue: dict[int, Overdue] = {}
         """The calls that the watcher has taken from their wheels; one that ends takes itself out.
@@ -63,8 +64,8 @@ class Watcher:
         renew_after_fork(self)
 
     def _begin(self) -> None:
-        self._inbox: deque[tuple[float, Wheel]] = deque()
-        self._timers: list[tuple[float, int, Wheel]] = []
+        self._inbox: deque[tuple[float, ref[Wheel]]] = deque()
+        self._timers: list[tuple[float, int, ref[Wheel]]] = []
         self._numbers = count()
         self._bell = allocate_lock()
         self._bell.acquire()
@@ -84,7 +85,7 @@ class Watcher:
         self._begin()
         self._natives = {here: os.getpid()}  # `threading` goes on with the parent's
         for one in there.values():
-            if one.thread == here and one.job is None:
+            if one.thread == here and not one.is_job:
                 one.own[OVERDUE] = None
                 one.wheel.due[one.key] = one.own
         for wheel in self._wheels:
@@ -101,23 +102,23 @@ class Watcher:
         if not self._started and not self._start():
             wheel.armed = False  # the next call tries again
             return
-        self._inbox.append((at, wheel))
+        self._inbox.append((at, ref(wheel)))
         if at < self._until:
             with suppress(RuntimeError):  # somebody else has rung
                 self._bell.release()
 
     def end(self, job: Job) -> None:
         """Cut what a worker waits for whose job nobody wants any more."""
-        now = self._now()
-        own = [now, 0.0, None, None, NOTHING]
-        self.overdue[id(job)] = Overdue(own, self._nobodys, now, job)
+        now, own = self._now(), job.course
+        own[0] = now
+        self.overdue[id(own)] = one = Overdue(own, self._nobodys, now, is_job=True)
         self.arm(self._nobodys, now - HEAD_START)
-        if job.over:
+        if one.over:
             self.forget(job)
 
     def forget(self, job: Job) -> None:
         """A worker's job has ended."""
-        self.overdue.pop(id(job), None)
+        self.overdue.pop(id(job.course), None)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data: how many are watched, and what became of others."""
@@ -125,7 +126,7 @@ class Watcher:
         return {
             "watched": sum(len(wheel.due) for wheel in self._wheels), "overdue": len(self.overdue),
             "pipelines": {
-                name: {"cut": self.cut.get(name, 0), "overran": self.overran.get(name, 0)}
+                name: {"cut": self.cut.total(name), "overran": self.overran.total(name)}
                 for name in names
             },
         }  # fmt: skip
@@ -173,7 +174,9 @@ class Watcher:
             at, wheel = self._inbox.popleft()
             heappush(timers, (at + HEAD_START, next(self._numbers), wheel))
         while timers and timers[0][0] <= now:
-            self._collect(heappop(timers)[2], now)
+            due = heappop(timers)[2]()
+            if due is not None:  # else its pipeline is gone, and there can be no call in it
+                self._collect(due, now)
         again = self._look(now) if self.overdue else inf
         return min(again, timers[0][0] if timers else inf)
 
@@ -189,7 +192,7 @@ class Watcher:
         if at < inf:
             wheel.armed, wheel.until = True, at
             if at != there or at + HEAD_START <= now:  # else its timer is there already
-                heappush(self._timers, (at + HEAD_START, next(self._numbers), wheel))
+                heappush(self._timers, (at + HEAD_START, next(self._numbers), ref(wheel)))
 
     def _look(self, now: float) -> float:
         """Look at the calls that are overdue, and end those that can be; return when to look again."""
@@ -199,7 +202,8 @@ class Watcher:
                 self.overdue.pop(key, None)
             elif one.look_at <= now:
                 threads.setdefault(one.thread, []).append(one)
-        self._eyes.cut(threads, self._natives)
+        if threads:
+            self._eyes.cut(threads, self._natives)
         for one in chain.from_iterable(threads.values()):
             over = self._now() - one.own[0]
             pause = max(SOON, SHARE * over)
@@ -210,20 +214,13 @@ class Watcher:
         return min((one.look_at for one in list(self.overdue.values())), default=inf)
 
     def _note(self, one: Overdue, over: float) -> None:
-        """Count what became of a call, and tell once that it can't be ended."""
-        if one.cut and not one.counted and one.job is None:
-            one.counted = True
-            self._count(self.cut, one)
+        """Tell once that a call can't be ended."""
         at_work = one.cut or one.why_not == BUSY
         enough = over >= (RESPITE if at_work else GRACE)
         if enough and one.why_not and not one.told and not one.over:
             one.told = True
-            self._count(self.overran, one)
+            self.overran.one_more(one.wheel.pipeline)
             overrun(one, self._now())
-
-    def _count(self, counts: dict[str, int], one: Overdue) -> None:
-        name = one.wheel.pipeline
-        counts[name] = counts.get(name, 0) + 1
 
 
 watcher = Watcher()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import _thread
 import ctypes
 import signal
-import sys
 import threading
 from types import TracebackType
 from typing import Any, Self
 
+from holdfast._one_go import current_frames
 from holdfast.simulation.engine.errors import Blocked
 from holdfast.simulation.engine.loop import SimulatedLoop
 from holdfast.simulation.engine.names import place
@@ -78,8 +78,7 @@ class Watchdog:
                 _interrupt(watched)
 
     def _where(self, watched: int) -> str:
-        frames = sys._current_frames()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        frame = frames.get(watched)
+        frame = current_frames().get(watched)
         return (
             f"the event loop is blocked: one step has taken over {self._patience:g} s of real time, in "
             f"{place(frame)}"
