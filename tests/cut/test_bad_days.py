@@ -1,6 +1,7 @@
 """Days that are worse than a slow server: reused descriptors, forks, signals, exits, busy machines."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -146,8 +147,6 @@ def test_another_socket_with_the_same_number_is_not_cut(kernel, timeout):
 
 def test_a_poll_for_something_else_is_not_cut(kernel):
     """The list of what is polled lies at the same place, with another content."""
-    import select
-
     (here, there), (next_here, next_there) = socket.socketpair(), socket.socketpair()
 
     def poll():
@@ -322,6 +321,224 @@ def test_a_call_at_the_interpreters_end_is_made_all_the_same():
     atexit.register(last)
     """)
     assert set(told) == {"made"}
+
+
+# -- what belongs to others ----------------------------------------------------------------------
+
+
+OBJECTS = """
+    import traceback
+
+    ends = []
+
+    class Thing:
+        def __del__(self):
+            names = {one.name for one in traceback.extract_stack()}
+            ends.append("watcher" if "_turn" in names else "its own thread")
+
+    def crowd(size, seconds=0.3):
+        def use():
+            thing, (here, there) = Thing(), socket.socketpair()
+            with here, there:
+                here.recv(1)
+
+        def call():
+            go.wait()
+            try:
+                limited(use)
+            except AttemptTimeout:
+                pass
+
+        go, limited = threading.Barrier(size), Pipeline("p", Timeout(seconds)).call
+        threads = [threading.Thread(target=call) for _ in range(size)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+"""
+
+
+def test_what_a_call_held_ends_in_its_own_thread():
+    """However many are looked at together: a finaliser that blocks would be the end of all cuts."""
+    told = run(
+        textwrap.dedent(OBJECTS)
+        + textwrap.dedent("""
+    crowd(100)
+    print(set(ends), len(ends))
+    """)
+    )
+    assert told == ["{'its", "own", "thread'}", "100"]
+
+
+def test_garbage_is_not_collected_in_the_watcher():
+    """What the collector finds may take its time to end."""
+    told = run(
+        textwrap.dedent(OBJECTS)
+        + textwrap.dedent("""
+    import gc
+
+    ask()
+    gc.collect()
+    thing = Thing()
+    thing.itself = thing
+    del thing
+    print(ask(), ends)
+    """)
+    )
+    assert told == ["cut", "[]"]
+
+
+def test_collections_that_free_thread_locals_freeze_no_process():
+    """CPython 3.11 takes a lock of the runtime's twice where one starts in the middle of a look."""
+    told = run("""
+    import gc
+
+    class Knot:
+        def __init__(self):
+            self.local, self.itself = threading.local(), self
+
+    def deep(frames):
+        if frames:
+            return deep(frames - 1)
+        time.sleep(0.05)
+
+    def calls():
+        limited = Pipeline("p", Timeout(0.01))
+        while time.monotonic() < end:
+            limited.try_call(deep, 5)
+
+    def litter():
+        while time.monotonic() < end:
+            Knot()
+            time.sleep(0.0005)
+
+    gc.set_threshold(20, 1, 1)
+    end = time.monotonic() + 1.5
+    threads = [threading.Thread(target=one) for one in [calls] * 12 + [litter] * 2]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    print("ended")
+    """)
+    assert told == ["ended"]
+
+
+def test_the_outputs_of_a_process_are_never_cut():
+    """A journal that is slow for a moment must not lose the process; it is a socket, under systemd."""
+    told = run("""
+    here, there = socket.socketpair()
+    os.dup2(here.fileno(), 2)
+
+    def chatter():
+        for _ in range(64):
+            os.write(2, b"x" * 65536)
+        return "said"
+
+    def journal():
+        time.sleep(0.5)
+        while there.recv(1 << 20):
+            pass
+
+    threading.Thread(target=journal, daemon=True).start()
+    print(Pipeline("p", Timeout(0.2)).call(chatter))
+    """)
+    assert told == ["said"]
+
+
+def test_an_epoll_with_a_number_that_is_reused_cuts_nothing(silent):
+    """The number that was registered is another connection's by now."""
+    if not hasattr(select, "epoll"):
+        pytest.skip("Linux's")
+    here, innocent = silent.connection(), silent.connection()
+    with select.epoll() as epoll:
+        kept, number, another = here.dup(), here.detach(), innocent.detach()
+        epoll.register(number, select.EPOLLIN)
+        os.dup2(another, number)
+        os.close(another)
+        with socket.socket(fileno=number) as reused, kept:
+            thread = in_thread(Pipeline("p", Timeout(0.1)).call, epoll.poll, 0.4)
+            assert ended(thread) == []
+            silent.taken[1].send(b"whole")
+            assert reused.recv(5) == b"whole"
+
+
+def test_files_of_the_watchers_that_somebody_closes_are_opened_anew():
+    """As `os.closerange` does in a process that makes itself a daemon."""
+    told = run("""
+    import select
+    from holdfast._runtimes.cutting.watcher import watcher
+
+    def polled():
+        here, there = socket.socketpair()
+        with here, there:
+            try:
+                Pipeline("p", Timeout(0.2)).call(select.select, [here], [], [], 3.0)
+            except AttemptTimeout:
+                return "cut"
+
+    def datagrams():
+        one, two = socket.socket(type=socket.SOCK_DGRAM), socket.socket(type=socket.SOCK_DGRAM)
+        with one, two:
+            two.bind(("127.0.0.1", 0))
+            one.connect(two.getsockname())
+            try:
+                Pipeline("p", Timeout(0.2)).call(one.recv, 1)
+            except AttemptTimeout:
+                return os.readlink(f"/proc/self/fd/{one.fileno()}")
+
+    polled()
+    for file in watcher._eyes._kernel._files.values():
+        os.close(file.number)
+    others = [socket.socketpair() for _ in range(3)]
+    print(polled(), datagrams())
+    """)
+    assert told == ["cut", "/dev/null"]
+
+
+def test_threads_that_outlive_the_main_one_are_watched():
+    """Also where the first call of all comes when the main thread has ended."""
+    told = run("""
+    def late():
+        threading.main_thread().join()
+        say(ask())
+
+    threading.Thread(target=late).start()
+    """)
+    assert told == ["cut"]
+
+
+def test_a_signals_exception_leaves_no_limit_behind():
+    """It comes between any two steps; a deadline that nobody takes back would refuse all later calls."""
+    told = run("""
+    from holdfast import deadline, remaining
+    import random
+
+    class Bang(Exception):
+        pass
+
+    def bang(*_):
+        raise Bang
+
+    def plain():
+        for _ in range(400):
+            cut(), cooperative()
+
+    signal.signal(signal.SIGALRM, bang)
+    cut = Pipeline("cut", Timeout(0.5))(lambda: 1)
+    cooperative = Pipeline("own", Timeout(0.5, sync="cooperative"))(lambda: 1)
+    rng, left, seen, end = random.Random(1), set(), 0, time.monotonic() + 1.5
+    while time.monotonic() < end:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 6e-5))
+            plain()
+        except Bang:
+            seen += 1
+            left.add(remaining())
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print(left, seen > 100)
+    """)
+    assert told == ["{inf}", "True"]
 
 
 # -- load ----------------------------------------------------------------------------------------

@@ -294,6 +294,15 @@ def test_an_overrun_is_told_while_it_lasts():
 
 
 @reads_frames
+def test_a_function_of_c_is_told_by_its_own_name():
+    """Where a pipeline calls it, the innermost frame is ours."""
+    with record() as told:
+        Pipeline("payments", Timeout(0.05)).call(time.sleep, 0.4)
+    (overrun,) = [one for one in told if isinstance(one, Overrun)]
+    assert overrun.where.startswith("time.sleep, cut/test_truth.py:")
+
+
+@reads_frames
 def test_a_warning_names_the_line_that_made_the_call():
     """The first time at each place; it says what to do."""
     with warnings.catch_warnings(record=True) as caught:

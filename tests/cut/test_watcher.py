@@ -1,5 +1,6 @@
 """The watcher: one thread for the process, that nobody wakes in vain."""
 
+import gc
 import os
 import socket
 import subprocess
@@ -160,3 +161,36 @@ def test_it_begins_with_the_next_call_where_there_was_no_thread_to_be_had(monkey
     assert step((), {}) == "unwatched"
     with here, there, pytest.raises(AttemptTimeout):
         step((), {})
+
+
+def test_deadlines_that_overlap_leave_no_timers_behind(counted):
+    """One for each instant that has been asked for, until that has come."""
+    made, limit = counted
+    release = threading.Event()
+
+    def long():
+        with suppress(Late), deadline(0.3):
+            limit(60.0, release.wait)(0.2)
+
+    threads = [threading.Thread(target=long) for _ in range(2)]
+    for one in threads:
+        one.start()
+    short, until = limit(60.0, lambda: None), time.monotonic() + 0.6
+    while time.monotonic() < until:
+        with deadline(0.005):
+            short()
+    release.set()
+    for one in threads:
+        one.join()
+    time.sleep(0.05)
+    short()
+    assert len(made._timers) < 200
+
+
+def test_a_pipeline_that_is_dropped_is_forgotten_before_its_limit(counted):
+    """Timers keep none alive."""
+    made, limit = counted
+    for _ in range(100):
+        limit(3600.0, lambda: None)()
+    gc.collect()
+    assert sum(1 for _ in made._wheels) == 0
