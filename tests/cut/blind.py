@@ -5,7 +5,6 @@ import shlex
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from functools import cache
 
@@ -51,15 +50,6 @@ def blind():
         world.overrides.update(before)
         world.refresh()
         watcher.close()
-
-
-def until(condition):
-    """Wait until something in another thread has happened."""
-    for _ in range(5000):
-        if condition():
-            return
-        time.sleep(0.001)
-    raise AssertionError(f"{condition} has not come true")
 
 
 @cache

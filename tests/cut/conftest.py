@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -52,6 +53,45 @@ def silent():
 def limited():
     """Return a pipeline with nothing but the limit."""
     return Pipeline("limited", Timeout(LIMIT))
+
+
+def once_silent(silent):
+    """Return a function that waits for a server that never answers, the first time it is called."""
+    connections = [silent.connection()]
+
+    def ask():
+        try:
+            one = connections.pop()
+        except IndexError:
+            return "the second one"
+        with one:
+            return one.recv(1)
+
+    return ask
+
+
+@contextmanager
+def full_backlog():
+    """Give the address of a server that takes no more connections: the kernel tries for minutes."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        yield full.getsockname()
+        for one in waiting:
+            one.close()
+
+
+def until(condition):
+    """Wait until something in another thread has happened."""
+    for _ in range(5000):
+        if condition():
+            return
+        time.sleep(0.001)
+    raise AssertionError(f"{condition} has not come true")
 
 
 class Stopwatch:

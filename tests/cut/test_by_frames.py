@@ -29,7 +29,8 @@ from holdfast._runtimes.cutting.chain import forged
 from holdfast._runtimes.cutting.sockets import Libc
 from holdfast._world import has_gil
 from holdfast.events import Overrun, subscribe
-from tests.cut.blind import LIMIT, SOON, Blocked, blind, until
+from tests.cut.blind import LIMIT, SOON, Blocked, blind
+from tests.cut.conftest import full_backlog, until
 
 pytestmark = [
     pytest.mark.real_time,
@@ -195,17 +196,8 @@ def test_a_function_of_the_socket_itself_is_cut(pipeline, pair):
 
 def test_a_connection_that_is_not_made_is_cut(pipeline):
     """The backlog is full, and the kernel tries again for minutes."""
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        waiting = [socket.socket() for _ in range(4)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
-        with pytest.raises(AttemptTimeout):
-            pipeline.call(socket.create_connection, full.getsockname())
-        for one in waiting:
-            one.close()
+    with full_backlog() as address, pytest.raises(AttemptTimeout):
+        pipeline.call(socket.create_connection, address)
 
 
 # -- clients -----------------------------------------------------------------------------------------

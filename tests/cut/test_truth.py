@@ -35,7 +35,7 @@ from holdfast._world import has_gil
 from holdfast.events import CallCompleted, Overrun, TimedOut
 from holdfast.extend import Gate, watcher, worker_pool
 from holdfast.testing import record
-from tests.cut.conftest import LIMIT, SOON, Stopwatch, ended, in_thread
+from tests.cut.conftest import LIMIT, SOON, Stopwatch, ended, in_thread, once_silent, until
 
 pytestmark = [pytest.mark.real_time, pytest.mark.filterwarnings("ignore::holdfast.OverrunWarning")]
 
@@ -234,7 +234,6 @@ def test_a_late_result_is_no_failed_call():
     """The call has returned; that it was late is told by another event."""
     with record() as told:
         Pipeline("slow", Timeout(0.05)).call(slow)
-        time.sleep(0.05)
     (completed,) = [one for one in told if isinstance(one, CallCompleted)]
     assert completed.error is None
 
@@ -309,8 +308,8 @@ def test_a_warning_names_the_line_that_made_the_call():
         warnings.simplefilter("always", OverrunWarning)
         call = Pipeline("payments", Timeout(0.05))(slow)
         call()
+        until(lambda: caught)
         call()
-        time.sleep(0.05)
     (warning,) = [one for one in caught if one.category is OverrunWarning]
     assert warning.filename == __file__
     assert linecache.getline(__file__, warning.lineno).strip() == "call()"
@@ -323,8 +322,10 @@ def test_a_warning_names_the_line_that_made_the_call():
 
 def test_a_warning_that_is_an_error_harms_no_call(caplog):
     """There is nobody to raise it to, so it is logged."""
-    assert Pipeline("payments", Timeout(0.05)).call(slow) == "late"
-    time.sleep(0.05)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", OverrunWarning)
+        assert Pipeline("payments", Timeout(0.05)).call(slow) == "late"
+        until(lambda: "pipeline 'payments': 0.05 s are over" in caplog.text)
 
 
 def test_the_example_of_the_page_is_cut():
@@ -352,7 +353,6 @@ def test_cooperation_is_left_alone(silent):
     breaker = CircuitBreaker(failures=1)
     with record() as told:
         assert Pipeline("own", breaker, Timeout(0.05, sync="cooperative")).call(slow) == "late"
-        time.sleep(0.05)
     assert breaker.state == "closed"
     assert not [one for one in told if isinstance(one, Overrun)]
 
@@ -363,42 +363,20 @@ def test_cooperation_is_left_alone(silent):
 def test_the_loser_of_a_hedge_is_cut(silent):
     """Its worker is free again, and its permits are back, long before it would have ended."""
     bulkhead = Bulkhead(9)
-    connections = [silent.connection()]
-
-    def ask():
-        try:
-            one = connections.pop()
-        except IndexError:
-            return "the second one"
-        with one:
-            return one.recv(1)
-
+    ask = once_silent(silent)
     with record():
         answer = Pipeline("hedged", bulkhead, Hedge(0.1)).call(ask)
     assert answer == "the second one"
-    limit = time.monotonic() + SOON
-    while bulkhead.in_flight and time.monotonic() < limit:
-        time.sleep(0.01)
-    assert bulkhead.in_flight == 0
+    until(lambda: not bulkhead.in_flight)
     assert worker_pool().snapshot()["pipelines"].get("hedged") is None
 
 
 def test_a_coalesced_attempt_ends_with_its_leaders_time(silent):
     """Its leader is cut; whoever has more time makes an attempt of its own."""
-    connections = [silent.connection()]
-
-    def ask():
-        try:
-            one = connections.pop()
-        except IndexError:
-            return "the second one"
-        with one:
-            return one.recv(1)
-
+    ask = once_silent(silent)
     coalesce = Coalesce(key=lambda: "tea")
     leader = in_thread(Pipeline("leader", Timeout(0.4), coalesce).call, ask)
-    while connections:
-        time.sleep(0.01)
+    until(lambda: silent.taken and coalesce.snapshot()["flights"])
     follower = in_thread(Pipeline("leader", Timeout(30.0), coalesce).call, ask)
     with Stopwatch() as took:
         assert isinstance(ended(leader), AttemptTimeout)
@@ -420,8 +398,7 @@ def test_nobody_shares_what_came_out_of_a_cut_call(silent):
     """Those who wait for the leader's attempt make another one; here they run out of time as well."""
     ask = Pipeline("shared", Timeout(0.4), Coalesce(key=lambda: "tea"))(half_a_page(silent))
     threads = [in_thread(ask) for _ in range(3)]
-    while not silent.taken:
-        time.sleep(0.01)
+    until(lambda: silent.taken)
     silent.taken[0].send(b"half of the page")
     assert [type(ended(one)) for one in threads] == [AttemptTimeout] * 3
 

@@ -16,7 +16,7 @@ from holdfast._cut import Late
 from holdfast._runtimes.cutting.watcher import Watcher, watcher
 from holdfast._runtimes.threads import Threads
 from holdfast.deadline import deadline
-from tests.cut.conftest import LIMIT
+from tests.cut.conftest import LIMIT, until
 
 pytestmark = pytest.mark.real_time
 
@@ -89,7 +89,7 @@ def test_a_shorter_limit_is_not_kept_waiting_by_a_longer_one(counted):
     made, limit = counted
     read, write = os.pipe()
     threading.Thread(target=limit(60.0, os.read), args=(read, 1), daemon=True).start()
-    time.sleep(0.05)
+    until(lambda: made.snapshot()["watched"])
     began = time.monotonic()
     with suppress(Late):
         limit(LIMIT, time.sleep)(2 * LIMIT)
@@ -182,7 +182,6 @@ def test_deadlines_that_overlap_leave_no_timers_behind(counted):
     release.set()
     for one in threads:
         one.join()
-    time.sleep(0.05)
     short()
     assert len(made._timers) < 200
 

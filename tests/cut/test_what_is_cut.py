@@ -16,7 +16,7 @@ from holdfast._runtimes.cutting.frames import IN_LOOP
 from holdfast._world import has_gil
 from holdfast.events import Overrun
 from holdfast.testing import record
-from tests.cut.conftest import LIMIT, SOON, Stopwatch
+from tests.cut.conftest import LIMIT, SOON, Stopwatch, full_backlog, until
 
 pytestmark = pytest.mark.real_time
 
@@ -97,17 +97,8 @@ def test_whatever_waits_for_a_connection_is_cut(silent, limited, way):
 
 def test_a_connection_that_is_not_made_is_cut(limited):
     """Nobody takes the connections of a full backlog; the kernel tries again for minutes."""
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        waiting = [socket.socket() for _ in range(4)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
-        with Stopwatch() as took, pytest.raises(AttemptTimeout):
-            limited.call(socket.create_connection, full.getsockname())
-        for one in waiting:
-            one.close()
+    with full_backlog() as address, Stopwatch() as took, pytest.raises(AttemptTimeout):
+        limited.call(socket.create_connection, address)
     assert LIMIT <= took.seconds < SOON
 
 
@@ -135,7 +126,7 @@ def left_alone(function, *args, reason):
     """Call a function that returns after its limit; check that it was told, and why."""
     with record() as told:
         result = Pipeline("left", Timeout(0.05)).call(function, *args)
-        time.sleep(0.05)
+        until(lambda: any(isinstance(one, Overrun) for one in told))
     (overrun,) = [one for one in told if isinstance(one, Overrun)]
     assert overrun.reason == reason
     return result, overrun
