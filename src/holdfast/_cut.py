@@ -30,26 +30,46 @@ class Cut(str):
 
 
 under_cut: dict[int, Any] = {}
-"""By the identity of its thread, the overdue blocking call whose socket was shut down.
-
-What a function returns in it is no result, however good it looks, and none of the layers inside of the
-limit, nor those of another pipeline, shall share it, keep it or count it: the time was up for them.
-"""
+"""By the identity of its thread, the overdue blocking call whose socket was shut down."""
 
 
-def refuse(result: Any) -> None:
-    """Raise the error for a result of a call that was cut, if this thread is in one."""
+class CutOff(BaseException):
+    """The end of a function in a blocking call that was cut, on its way to the limit.
+
+    What such a function returns is no result, however good it looks, and what it raises is the cut's
+    doing.  So it passes all layers in between as a cancellation of ours does in asyncio: each gate is
+    told that the time was up, and nothing repeats, replaces, shares or keeps it.
+    """
+
+    def __init__(self, late: Any, error: AttemptTimeout) -> None:
+        super().__init__(Cut(error))
+        self.late: Any = late
+
+    @property
+    def error(self) -> DeadlineExceeded:
+        """What the user's code gets that has called another pipeline in the call that was cut."""
+        own = self.late.own
+        return DeadlineExceeded(
+            pipeline=self.late.wheel.pipeline, strategy="timeout", seconds=own[1], at=own[0]
+        )
+
+
+def cut_off(error: Exception | None, *refused: Any) -> None:
+    """Raise a `CutOff` for what a function has ended with, if this thread is in a call that was cut."""
     late = under_cut.get(get_ident())
     if late is None:
         return
     if late.over:  # it was interrupted where it would have told so
         under_cut.pop(get_ident(), None)
         return
-    late.refused = [result]
-    own = late.own
-    raise DeadlineExceeded(
-        pipeline=late.wheel.pipeline, strategy="timeout", seconds=own[1], at=own[0]
+    late.refused = [*refused]
+    pipeline, own = late.wheel.pipeline, late.own
+    up = (
+        AttemptTimeout(pipeline=pipeline, strategy="timeout", seconds=own[1])
+        if own[0] < own[4][0]
+        else DeadlineExceeded(pipeline=pipeline, strategy="timeout", seconds=own[1], at=own[0])
     )
+    raise CutOff(late, up) from error
 
 
 class Late(BaseException):

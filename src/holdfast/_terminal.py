@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any
 
-from holdfast._cut import refuse, under_cut
+from holdfast._cut import cut_off, under_cut
 from holdfast._refusing import not_a_function, refuse_unfinished
 from holdfast.errors import Misuse, RejectedError
 from holdfast.shapes import Arguments, Keywords
@@ -28,9 +28,14 @@ def terminal_of(fn: Callable[..., Any], colour: str) -> Step:
 
     def terminal(args: Arguments, kwargs: Keywords) -> Any:
         nonlocal finished
-        result = fn(*args, **kwargs)
+        try:
+            result = fn(*args, **kwargs)
+        except Exception as error:
+            if under_cut:
+                cut_off(error)
+            raise
         if under_cut:
-            refuse(result)
+            cut_off(None, result)
         kind = type(result)
         if kind is not finished:
             if kind not in PLAIN:
@@ -45,9 +50,14 @@ def apply_blocking(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Run ``fn`` for ``pipeline.call``."""
     if not callable(fn):
         raise Misuse(f"pipeline.call() takes a function and its arguments, not {fn!r}")
-    result = fn(*args, **kwargs)
+    try:
+        result = fn(*args, **kwargs)
+    except Exception as error:
+        if under_cut:
+            cut_off(error)
+        raise
     if under_cut:
-        refuse(result)
+        cut_off(None, result)
     if type(result) not in PLAIN:
         refuse_unfinished(fn, result)
     return result

@@ -496,6 +496,20 @@ def test_files_of_the_watchers_that_somebody_closes_are_opened_anew():
     assert told == ["cut", "/dev/null"]
 
 
+def test_a_coroutine_that_somebody_drives_by_hand_is_no_event_loop():
+    """As IPython runs what is typed: nothing else waits for its thread.  (Where uvloop is, it may be.)"""
+    told = run("""
+    async def typed():
+        return ask()
+
+    try:
+        typed().send(None)
+    except StopIteration as end:
+        print(end.value)
+    """)
+    assert told == ["cut"]
+
+
 def test_threads_that_outlive_the_main_one_are_watched():
     """Also where the first call of all comes when the main thread has ended."""
     told = run("""

@@ -409,8 +409,44 @@ def test_no_layer_of_another_pipeline_believes_what_came_out_of_a_cut_call(silen
     page = Pipeline("page", kept, gate)(half_a_page(silent))
     with pytest.raises(AttemptTimeout):
         Pipeline("hasty", Timeout(LIMIT)).call(page)
-    assert [type(one) for one in gate.ends] == [DeadlineExceeded]
+    assert [type(one) for one in gate.ends] == [AttemptTimeout]
     assert under_cut == {}
+
+
+def test_layers_inside_of_the_limit_are_told_of_the_cut(silent):
+    """As in asyncio: gates count a timeout, and nothing repeats what the cut has ended."""
+    breaker, gate, calls = CircuitBreaker(failures=1, on=TimeoutError), Notes(), []
+    layers = Fallback("instead"), Retry(3, on=Exception), breaker, gate
+
+    def ask():
+        calls.append(1)
+        with silent.connection() as one:
+            if not one.recv(1):
+                raise ConnectionError("the server has hung up")
+
+    with pytest.raises(AttemptTimeout) as caught:
+        Pipeline("page", Timeout(LIMIT), *layers).call(ask)
+    assert str(caught.value.__cause__) == "the server has hung up"
+    assert [type(one) for one in gate.ends] == [AttemptTimeout]
+    assert (breaker.state, calls) == ("open", [1])
+
+
+def test_code_between_two_pipelines_meets_a_deadline(silent):
+    """It is the time of the outer one that is up, for whatever it would like to do next."""
+    page, met = Pipeline("page", Retry(3, on=Exception)), []
+
+    def ask():
+        with silent.connection() as one:
+            try:
+                page.call(one.recv, 1)
+            except DeadlineExceeded as error:
+                met.append(error)
+                raise
+
+    with pytest.raises(AttemptTimeout) as caught:
+        Pipeline("hasty", Timeout(LIMIT)).call(ask)
+    assert caught.value.__cause__ is met[0]
+    assert (met[0].pipeline, met[0].seconds) == ("hasty", LIMIT)
 
 
 def test_threads_that_share_a_connection_share_its_end(silent, limited):

@@ -250,15 +250,3 @@ def test_the_bell_of_a_loop_is_left_alone():
         left_alone(select.select, [bell, here], [], [], reason="it serves an event loop")
         there.send(b"whole")
         assert here.recv(9) == b"whole"
-
-
-def test_a_coroutine_that_somebody_drives_by_hand_is_no_event_loop(silent):
-    """As IPython runs what is typed: nothing else waits for its thread."""
-    pipeline = Pipeline("typed", Timeout(LIMIT))
-
-    async def typed():
-        with silent.connection() as one:
-            return pipeline.call(one.recv, 1)
-
-    with pytest.raises(AttemptTimeout):
-        typed().send(None)

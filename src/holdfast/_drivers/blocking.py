@@ -11,7 +11,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from holdfast._cut import Late, cut_by
+from holdfast._cut import CutOff, Late, cut_by
 from holdfast._drivers.dressing import dressed
 from holdfast._drivers.watching import telling
 from holdfast._ongoing import Call, Watched, full_name, ongoing, under_way
@@ -238,7 +238,7 @@ def watched(head: Step, runtime: Runtime, site: Site) -> Step:
             token = ongoing.set(mine)
             result = head(args, kwargs)
         except BaseException as error:
-            tell(call, now(), started, None if error.__class__ is Late else error)
+            tell(call, now(), started, error)
             raise
         else:
             tell(call, now(), started, None)
@@ -266,6 +266,8 @@ def entered(fn: Function, way: Way) -> Function:
             return (way if world.detour else way.head)(args, kwargs)
         except Late as late:
             return late.result
+        except CutOff as end:
+            raise end.error from end.__cause__
         except Misuse as misuse:
             raise misuse.shown(str(misuse)) from misuse.__cause__
 

@@ -7,7 +7,7 @@ from threading import get_ident
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from holdfast._cut import NEARLY, Late, hurried, under_cut
+from holdfast._cut import NEARLY, CutOff, Late, hurried, under_cut
 from holdfast._runtimes.cutting.frames import STEPS
 from holdfast._runtimes.cutting.wheel import OVERDUE
 from holdfast._runtimes.limits import (
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from holdfast.deadline import Ambient
     from holdfast.shapes import Arguments, Keywords, Site
     from holdfast.strategies.timeout import AdaptiveTimeout, Timeout
+
+
+OF_LIMITS = DeadlineExceeded, CutOff
+"""What a limit further in, or around, has ended a call with."""
 
 
 class Cutting:
@@ -80,7 +84,7 @@ class Cutting:
                     if token is not None:  # None if a signal's exception came before
                         ambient.reset(token)
             except BaseException as error:
-                if late is not None or isinstance(error, DeadlineExceeded):
+                if late is not None or isinstance(error, OF_LIMITS):
                     self._raised(own, at, start, late, error)
                 raise
             finally:
@@ -119,7 +123,7 @@ class Cutting:
                 if token is not None:
                     ambient.reset(token)
         except BaseException as error:
-            if late is not None or isinstance(error, DeadlineExceeded):
+            if late is not None or isinstance(error, OF_LIMITS):
                 self._raised(own, at, start, late, error)
             raise
         finally:
@@ -131,9 +135,11 @@ class Cutting:
         self, own: Ambient, at: float, start: float, late: Overdue | None, error: BaseException
     ) -> None:
         """Raise what an error means where the time is up, if that is not itself."""
-        if late is not None and self._left(late):
+        if late is not None:
+            self._left(late)
+        if isinstance(error, CutOff) and error.late is late:
             own[3] = RAN_OUT
-            raise self._time_is_up(own, at, start) from None
+            raise self._time_is_up(own, at, start) from error.__cause__
         if isinstance(error, DeadlineExceeded) and error.at == own[0]:  # told further in
             own[3] = RAN_OUT
             if at == own[0] != own[4][0]:
@@ -141,7 +147,7 @@ class Cutting:
         elif late is not None and late.cut and isinstance(error, Exception | Late):
             own[3] = RAN_OUT
             raise self._time_is_up(own, at, start) from error
-        if isinstance(error, DeadlineExceeded):
+        if isinstance(error, OF_LIMITS):
             hurried(error, self._now() - start, usual(self._site, at - start))
 
     def _returned(self, own: Ambient, at: float, start: float, late: Overdue, result: Any) -> Any:
@@ -154,8 +160,8 @@ class Cutting:
             told(self._discard, result)
         raise self._time_is_up(own, at, start)
 
-    def _left(self, late: Overdue) -> bool:
-        """Leave an overdue call; return whether its function's result was refused, and drop that."""
+    def _left(self, late: Overdue) -> None:
+        """Leave an overdue call, and drop what its function has returned after a cut."""
         if late.cut:
             self._watcher.cut.one_more(self._site.pipeline)
         if under_cut.get(get_ident()) is late:
@@ -164,7 +170,6 @@ class Cutting:
         if self._discard is not None:
             for result in refused:
                 told(self._discard, result)
-        return bool(refused)
 
     def _time_is_up(self, own: Ambient, at: float, start: float) -> AttemptTimeout:
         """Return the error for the limit that ran out, after telling it."""
