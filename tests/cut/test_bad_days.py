@@ -16,7 +16,7 @@ from holdfast import AttemptTimeout, Pipeline, Timeout
 from holdfast._runtimes.cutting.chain import forged
 from holdfast._runtimes.cutting.kernel import Kernel
 from holdfast._runtimes.cutting.sockets import Libc
-from tests.cut.conftest import LIMIT, SOON, Stopwatch, ended, in_thread
+from tests.cut.conftest import LIMIT, SOON, Stopwatch, ended, in_thread, until
 
 pytestmark = pytest.mark.real_time
 
@@ -137,6 +137,7 @@ def test_another_socket_with_the_same_number_is_not_cut(kernel, timeout):
     thread = in_thread(read)
     seen = looked_at(kernel, thread)
     there.send(b"1")
+    until(lambda: spare)
     looked_at(kernel, thread).close()
     assert not cut(seen)
     spare[0].send(b"2")
@@ -497,7 +498,7 @@ def test_files_of_the_watchers_that_somebody_closes_are_opened_anew():
 
 
 def test_a_coroutine_that_somebody_drives_by_hand_is_no_event_loop():
-    """As IPython runs what is typed: nothing else waits for its thread.  (Where uvloop is, it may be.)"""
+    """As IPython runs what is typed: nothing else waits for its thread."""
     told = run("""
     async def typed():
         return ask()

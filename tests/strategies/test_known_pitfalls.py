@@ -242,27 +242,32 @@ def walk(traceback):
 
 @pytest.mark.parametrize("gate", GATES)
 def test_memory_does_not_grow_with_rejections(clock, gate):
-    """Ten thousand callers are refused, and nothing of them is kept."""
+    """Ten thousand callers are refused, and nothing of them is kept.
+
+    What other threads of the process take meanwhile grows in some round, and not in each.
+    """
     gate = GATES[gate]()
 
     def caller():
         request = bytearray(1_000)
         return len(request) if reject(gate) else 0
 
-    for _ in range(100):
-        caller()
-    gc.collect()
-    tracemalloc.start()
-    try:
+    def grown():
         before, _ = tracemalloc.get_traced_memory()
         for _ in range(10_000):
             caller()
         gc.collect()
         after, _ = tracemalloc.get_traced_memory()
+        return after - before
+
+    for _ in range(100):
+        caller()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        assert any(grown() < 20_000 for _ in range(3))
     finally:
         tracemalloc.stop()
-
-    assert after - before < 20_000
 
 
 def test_the_cause_of_a_rejection_does_not_grow_either(clock):

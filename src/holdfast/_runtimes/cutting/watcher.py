@@ -51,9 +51,9 @@ class Watcher:
         self._now = now
         self._wheels: Weakly[Wheel] = Weakly()
         self._nobodys = Wheel(self.arm, "")
-        self.cut = Tally()
+        self.cut: Tally = Tally()
         """How many calls were cut, by pipeline; each counts itself when it leaves."""
-        self.overran = Tally()
+        self.overran: Tally = Tally()
         """How many could not be, and were told."""
         self.overdue: dict[int, Overdue] = {}
         """The calls that the watcher has taken from their wheels; one that ends takes itself out.
