@@ -11,7 +11,7 @@ from holdfast import AttemptTimeout, Pipeline, Timeout
 from holdfast.extend import watcher
 from holdfast.testing.faults import FaultProxy, Slice, Stall
 
-LIMIT = 0.5
+LIMIT = 0.25
 LATEST = LIMIT + 1.0
 """The limit, and within which calls end, in seconds; on a busy machine, too."""
 
