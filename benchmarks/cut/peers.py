@@ -22,6 +22,13 @@ def worker(function: Function, seconds: float) -> Function:
     return Pipeline("benchmark", Timeout(seconds, sync="thread"))(function)
 
 
+def deadline(function: Function, seconds: float) -> Function:
+    """Holdfast: what is inside may look how long it has."""
+    from holdfast import Pipeline, Timeout
+
+    return Pipeline("benchmark", Timeout(seconds, sync="cooperative"))(function)
+
+
 def executor(function: Function, seconds: float) -> Function:
     """The standard library: a thread of a pool is left alone."""
     pool = ThreadPoolExecutor(64)
@@ -56,6 +63,7 @@ def raised_elsewhere(function: Function, seconds: float) -> Function:
 WAYS: dict[str, Limited] = {
     "holdfast": cut,
     "holdfast, by a worker thread": worker,
+    "holdfast, a deadline only": deadline,
     "ThreadPoolExecutor, result(timeout)": executor,
     "timeout-decorator, SIGALRM": signals,
     "stopit, ThreadingTimeout": raised,
