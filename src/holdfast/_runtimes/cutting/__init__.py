@@ -10,8 +10,8 @@ very call* whose time is up.  A connection that has gone back to its pool meanwh
 so between the look and the cut nobody may run Python.  Holding the GIL from one statement to the next
 is not enough: a thread that waits for it gets it after 5 ms, which a busy machine easily takes between
 two statements.  So look and cut are not two statements.  They are one call of ``list()`` over iterators
-that are written in C, and C doesn't give the GIL away unless it says so (`chain`; the garbage collector,
-which may run finalisers anywhere up to Python 3.11, is off meanwhile).  Its links, each of which ends the
+that are written in C, and C doesn't give the GIL away unless it says so (`chain`; up to Python 3.11 the
+garbage collector might run finalisers there, so it is off meanwhile).  Its links, each of which ends the
 chain if it doesn't hold:
 
 1. the call hasn't ended: it is still among the overdue ones, which it leaves before it returns;
