@@ -17,7 +17,7 @@ import sys
 import threading
 from typing import Any
 
-from holdfast._cut import cut_by
+from holdfast._held import Held
 from holdfast._runtimes.own_permits import HELD_BY_BLOCKS, behind
 from holdfast._world import owner, renew_after_fork, world
 from holdfast.deadline import Scope, current, inside, iterated
@@ -26,16 +26,16 @@ from holdfast.shapes import NO_RESULT, Gate, Instead, Site, Wait
 from holdfast.strategies.timeout import Timeout
 
 
-class Block:
+class Block(Held):
     """What one entered block holds."""
 
-    __slots__ = ("limits", "outer", "owner", "permits")
+    __slots__ = ("limits", "outer", "owner")
 
     def __init__(self, owner: object) -> None:
+        super().__init__()
         self.owner: object = owner
         self.outer: Block | None = None
         """The one that the same owner had entered before."""
-        self.permits: list[tuple[Gate, Any]] = []
         self.limits: list[Scope] = []
 
     def hold(self, gate: Gate, permit: Any) -> None:
@@ -53,24 +53,7 @@ class Block:
                 self.limits.pop().take_back()
             except BaseException as raised:  # noqa: BLE001 - raised when the gates have got theirs
                 fault = raised
-        while self.permits:  # in one frame: leaving needs no deeper a stack than entering did
-            gate, permit = self.permits.pop()
-            try:
-                if error is None:
-                    gate.succeeded(permit, now, NO_RESULT)
-                elif isinstance(error, Exception):
-                    gate.failed(permit, now, error)
-                elif (cut := cut_by(error)) is not None:
-                    gate.failed(permit, now, cut)
-                else:
-                    gate.abandoned(permit, now)
-            except BaseException as raised:  # noqa: BLE001 - raised when the others have got theirs
-                fault = raised
-        if fault is not None:
-            try:
-                raise fault
-            finally:
-                del fault  # no cycle from its traceback through this frame
+        self.give_back(error, now, NO_RESULT, fault)
 
 
 class Blocks:

@@ -8,7 +8,7 @@ from typing import Any
 
 from holdfast import _validate
 from holdfast._drivers import aio, blocking
-from holdfast._refusing import check_function
+from holdfast._refusing import LAZY_CODE, check_function, is_manager, managing
 from holdfast._runtimes import DEFAULTS
 from holdfast._terminal import apply_async, apply_blocking, terminal_of
 from holdfast._world import world
@@ -48,16 +48,22 @@ def compiled(
     terminal: Step,
     runtime: Any,
     function: Callable[..., Any] | None,
+    *,
+    streams: bool = False,
 ) -> Step:
     """Nest the layers around ``terminal``, the innermost first.
 
     Without a ``function`` it is the first argument of each call.
     """
-    step = terminal
+    step, driver = terminal, DRIVERS[colour]
+    if streams:
+        from holdfast._streams import fitted
+
+        driver, runtime = fitted(driver, runtime, colour)
     for place in reversed(range(len(strategies))):
         site = Site(name, skip=function is None, function=function).among(strategies, place)
         site.scope, site.runtime = terminal, runtime
-        step = _layer(strategies[place], DRIVERS[colour], step, runtime, site)
+        step = _layer(strategies[place], driver, step, runtime, site)
     return step
 
 
@@ -83,7 +89,8 @@ class Way:
     """
 
     __slots__ = (
-        "_colour", "_function", "_made", "_name", "_pipeline", "_strategies", "_terminal", "head",
+        "_colour", "_function", "_made", "_name", "_pipeline", "_strategies", "_streams", "_terminal",
+        "head",
     )  # fmt: skip
 
     def __init__(
@@ -94,9 +101,14 @@ class Way:
         terminal: Step,
         function: Callable[..., Any] | None,
         pipeline: Any = None,
+        *,
+        streams: bool = False,
     ) -> None:
         runtime = DEFAULTS[colour]()
-        self.head: Step = compiled(name, strategies, colour, terminal, runtime, function)
+        self.head: Step = compiled(
+            name, strategies, colour, terminal, runtime, function, streams=streams
+        )
+        self._streams = streams
         self._pipeline = pipeline
         self._name = name
         self._strategies = strategies
@@ -118,7 +130,13 @@ class Way:
         if made is None or made[0] is not runtime:
             function = self._function
             head = compiled(
-                self._name, self._strategies, self._colour, self._terminal, runtime, function
+                self._name,
+                self._strategies,
+                self._colour,
+                self._terminal,
+                runtime,
+                function,
+                streams=self._streams,
             )
             site = Site(self._name, skip=function is None, function=function)
             made = self._made = (runtime, head, DRIVERS[self._colour].watched(head, runtime, site))
@@ -130,31 +148,79 @@ class Way:
             raise TypeError(
                 f"a function of the pipeline {self._name!r} is no user's, and stays here"
             )
-        return _arrived, (self._pipeline, self._function)
+        return _arrived, (self._pipeline, self._function, self._streams)
 
 
 def protect(
     name: str, strategies: tuple[Any, ...], fn: Callable[..., Any], pipeline: Any = None
 ) -> Callable[..., Any]:
     """Return the function that stands in for ``fn``."""
+    if _validate.has_flag(fn, LAZY_CODE):
+        return protected_stream(name, strategies, fn, pipeline)
     check_function(fn)
+    body: Any = getattr(fn, "__wrapped__", None)
+    if _validate.has_flag(body, LAZY_CODE) and is_manager(fn):
+        body = protected_stream(name, strategies, body, pipeline, enters=True)
+        return managing(fn)(body)  # type: ignore[no-any-return]
     way = way_into(name, strategies, fn, pipeline)
     return DRIVERS[_colour(fn)].entered(fn, way)  # type: ignore[no-any-return]
 
 
-def way_into(name: str, strategies: tuple[Any, ...], fn: Callable[..., Any], pipeline: Any) -> Way:
-    """Return the way into the layers around ``fn``."""
-    colour = _colour(fn)
+def protected_stream(
+    name: str,
+    strategies: tuple[Any, ...],
+    fn: Callable[..., Any],
+    pipeline: Any = None,
+    resume: Callable[..., Any] | None = None,
+    *,
+    enters: bool = False,
+) -> Callable[..., Any]:
+    """Return the function that stands in for one that yields, or returns a stream."""
+    from holdfast._streams import module_of
+
+    check_function(fn)
+    resuming = None
+    if resume is not None:
+        from holdfast._streams.resuming import Resuming
+
+        resuming = Resuming(name, strategies, fn, resume)
+    colour = _colour_of_stream(fn)
+    way = way_into(name, strategies, fn, pipeline, streams=True)
+    begin = DRIVERS[colour].entered(fn, way)
+    return module_of(colour).streaming(fn, begin, resuming, enters=enters)  # type: ignore[no-any-return]
+
+
+def way_into(
+    name: str,
+    strategies: tuple[Any, ...],
+    fn: Callable[..., Any],
+    pipeline: Any,
+    *,
+    streams: bool = False,
+) -> Way:
+    """Return the way into the layers around ``fn``; around the way to its first item, if it streams."""
+    colour, inner = _colour(fn), fn
+    if streams:
+        from holdfast._streams import module_of
+
+        colour = _colour_of_stream(fn)
+        inner = module_of(colour).opening(fn)
     if colour == "blocking":
         _refuse_async_fallbacks(strategies, fn)
     for strategy in strategies:
         if hasattr(strategy, "fits"):
-            strategy.fits(fn)
-    return Way(name, strategies, colour, terminal_of(fn, colour), fn, pipeline)
+            strategy.fits(inner)
+    terminal = terminal_of(inner, colour)
+    return Way(name, strategies, colour, terminal, fn, pipeline, streams=streams)
 
 
-def _arrived(pipeline: Any, fn: Callable[..., Any]) -> Way:
-    return way_into(pipeline.name, pipeline.strategies, fn, pipeline)
+def _arrived(pipeline: Any, fn: Callable[..., Any], streams: bool = False) -> Way:  # noqa: FBT001, FBT002 - as pickle calls it
+    return way_into(pipeline.name, pipeline.strategies, fn, pipeline, streams=streams)
+
+
+def _colour_of_stream(fn: Callable[..., Any]) -> str:
+    asynchronous = _validate.has_flag(fn, _validate.ASYNC_GENERATOR) or _validate.is_async(fn)
+    return "asyncio" if asynchronous else "blocking"
 
 
 def _colour(fn: Callable[..., Any]) -> str:

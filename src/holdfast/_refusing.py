@@ -26,23 +26,20 @@ def check_function(fn: Any) -> None:
         )
     if not _validate.is_function(fn):
         raise _validate.refuse("fn", fn, "a pipeline protects functions and other callables")
-    if _validate.has_flag(fn, LAZY_CODE):
-        plain = _validate.unwrapped(fn)
-        raise ConfigurationError(
-            f"a pipeline cannot protect the generator function {plain!r}: calling it runs none of its "
-            "code, so no failure would be seen, and what was yielded cannot be taken back for "
-            "another attempt. Protect the function that it calls for each item, or return a list"
-        )
-    if _validate.has_flag(getattr(fn, "__wrapped__", None), LAZY_CODE) and is_manager(fn):
-        raise ConfigurationError(
-            f"a pipeline cannot protect the context manager {fn!r}, {ENTERED_LATER}"
-        )
 
 
 def is_manager(fn: Any) -> bool:
     """Return whether ``fn`` was made by `contextlib.contextmanager`, or its async twin."""
     made_in = getattr(fn, "__globals__", None)
     return isinstance(made_in, dict) and made_in.get("__name__") == "contextlib"
+
+
+def managing(fn: Any) -> Any:
+    """Return what makes context managers of the kind that ``fn`` makes."""
+    import contextlib
+
+    asynchronous = _validate.has_flag(fn.__wrapped__, _validate.ASYNC_GENERATOR)
+    return contextlib.asynccontextmanager if asynchronous else contextlib.contextmanager
 
 
 def refuse_unfinished(fn: Any, result: Any) -> None:
@@ -59,7 +56,8 @@ def refuse_unfinished(fn: Any, result: Any) -> None:
     if kind in LAZY:
         raise Misuse(
             f"{fn!r} returned a {kind.__name__}, none of whose code has run, so that no failure would "
-            "be seen: protect the function that it calls for each item, or return a list"
+            "be seen: decorate the generator function itself, or take @pipeline.stream for a function "
+            "that returns a stream"
         )
     if kind.__module__ == "contextlib" and hasattr(result, "gen"):
         raise Misuse(f"{fn!r} returned a context manager, {ENTERED_LATER}")

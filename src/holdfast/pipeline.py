@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from holdfast import _register, _validate
-from holdfast._compile import applier, is_strategy, no_strategy, protect
+from holdfast._compile import applier, is_strategy, no_strategy, protect, protected_stream
 from holdfast._runtimes.caller import users_level
 from holdfast._sent import Sent
 from holdfast._world import world
@@ -24,6 +25,7 @@ from holdfast.errors import CompositionWarning, ConfigurationError, Misuse
 if TYPE_CHECKING:
     from holdfast._block import Block, Blocks
     from holdfast._strategy import Strategy
+    from holdfast._streams.resuming import Resume
     from holdfast.outcome import Outcome
 
 P = ParamSpec("P")
@@ -91,10 +93,47 @@ class Pipeline(Sent):
 
         Its attribute ``pipeline`` is this pipeline, for whoever has the function alone at hand.
 
+        Generator functions, and what `contextlib` makes of them, are protected until their first item,
+        and hold permits until they end; see `stream`.
+
         Raises:
-            ConfigurationError: for a generator function, and for what is not callable.
+            ConfigurationError: for what is not callable.
         """
         protected = protect(self.name, self.strategies, fn, self)
+        protected.pipeline = self  # type: ignore[attr-defined] # it is a function
+        return protected
+
+    @overload
+    def stream(self, fn: Callable[P, R], /, *, resume: Resume | None = None) -> Callable[P, R]: ...
+
+    @overload
+    def stream(
+        self, fn: None = None, /, *, resume: Resume | None = None
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+    def stream(self, fn: Any = None, /, *, resume: Resume | None = None) -> Any:
+        """Return a function that streams, protected: one that yields, or that returns an iterator.
+
+        What is returned is a generator function, async where ``fn`` is an ``async def``; items come,
+        and are sent and thrown, as ever.  An attempt lasts until the first item; after it nothing is
+        repeated.  Gates keep their permits until the generator has ended, is closed or is forgotten.
+        Use it as ``@pipeline.stream`` or ``@pipeline.stream(resume=...)``; a function that yields needs
+        neither, if it is not to be resumed: ``@pipeline``.
+
+        Args:
+            fn: the function.
+            resume: how to go on after an error in the middle that the pipeline's `Retry` would repeat:
+                ``resume(last, *args, **kwargs)``, with the latest item, returns a dict of the arguments
+                that are others for the rest; None: the error stands.
+
+        Raises:
+            ConfigurationError: for what is not callable, for a ``resume`` without a `Retry`, and for a
+                `Coalesce`, a stale fallback or a ``Timeout(sync="thread")`` around a stream.
+            TypeError: (on iteration) if ``fn`` returns something else.
+        """
+        if fn is None:
+            return partial(self.stream, resume=resume)
+        protected = protected_stream(self.name, self.strategies, fn, self, resume)
         protected.pipeline = self  # type: ignore[attr-defined] # it is a function
         return protected
 

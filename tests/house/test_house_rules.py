@@ -19,6 +19,9 @@ STRATEGIES = SRC / "strategies"
 # Files outside _drivers/ and _runtimes/ that may catch everything, and why.
 MAY_CATCH_EVERYTHING = {
     "_block.py": "a block gives back what it holds when entering it is interrupted",
+    "_held.py": "all gates get their permits back, and then what one of them raised is raised",
+    "_streams/aio.py": "a stream ends however it does, and hands on what its consumer throws",
+    "_streams/blocking.py": "as above",
 }
 
 # Where a lock may be made, beside `_after_fork`, and why a forked child can do without renewing it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -36,6 +37,7 @@ from holdfast.strategies.timeout import Timeout
 
 if TYPE_CHECKING:
     from holdfast._runtimes.port import AsyncStep as Step
+    from holdfast._runtimes.port import Items
     from holdfast.strategies.coalesce import Coalesce
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
@@ -212,6 +214,12 @@ class Asyncio:
         from holdfast._runtimes.adaptive_aio import adapted
 
         return adapted(self, timeout, inner, site)
+
+    def items(self, _timeout: Timeout, site: Site) -> Items | None:
+        """Return what makes what draws the items of a stream under limits, if there is a quick way."""
+        from holdfast._runtimes.items_aio import drawing
+
+        return partial(drawing, self.now, site.pipeline)
 
     def race(self, hedge: Hedge, inner: Step, site: Site) -> Step:
         """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""

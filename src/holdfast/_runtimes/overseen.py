@@ -108,6 +108,13 @@ class Overseen:
         elif note.board.take(note):
             self._gate.abandoned(note.permit, now)
 
+    def answered(self, note: Note, at: float, now: float, /) -> Note:
+        """Tell the gate that a stream's answer began to come at ``at``."""
+        tell = getattr(self._gate, "answered", None)
+        if tell is not None:
+            note.permit = tell(note.permit, at, now)
+        return note
+
     def woken(self, note: Note, now: float, /) -> Any:
         """Ask the gate whether a call whose turn has come may start."""
         ask = getattr(self._gate, "woken", None)

@@ -22,6 +22,13 @@ AsyncStep = Callable[["Arguments", "Keywords"], Awaitable[Any]]
 BlockingStep = Callable[["Arguments", "Keywords"], Any]
 
 
+Items = Callable[
+    [float, float, float, Callable[..., Any]], tuple[Callable[..., Any], Callable[[], None]]
+]
+"""From the seconds between two items, the instant and the seconds of the end of all, and a slow way to
+draw an item under any limits: what draws an item, and what ends that."""
+
+
 class AsyncWay(Protocol):
     """The way into the layers: straight to ``head``; or, by calling it, the slow way round."""
 
@@ -59,6 +66,9 @@ class AsyncRuntime(Protocol):
 
     def adaptive(self, timeout: AdaptiveTimeout, inner: AsyncStep, site: Site, /) -> AsyncStep:
         """Return a step that gives up on ``inner`` in a time that is learnt from its durations."""
+
+    def items(self, timeout: Timeout, site: Site, /) -> Items | None:
+        """Return what makes what draws the items of a stream under limits, if there is a quick way."""
 
     def race(self, hedge: Hedge, inner: AsyncStep, site: Site, /) -> AsyncStep:
         """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
@@ -108,6 +118,9 @@ class BlockingRuntime(Protocol):
         self, timeout: AdaptiveTimeout, inner: BlockingStep, site: Site, /
     ) -> BlockingStep:
         """Return a step that gives up on ``inner`` in a time that is learnt from its durations."""
+
+    def items(self, timeout: Timeout, site: Site, /) -> Items | None:
+        """Return what makes what draws the items of a stream under limits, if there is a quick way."""
 
     def race(self, hedge: Hedge, inner: BlockingStep, site: Site, /) -> BlockingStep:
         """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import NEARLY, hurried
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     from holdfast._runtimes.cutting.watcher import Watcher
     from holdfast._runtimes.port import BlockingStep as Step
-    from holdfast._runtimes.port import Cuts
+    from holdfast._runtimes.port import Cuts, Items
     from holdfast.strategies.coalesce import Coalesce
     from holdfast.strategies.hedge import Hedge
     from holdfast.strategies.retry import Retry
@@ -271,6 +272,15 @@ class Threads:
         from holdfast._runtimes.adaptive_threads import adapted
 
         return adapted(self, timeout, inner, site)
+
+    def items(self, timeout: Timeout, site: Site) -> Items | None:
+        """Return what makes what draws the items of a stream under limits, if there is a quick way."""
+        if timeout.sync != "cut" or not has_gil():
+            return None
+        from holdfast._runtimes.cutting.items import drawing
+        from holdfast._runtimes.cutting.step import Cutting
+
+        return partial(drawing, Cutting(self.now, self.watcher, timeout, site))
 
     def race(self, hedge: Hedge, inner: Step, site: Site) -> Step:
         """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""

@@ -38,7 +38,18 @@ def shown(queue: float) -> float | None:
 class Place(Ticket):
     """A call's place, from its arrival to its end: first in the queue perhaps, then inside."""
 
-    __slots__ = ("arrived", "began", "due", "hurried", "of", "out", "rank", "until", "weight")
+    __slots__ = (
+        "answered",
+        "arrived",
+        "began",
+        "due",
+        "hurried",
+        "of",
+        "out",
+        "rank",
+        "until",
+        "weight",
+    )
     of: object
     """The lock that guards it: another one in a forked child, where it does not count."""
 
@@ -50,8 +61,14 @@ class Place(Ticket):
         """The instant of its deadline, ``inf`` for none."""
         self.began: float = arrived
         """When it was let in."""
+        self.answered: float = inf
+        """The instant at which a stream's answer began to come: what follows is no service time."""
         self.weight: int = 1
         """For how many calls its duration stands."""
+
+    def took(self, now: float) -> float:
+        """Return how long it was served, if it ends now."""
+        return max(0.0, min(now, self.answered) - self.began)
 
     def wait(self, now: float, until: float, *, hurried: bool) -> None:
         """Get ready to queue; few calls have to, and they can afford it."""

@@ -94,6 +94,9 @@ class OnClock(Asyncio):
         """Return a step that gives up on ``inner`` in a time that is learnt from its durations."""
         return self._checked(super().adaptive(timeout, inner, site), repr(timeout), site)
 
+    def items(self, _timeout: Timeout, _site: Site) -> None:
+        """Draw them as any limited step is drawn."""
+
     def race(self, hedge: Hedge, inner: Step, site: Site) -> Step:
         """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
         return self._checked(super().race(hedge, inner, site), repr(hedge), site)

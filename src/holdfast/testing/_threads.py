@@ -88,6 +88,9 @@ class VirtualThreads(Threads):
                 raise waited_too_long(error, site, self.now())
         return wait.permit
 
+    def items(self, _timeout: Timeout, _site: Site) -> None:
+        """Draw them as any limited step is drawn."""
+
     def race(self, hedge: Hedge, inner: Step, site: Site) -> Step:
         """Return a step that runs ``inner`` more than once where it is slow; the first success wins."""
         from holdfast.testing._race import raced

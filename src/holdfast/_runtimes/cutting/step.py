@@ -46,8 +46,9 @@ class Cutting:
         timeout: Timeout | AdaptiveTimeout,
         site: Site,
     ) -> None:
-        self._now = now
+        self.now = now
         self._watcher = watcher
+        self.overdue = watcher.overdue
         self._site = site
         self._refuses: bool = timeout.late == "raise"
         self._discard = timeout.discard
@@ -55,9 +56,9 @@ class Cutting:
 
     def within(self, seconds: float, inner: Step) -> Step:
         """Return a step that ends ``inner`` after ``seconds``, always the same."""
-        now, get_thread, bounded = self._now, get_ident, self.bounded
+        now, get_thread, bounded = self.now, get_ident, self.bounded
         wheel = self._watcher.wheel(self._site.pipeline)
-        due, overdue = wheel.due, self._watcher.overdue
+        due, overdue = wheel.due, self.overdue
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             outer, start = ambient.get(), now()
@@ -85,18 +86,18 @@ class Cutting:
                         ambient.reset(token)
             except BaseException as error:
                 if late is not None or isinstance(error, OF_LIMITS):
-                    self._raised(own, at, start, late, error)
+                    self.raised(own, at, start, late, error)
                 raise
             finally:
                 if outer is not NOTHING and outer[3]:
                     own[4] = live(outer)  # no chain of calls that are over
-            return result if late is None else self._returned(own, at, start, late, result)
+            return result if late is None else self.returned(own, at, start, late, result)
 
         return step
 
     def bounded(self, seconds: float, inner: Step, args: Arguments, kwargs: Keywords) -> Any:
         """Run ``inner`` for ``seconds``, or until what is around it ends; any number each time."""
-        outer, start = ambient.get(), self._now()
+        outer, start = ambient.get(), self.now()
         if outer[3]:
             outer = live(outer)
         if outer[0] <= start:
@@ -104,9 +105,7 @@ class Cutting:
         at = start + seconds
         own: Any = inside(outer, at, seconds)
         own += get_ident(), None
-        if self._mixed is None:
-            self._mixed = self._watcher.wheel(self._site.pipeline, mixed=True)
-        wheel = self._mixed
+        wheel = self.mixed()
         key, late, token = id(own), None, None
         try:
             try:
@@ -119,19 +118,25 @@ class Cutting:
                 own[3] = OVER
                 if wheel.due.pop(key, None) is None:
                     late, own[OVERDUE] = own[OVERDUE], None
-                    self._watcher.overdue.pop(key, None)
+                    self.overdue.pop(key, None)
                 if token is not None:
                     ambient.reset(token)
         except BaseException as error:
             if late is not None or isinstance(error, OF_LIMITS):
-                self._raised(own, at, start, late, error)
+                self.raised(own, at, start, late, error)
             raise
         finally:
             if outer[3]:
                 own[4] = live(outer)
-        return result if late is None else self._returned(own, at, start, late, result)
+        return result if late is None else self.returned(own, at, start, late, result)
 
-    def _raised(
+    def mixed(self) -> Wheel:
+        """Return the wheel for calls with any limits."""
+        if self._mixed is None:
+            self._mixed = self._watcher.wheel(self._site.pipeline, mixed=True)
+        return self._mixed
+
+    def raised(
         self, own: Ambient, at: float, start: float, late: Overdue | None, error: BaseException
     ) -> None:
         """Raise what an error means where the time is up, if that is not itself."""
@@ -148,9 +153,9 @@ class Cutting:
             own[3] = RAN_OUT
             raise self._time_is_up(own, at, start) from error
         if isinstance(error, OF_LIMITS):
-            hurried(error, self._now() - start, usual(self._site, at - start))
+            hurried(error, self.now() - start, usual(self._site, at - start))
 
-    def _returned(self, own: Ambient, at: float, start: float, late: Overdue, result: Any) -> Any:
+    def returned(self, own: Ambient, at: float, start: float, late: Overdue, result: Any) -> Any:
         """Say that a result has come too late; after a cut it may look good, and is not."""
         own[3] = RAN_OUT
         self._left(late)
@@ -174,9 +179,9 @@ class Cutting:
     def _time_is_up(self, own: Ambient, at: float, start: float) -> AttemptTimeout:
         """Return the error for the limit that ran out, after telling it."""
         if own[0] == at != own[4][0]:
-            return timed_out(self._site.pipeline, own[1], self._now())
+            return timed_out(self._site.pipeline, own[1], self.now())
         return exceeded(
-            self._site.pipeline, own, self._now(), rushed=self._is_rushed(own, at, start)
+            self._site.pipeline, own, self.now(), rushed=self._is_rushed(own, at, start)
         )
 
     def _error(self, own: Ambient, at: float, start: float) -> AttemptTimeout:

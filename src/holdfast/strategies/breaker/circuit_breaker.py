@@ -287,6 +287,14 @@ class CircuitBreaker(Guard):
         else:
             self._settle(permit, now, error, failed=failed)
 
+    def answered(self, permit: Any, at: float, now: float, /) -> Any:
+        """Return the permit of a stream whose answer began to come at ``at``: so long it took."""
+        if type(permit) is Probe:
+            permit.aside = now - at
+        elif type(permit) is not int:
+            permit = permit[0], permit[1] + now - at
+        return permit
+
     def abandoned(self, permit: Any, _now: float, /) -> None:
         """Give a probe's place back; anything else leaves no trace."""
         if type(permit) is Probe:

@@ -143,6 +143,7 @@ class Machine:
         epoch, began = permit if type(permit) is not int else (permit, now)
         if type(permit) is Probe:
             self.abandon(permit)
+            began += permit.aside
         if epoch != self.epoch:
             return []
         self._heard = self._heard or not failed
@@ -167,7 +168,10 @@ class Machine:
     def is_slow(self, permit: Any, now: float) -> bool:
         """Return whether a call has taken longer by now than a quick one does."""
         limit = self.slow_after
-        return limit is not None and type(permit) is not int and now - permit[1] > limit
+        if limit is None or type(permit) is int:
+            return False
+        aside = permit.aside if type(permit) is Probe else 0.0
+        return now - permit[1] - aside > limit  # type: ignore[no-any-return]
 
     def abandon(self, probe: Probe) -> None:
         """Give a probe's place back."""

@@ -10,6 +10,8 @@ class Probe(tuple[int, float]):  # noqa: SLOT001 - a tuple cannot have slots tha
 
     expires: float
     """The instant at which its place is given back."""
+    aside: float = 0.0
+    """Seconds since a stream's answer began to come: they are no part of its duration."""
 
     def __new__(cls, epoch: int, began: float, expires: float) -> Self:
         """Make a probe with its lease."""

@@ -252,6 +252,15 @@ class ConcurrencyLimiter(Crowd):
             return
         self._leave(permit, now, in_flight, True if lost else None)
 
+    def answered(self, permit: Any, at: float, _now: float, /) -> Any:
+        """Return the permit of a stream whose answer began to come at ``at``: latency until then."""
+        if type(permit) is not Permit:
+            if permit < self._forked_at:
+                return permit
+            permit = Permit(permit, None, sample=True)
+        permit.answered = at
+        return permit
+
     def abandoned(self, permit: Any, now: float, /) -> None:
         """Give the permit back of a call that was cancelled, or leave the queue: no sample."""
         if permit.__class__ is Permit:
@@ -303,13 +312,14 @@ class ConcurrencyLimiter(Crowd):
         try:
             with self._lock:
                 took = now - (permit.started if special else permit)
+                latency = min(now, permit.answered) - permit.started if special else took
                 if special:
                     self._take_back_locked(permit, now)
                 elif self._lasting is not None:
                     self._lasting.ended(permit)
                 self._look_for_lasting_locked(now)
                 if lost is not None and (lost or not special or permit.sample):
-                    found = self._found_locked(now, took, min(in_flight, int(limit) or 1), lost)
+                    found = self._found_locked(now, latency, min(in_flight, int(limit) or 1), lost)
                     self._learnt_locked(found)
                 self._rest_locked(now, took)
         finally:

@@ -6,6 +6,7 @@ The parties are after `AbstractPartitionedLimiter` of Netflix' concurrency-limit
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from math import inf
 from typing import Any, Self
 
 from holdfast import _validate
@@ -33,13 +34,15 @@ class Permit(Ticket):
     It is the ticket, too, of a call that waits: from the grant on it is a permit.
     """
 
-    __slots__ = ("party", "place", "rank", "sample", "started")
+    __slots__ = ("answered", "party", "place", "rank", "sample", "started")
 
     def __init__(self, started: float, party: Party | None, *, sample: bool, rank: int = 1) -> None:
         self.granted = True
         self.over = False
         self.started: float = started
         """The instant of its grant; that of its arrival, while it waits."""
+        self.answered: float = inf
+        """The instant at which a stream's answer began to come: what follows is no latency."""
         self.party: Party | None = party
         self.sample: bool = sample
         self.rank: int = rank

@@ -199,6 +199,16 @@ class Keyed(ByKey):
             ):
                 parent.trip(reason, now=now)
 
+    def answered(self, held: Any, at: float, now: float, /) -> Any:
+        """Tell the key's strategy, and the parent, that a stream's answer began to come at ``at``."""
+        entry, permit, probe = held
+        tell = getattr(entry.child, "answered", None)
+        if tell is not None:
+            permit = tell(permit, at, now)
+        if probe is not None and self._parent is not None:
+            probe = self._parent.answered(probe, at, now)
+        return entry, permit, probe
+
     def abandoned(self, held: Any, now: float, /) -> None:
         """Tell the key's strategy, and the parent, that a call has no outcome."""
         entry, permit, probe = waited(held)

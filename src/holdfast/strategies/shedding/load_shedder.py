@@ -177,6 +177,11 @@ class LoadShedder(Queueing):
             dropped=isinstance(error, TimeoutError) and not getattr(error, "rushed", False),
         )
 
+    def answered(self, permit: Place, at: float, _now: float, /) -> Place:
+        """Take note that a stream's answer began to come at ``at``: it was served until then."""
+        permit.answered = at
+        return permit
+
     def abandoned(self, permit: Place, now: float, /) -> None:
         """Give the place to the next, or leave the queue."""
         if permit.of is self._lock:  # else it is the parent's
@@ -225,7 +230,7 @@ class LoadShedder(Queueing):
                 try:
                     self._times.ended(place, now, whole=whole)
                     if room.learns and (whole or dropped):
-                        room.learn(now, max(0.0, now - place.began), dropped=dropped)
+                        room.learn(now, place.took(now), dropped=dropped)
                 finally:
                     room.in_flight -= 1
                     if room.lasting is not None:

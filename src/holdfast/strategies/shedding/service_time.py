@@ -103,7 +103,7 @@ class ServiceTime:
         if place is self._probe:
             self._probe = None
         if self.learns:
-            seconds = max(0.0, now - place.began)
+            seconds = place.took(now)
             if whole or (self._expected and seconds > self._expected):
                 self._seconds.add(seconds, now, place.weight)
 

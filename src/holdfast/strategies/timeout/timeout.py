@@ -37,13 +37,24 @@ if TYPE_CHECKING:
     from holdfast.strategies.timeout.adaptive import AdaptiveTimeout
 
 
+def _part(option: str, given: Any, whole: float) -> float | None:
+    """Return the limit of a part of a stream, in seconds."""
+    limit = _validate.optional_seconds(option, given)
+    if limit is not None and limit > whole:
+        raise _validate.refuse(option, given, f"it must be at most seconds={whole:g}")
+    return limit
+
+
 class Timeout(Value, _validate.Layer):
     """Give up on what is inside after ``seconds``, with `AttemptTimeout`.
 
     A value: equal, hashable, safe to share between pipelines, threads and tasks.
 
     Args:
-        seconds: the limit, in seconds; greater than 0.
+        seconds: the limit, in seconds; greater than 0.  Of a stream, to its end.
+        first: of a stream, the limit to its first item, in seconds; None: no other than ``seconds``.
+        between: of a stream, the limit for each further item, in seconds, from the instant at which it
+            is asked for; the consumer's own time doesn't count.  Other functions know neither.
         sync: for blocking functions, ``"cut"`` (default), ``"thread"`` or ``"cooperative"``; see the
             module.
         late: what to do with a blocking function's result that comes after the limit, where nothing
@@ -52,11 +63,14 @@ class Timeout(Value, _validate.Layer):
         discard: called with a result that is handed to nobody, in the thread that has it.
 
     Raises:
-        ConfigurationError: for a limit that is not a finite positive number, or another ``sync``.
+        ConfigurationError: for a limit that is not a finite positive number, or another ``sync``; for
+            a ``first`` or ``between`` that is longer than ``seconds``.
     """
 
-    __slots__ = _options = ("seconds", "sync", "late", "discard")
+    __slots__ = _options = ("seconds", "first", "between", "sync", "late", "discard")
     seconds: float
+    first: float | None
+    between: float | None
     sync: Sync
     late: WhenLate
     discard: Callable[[Any], object] | None
@@ -65,6 +79,8 @@ class Timeout(Value, _validate.Layer):
         self,
         seconds: float | timedelta,
         *,
+        first: float | timedelta | None = None,
+        between: float | timedelta | None = None,
         sync: Sync = "cut",
         late: WhenLate = "return",
         discard: Callable[[Any], object] | None = None,
@@ -72,7 +88,10 @@ class Timeout(Value, _validate.Layer):
         if discard is not None:
             _validate.plain_callable("discard", discard)
         limit = _validate.seconds("seconds", seconds)
-        self._set(seconds=limit, sync=checked(sync), late=when_late(late), discard=discard)
+        self._set(
+            seconds=limit, first=_part("first", first, limit), between=_part("between", between, limit),
+            sync=checked(sync), late=when_late(late), discard=discard,
+        )  # fmt: skip
 
     @classmethod
     def adaptive(

@@ -1,0 +1,130 @@
+"""A stream whose first item has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from holdfast._held import Held
+from holdfast._runtimes.limits import exceeded, timed_out
+from holdfast.deadline import current
+from holdfast.shapes import NO_RESULT, Gate, Site
+from holdfast.strategies.timeout import Timeout
+
+if TYPE_CHECKING:
+    from holdfast._runtimes.port import Items
+
+
+class Opened(Held):
+    """What is left of an attempt that has given its first item: the rest, and what it holds."""
+
+    __slots__ = (
+        "at",
+        "close",
+        "drop",
+        "first",
+        "last",
+        "late",
+        "limits",
+        "resumes",
+        "source",
+        "stop",
+        "thrown",
+        "value",
+    )
+
+    def __init__(
+        self, source: Any, close: Callable[[], Any], drop: Callable[[], object] | None = None
+    ) -> None:
+        super().__init__()
+        self.source: Any = source
+        """The iterator, sync or async; None of a stream that has ended with its first item."""
+        self.close: Callable[[], Any] = close
+        """Ends it before its time; what that returns may have to be awaited."""
+        self.drop: Callable[[], object] = close if drop is None else drop
+        """Does the same where nobody awaits anything."""
+        self.at: float = 0.0
+        """The instant at which its first item came."""
+        self.first: Any = NO_RESULT
+        """The first item; `NO_RESULT` of an empty stream."""
+        self.value: Any = None
+        """What an empty generator has returned."""
+        self.limits: list[Limit] = []
+        """Those of its further items, the innermost first."""
+        self.stop: Callable[[], None] | None = None
+        """Ends what watches over its items."""
+        self.resumes: bool = False
+        """Whether it may go on after an error, so that its latest item must be known."""
+        self.last: Any = NO_RESULT
+        """That item."""
+        self.thrown: BaseException | None = None
+        """What the consumer has thrown into it."""
+        self.late: Exception | None = None
+        """The error of a limit that was not kept, and whose item was handed over all the same."""
+
+    def hold(self, gate: Gate, permit: Any) -> None:
+        """Keep the permit of a gate until the end; they come from the innermost to the outermost."""
+        self.permits.insert(0, (gate, permit))
+
+    def ended(self, now: float, error: BaseException | None = None) -> None:
+        """Give everything back."""
+        if self.stop is not None:
+            self.stop()
+        if self.permits:
+            at = self.at
+            self.permits = [(gate, _answered(gate, held, at, now)) for gate, held in self.permits]
+            self.give_back(self.late if error is None else error, now, self.first)
+
+
+def _answered(gate: Any, permit: Any, at: float, now: float) -> Any:
+    tell = getattr(gate, "answered", None)
+    return permit if tell is None else tell(permit, at, now)
+
+
+class Limit(NamedTuple):
+    """A timeout around a stream, at work."""
+
+    timeout: Timeout
+    until: float
+    """The instant at which it ends it all."""
+    site: Site
+    runtime: Any
+    items: Items | None
+    """The quick way to draw items under limits, if there is one."""
+
+
+class Limits:
+    """What each further item of a stream is given; to a runtime it is a timeout that learns."""
+
+    __slots__ = ("between", "discard", "late", "seconds", "site", "sync", "until", "usual", "whole")
+
+    def __init__(self, opened: Opened) -> None:
+        innermost = opened.limits[0].timeout
+        self.sync = innermost.sync
+        self.late = innermost.late
+        self.discard = innermost.discard
+        self.seconds: float = inf
+        """What this item is given."""
+        self.usual: float = inf
+        last = min(opened.limits, key=lambda limit: limit.until)
+        self.until: float = last.until
+        self.whole: float = last.timeout.seconds
+        self.site: Site = last.site
+        self.between: float = min(one.timeout.between or inf for one in opened.limits)
+
+    def begin(self, now: float, *, late: bool = False) -> Limits:  # noqa: ARG002 - as it is called
+        """Return the limit of an item that is asked for now, or raise what says that none is left."""
+        if self.until <= now:
+            raise timed_out(self.site.pipeline, self.whole, now)
+        outer = current()
+        if outer[0] <= now:
+            raise exceeded(self.site.pipeline, outer, now)
+        self.seconds = min(self.between, self.until - now)
+        return self
+
+    def succeeded(self, _limit: Any, _took: float, _now: float) -> None:
+        """Learn nothing."""
+
+    def failed(self, _limit: Any, _took: float, _error: Exception) -> None:
+        """Learn nothing."""
