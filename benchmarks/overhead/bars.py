@@ -6,7 +6,7 @@ machine where the bars were set is a bar, too, since only ratios carry over to o
 
 import sys
 
-from benchmarks.overhead import imports, keyed, memory, node, threads, timers
+from benchmarks.overhead import imports, keyed, memory, node, streams, threads, timers
 from benchmarks.overhead.candidates import CUT, ONE_CORE
 from benchmarks.overhead.ours import OURS, WINDOWED
 from benchmarks.overhead.verdicts import Bar, best_peer, ratio, row
@@ -20,7 +20,8 @@ ALIKE = 1.5
 def bars(version: tuple[int, ...] = sys.version_info[:2]) -> list[Bar]:
     """All bars; asyncio's own timeouts became cheaper with 3.12, so two of them depend on it."""
     return [
-        *_one_layer(version), *_stacks(version), *_presets(), *_node(), *_rejections(), *_scale(),
+        *_one_layer(version), *_stacks(version), *_presets(), *_streams(), *_node(),
+        *_rejections(), *_scale(),
     ]  # fmt: skip
 
 
@@ -78,6 +79,15 @@ def _presets() -> list[Bar]:
     return [
         Bar("sync: standard(), timeouts cut", ("sync standard", OURS), 4000),
         Bar("async: standard()", ("async standard", OURS), 3000),
+    ]
+
+
+def _streams() -> list[Bar]:
+    """Each at rest, and with a limit for each item."""
+    return [
+        Bar(f"{world}: an item of a stream{more}", (streams.section(world), name), limit)
+        for world, limit in (("sync", 300), ("async", 600))
+        for name, more in ((OURS, ""), (streams.LIMITED, ", with a limit"))
     ]
 
 

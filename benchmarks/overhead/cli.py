@@ -8,7 +8,17 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.overhead import calls, imports, keyed, machine, memory, node, threads, timers
+from benchmarks.overhead import (
+    calls,
+    imports,
+    keyed,
+    machine,
+    memory,
+    node,
+    streams,
+    threads,
+    timers,
+)
 from benchmarks.overhead.bars import bars
 from benchmarks.overhead.report import Report
 from benchmarks.overhead.rows import Findings
@@ -22,6 +32,7 @@ _MEASUREMENTS: tuple[tuple[str, Callable[[Options], Findings]], ...] = (
     ("sync calls", lambda options: calls.measure("sync", options)),
     ("async calls", lambda options: calls.measure("async", options)),
     ("calls with a listener", calls.measure_listened),
+    ("streams", streams.measure),
     ("thread timeouts", calls.measure_threads),
     ("Node", node.measure),
     ("timers", timers.measure),

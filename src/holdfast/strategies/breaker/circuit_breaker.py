@@ -55,7 +55,7 @@ from holdfast.strategies.breaker.machine import (
     Machine,
     Tellings,
 )
-from holdfast.strategies.breaker.probe import Probe
+from holdfast.strategies.breaker.probe import Probe, answered
 from holdfast.strategies.breaker.recovery import Recovery
 from holdfast.strategies.breaker.trip import new_trip
 from holdfast.strategies.identity import Guard
@@ -287,13 +287,7 @@ class CircuitBreaker(Guard):
         else:
             self._settle(permit, now, error, failed=failed)
 
-    def answered(self, permit: Any, at: float, now: float, /) -> Any:
-        """Return the permit of a stream whose answer began to come at ``at``: so long it took."""
-        if type(permit) is Probe:
-            permit.aside = now - at
-        elif type(permit) is not int:
-            permit = permit[0], permit[1] + now - at
-        return permit
+    answered = staticmethod(answered)  # of a stream
 
     def abandoned(self, permit: Any, _now: float, /) -> None:
         """Give a probe's place back; anything else leaves no trace."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 
 class Probe(tuple[int, float]):  # noqa: SLOT001 - a tuple cannot have slots that are not empty
@@ -27,3 +27,12 @@ class Probe(tuple[int, float]):  # noqa: SLOT001 - a tuple cannot have slots tha
 
     def __ne__(self, other: object) -> bool:
         return self is not other
+
+
+def answered(permit: Any, at: float, now: float, /) -> Any:
+    """Return the permit of a stream whose answer began to come at ``at``: so long it took."""
+    if type(permit) is Probe:
+        permit.aside = now - at
+    elif type(permit) is not int:
+        permit = permit[0], permit[1] + now - at
+    return permit
