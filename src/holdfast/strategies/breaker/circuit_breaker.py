@@ -26,8 +26,7 @@ check at a time runs in the background, under the same lease.
 Reads outside the lock (`enter`, `resting`): a stale one admits or rejects at most the calls that
 arrive in the same instant as the transition.
 
-One file because it is one thing: the states are a `Machine` of their own, and what is left is what
-calls, a health check and people do with it under one lock.
+One file because it is what calls, a check and people do under one lock; the states are a `Machine`.
 """
 
 from __future__ import annotations
