@@ -53,7 +53,7 @@ class Source:
         return script(*args) if callable(script) else script
 
     def _seconds(self, step):
-        if isinstance(step, BaseException) or isinstance(step, type):
+        if isinstance(step, BaseException | type):
             raise step
         if isinstance(step, Do):
             step.what()

@@ -6,7 +6,16 @@ import threading
 
 import pytest
 
-from holdfast import Bulkhead, BulkheadFullError, Fallback, Hedge, Pipeline, Retry, backoff, on_result
+from holdfast import (
+    Bulkhead,
+    BulkheadFullError,
+    Fallback,
+    Hedge,
+    Pipeline,
+    Retry,
+    backoff,
+    on_result,
+)
 from holdfast.extend import Gate
 from tests.streams.flows import Pause
 
