@@ -13,6 +13,7 @@ from holdfast import (
     Hedge,
     Pipeline,
     Retry,
+    Timeout,
     backoff,
     on_result,
 )
@@ -166,6 +167,28 @@ def test_with_the_loop_that_ends():
 
     asyncio.run(main())
     assert bulkhead.in_flight == 0
+
+
+def test_with_a_loop_that_was_closed_under_it():
+    """Nobody can close an async generator whose loop is gone; forgotten, it gives back all the same."""
+    ledger = Ledger()
+
+    @Pipeline("p", ledger, Timeout(60.0, between=30.0))
+    async def rows():
+        yield 1
+        yield 2
+
+    async def begin(stream):
+        await anext(stream)
+        await anext(stream)
+
+    loop, stream = asyncio.new_event_loop(), rows()
+    loop.run_until_complete(begin(stream))
+    loop.close()
+    assert ledger.words == ["enter"]
+    del stream
+    gc.collect()
+    assert ledger.words == ["enter", "answered", "abandoned"]
 
 
 def test_a_held_permit_keeps_others_out(flow):

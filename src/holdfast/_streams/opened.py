@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast._held import Held
 from holdfast._runtimes.limits import exceeded, timed_out
+from holdfast._world import world
 from holdfast.deadline import current
 from holdfast.shapes import NO_RESULT, Gate, Site
 from holdfast.strategies.timeout import Timeout
@@ -74,6 +75,11 @@ class Opened(Held):
         if self.permits:
             fault = self._answered(now)
             self.give_back(self.late if error is None else error, now, self.first, fault)
+
+    def __del__(self) -> None:
+        """Give back what nobody could: no loop closes an async generator when it is itself closed."""
+        if self.permits:
+            self.ended(world.clock(), GeneratorExit())
 
     def _answered(self, now: float) -> BaseException | None:
         """Tell the gates that want to know when the answer began; return what one of them raised."""
