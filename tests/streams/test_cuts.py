@@ -193,6 +193,42 @@ def test_a_late_item_that_nothing_could_cut_is_handed_over():
     assert breaker.state == "open"
 
 
+@pytest.mark.parametrize("limit", [
+    Timeout(0.5, first=0.01), Timeout.adaptive(ceiling=0.01, floor=0.005)
+])  # fmt: skip
+def test_a_stream_whose_first_item_was_late_is_held_to_its_end(limit):
+    """It is handed over like any late item; so its place is taken, and the breaker hears at its end."""
+    breaker, bulkhead = CircuitBreaker(failures=1), Bulkhead(1)
+
+    @Pipeline("p", breaker, bulkhead, limit)
+    def rows():
+        time.sleep(0.1)
+        yield 1
+        yield 2
+
+    stream = rows()
+    assert next(stream) == 1
+    assert (bulkhead.in_flight, breaker.state) == (1, "closed")
+    assert list(stream) == [2]
+    assert (bulkhead.in_flight, breaker.state) == (0, "open")
+
+
+def test_a_stream_whose_first_item_was_late_has_its_limits(wire):
+    """Those of its further items hold as ever."""
+
+    @Pipeline("p", Timeout(60.0, first=0.01, between=BETWEEN))
+    def lines():
+        time.sleep(0.1)
+        yield 1
+        yield from wire.lines()
+
+    stream = lines()
+    assert next(stream) == 1
+    with pytest.raises(AttemptTimeout) as caught:
+        next(stream)
+    assert caught.value.seconds == BETWEEN
+
+
 def test_a_late_item_is_refused_where_that_is_asked_for():
     """With ``late="raise"`` nobody gets it, and the source is closed."""
     ended = []

@@ -78,9 +78,13 @@ class Limiting(Runtime):
                 "worker is left in can't be closed. Leave the default, sync='cut', or take 'cooperative'"
             )
 
+    def adaptive(self, timeout: AdaptiveTimeout, inner: Any, site: Site) -> Any:
+        """Return a step that gives up on the first item in a time that is learnt."""
+        return even_late(super().adaptive(timeout, inner, site))
+
     def _limited(self, timeout: Timeout, opening: Any, site: Site) -> Any:
         runtime, now = self._runtime, self._runtime.now
-        items = runtime.items(timeout, site)
+        items, opening = runtime.items(timeout, site), even_late(opening)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             until = now() + timeout.seconds
@@ -90,6 +94,22 @@ class Limiting(Runtime):
             return opened
 
         return step
+
+
+def even_late(opening: Any) -> Any:
+    """Have a stream whose first item was late held and limited as any; its gates hear at the end."""
+
+    def step(args: Arguments, kwargs: Keywords) -> Any:
+        try:
+            return opening(args, kwargs)
+        except Late as late:
+            opened = late.result
+            if type(opened) is not Opened:
+                raise
+            opened.late = cut_by(late)
+            return opened
+
+    return step
 
 
 def streaming(
