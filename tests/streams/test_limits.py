@@ -183,6 +183,23 @@ def test_a_deadline_around_the_consumer_holds_too(timed):
         timed.run(consumed)
 
 
+def test_a_call_around_the_consumer_limits_it_too(timed):
+    """A protected function that iterates over a protected stream: each item has what is left of both."""
+    source = timed.source([1, Pause(1.5), 2, Pause(9.0), 3], [1, Pause(3.0), 2])
+    rows = Pipeline("inner", Timeout(60.0, between=2.0))(source.function)
+    outer = Pipeline("outer", Timeout(3.0))
+    for limit, elapsed in ((3.0, 3.0), (2.0, 5.0)):
+        with pytest.raises(AttemptTimeout) as caught:
+            outer.call(list, rows()) if timed.blocking else timed.run(outer.acall, collected, rows)
+        assert caught.value.seconds == limit
+        assert timed.elapsed() == elapsed
+    assert source.open == 0
+
+
+async def collected(rows):
+    return [one async for one in rows()]
+
+
 def test_an_item_over_its_limit_is_a_failure(timed):
     """A breaker counts the stream that stalls in its middle, though it had opened well."""
     breaker = CircuitBreaker(failures=1)

@@ -9,8 +9,10 @@ import pytest
 from holdfast import (
     Bulkhead,
     BulkheadFullError,
+    ConcurrencyLimiter,
     Fallback,
     Hedge,
+    LoadShedder,
     Pipeline,
     Retry,
     Timeout,
@@ -86,6 +88,25 @@ def test_until_it_breaks_off(flow):
     assert ledger.words == ["enter", "answered", "failed"]
 
 
+def test_until_it_is_interrupted():
+    """An interruption is no outcome, for it says nothing about the source."""
+    ledger, ended = Ledger(), []
+
+    @Pipeline("p", ledger)
+    def rows():
+        try:
+            yield 1
+            raise KeyboardInterrupt
+        finally:
+            ended.append(1)
+
+    stream = rows()
+    next(stream)
+    with pytest.raises(KeyboardInterrupt):
+        next(stream)
+    assert (ledger.words, ended) == (["enter", "answered", "abandoned"], [1])
+
+
 def test_until_it_is_closed(flow):
     """Then it has no outcome; a second time nothing happens."""
     ledger, stream = held(flow, 1, 2)
@@ -112,6 +133,29 @@ def test_until_the_collector_finds_it_in_a_cycle(flow):
     gc.collect()
     flow.settle()
     assert ledger.words == ["enter", "answered", "abandoned"]
+
+
+@pytest.mark.parametrize("make", [
+    lambda: Bulkhead(3), ConcurrencyLimiter, lambda: LoadShedder(3)
+])  # fmt: skip
+def test_while_its_gate_is_at_work(make):
+    """The collector may strike while this thread has the gate's lock: nothing hangs, or is lost."""
+    gate = make()
+
+    @Pipeline("p", gate)
+    def rows():
+        yield 1
+        yield 2
+
+    stream = rows()
+    next(stream)
+    cycle = [stream]
+    cycle.append(cycle)
+    del stream, cycle
+    with gate._lock:
+        gc.collect()
+    assert list(rows()) == [1, 2]
+    assert gate.in_flight == 0
 
 
 def test_a_hundred_that_are_dropped_at_once(flow):
