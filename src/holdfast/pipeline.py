@@ -128,7 +128,8 @@ class Pipeline(Sent):
 
         Raises:
             ConfigurationError: for what is not callable, for a ``resume`` without a `Retry`, and for a
-                `Coalesce`, a stale fallback or a ``Timeout(sync="thread")`` around a stream.
+                `Coalesce` or a stale fallback around a stream, or a ``Timeout(sync="thread")`` around a
+                blocking one.
             TypeError: (on iteration) if ``fn`` returns something else.
         """
         if fn is None:

@@ -22,6 +22,7 @@ MAY_CATCH_EVERYTHING = {
     "_held.py": "all gates get their permits back, and then what one of them raised is raised",
     "_streams/aio.py": "a stream ends however it does, and hands on what its consumer throws",
     "_streams/blocking.py": "as above",
+    "_streams/opened.py": "as in _held.py",
 }
 
 # Where a lock may be made, beside `_after_fork`, and why a forked child can do without renewing it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from types import GeneratorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast._cut import CutOff, Late, cut_by, cut_off, under_cut
 from holdfast._drivers.blocking import paused
@@ -14,9 +14,12 @@ from holdfast._streams.layers import Runtime
 from holdfast._streams.opened import Limit, Limits, Opened
 from holdfast._streams.resuming import Resuming
 from holdfast._world import world
-from holdfast.errors import Misuse
+from holdfast.errors import ConfigurationError, Misuse
 from holdfast.shapes import Arguments, Keywords, Site
 from holdfast.strategies.timeout import Timeout
+
+if TYPE_CHECKING:
+    from holdfast.strategies.timeout import AdaptiveTimeout
 
 Function = Callable[..., Any]
 How = Callable[[Any], Any]
@@ -67,9 +70,21 @@ def instead(made: Any, fn: Any) -> Opened:
 class Limiting(Runtime):
     """A runtime of blocking code, for streams."""
 
+    def check(self, timeout: Timeout | AdaptiveTimeout, site: Site) -> None:
+        """Refuse a limit that cannot be kept around a stream."""
+        if timeout.sync == "thread":
+            raise ConfigurationError(
+                f"pipeline {site.pipeline!r}: {timeout!r} cannot limit a stream: a generator that a "
+                "worker is left in can't be closed. Leave the default, sync='cut', or take 'cooperative'"
+            )
+
+    def adaptive(self, timeout: AdaptiveTimeout, inner: Any, site: Site) -> Any:
+        """Return a step that gives up on the first item in a time that is learnt."""
+        return even_late(super().adaptive(timeout, inner, site))
+
     def _limited(self, timeout: Timeout, opening: Any, site: Site) -> Any:
         runtime, now = self._runtime, self._runtime.now
-        items = runtime.items(timeout, site)
+        items, opening = runtime.items(timeout, site), even_late(opening)
 
         def step(args: Arguments, kwargs: Keywords) -> Any:
             until = now() + timeout.seconds
@@ -79,6 +94,22 @@ class Limiting(Runtime):
             return opened
 
         return step
+
+
+def even_late(opening: Any) -> Any:
+    """Have a stream whose first item was late held and limited as any; its gates hear at the end."""
+
+    def step(args: Arguments, kwargs: Keywords) -> Any:
+        try:
+            return opening(args, kwargs)
+        except Late as late:
+            opened = late.result
+            if type(opened) is not Opened:
+                raise
+            opened.late = cut_by(late)
+            return opened
+
+    return step
 
 
 def streaming(

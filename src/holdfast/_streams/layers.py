@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast._streams.opened import Opened
 from holdfast.errors import ConfigurationError
 from holdfast.shapes import Gate, History, Reaction, Site
 from holdfast.strategies.timeout import Timeout
+
+if TYPE_CHECKING:
+    from holdfast.strategies.timeout import AdaptiveTimeout
 
 
 class Driver:
@@ -118,14 +121,18 @@ class Runtime:
 
     def within(self, timeout: Timeout, inner: Any, site: Site) -> Any:
         """Return a step that gives up on the first item in time."""
-        if timeout.sync == "thread":
-            raise ConfigurationError(
-                f"pipeline {site.pipeline!r}: {timeout!r} cannot limit a stream: a generator that a "
-                "worker is left in can't be closed. Leave the default, sync='cut', or take 'cooperative'"
-            )
+        self.check(timeout, site)
         first = timeout.seconds if timeout.first is None else timeout.first
         opening = timeout.replace(seconds=first, first=None, between=None)
         return self._limited(timeout, self._runtime.within(opening, inner, site), site)
+
+    def adaptive(self, timeout: AdaptiveTimeout, inner: Any, site: Site) -> Any:
+        """Return a step that gives up on the first item in a time that is learnt."""
+        self.check(timeout, site)
+        return self._runtime.adaptive(timeout, inner, site)
+
+    def check(self, timeout: Timeout | AdaptiveTimeout, site: Site) -> None:
+        """Refuse a limit that cannot be kept around a stream."""
 
     def _limited(self, timeout: Timeout, opening: Any, site: Site) -> Any:
         raise NotImplementedError

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast._held import Held
 from holdfast._runtimes.limits import exceeded, timed_out
+from holdfast._world import world
 from holdfast.deadline import current
 from holdfast.shapes import NO_RESULT, Gate, Site
 from holdfast.strategies.timeout import Timeout
@@ -72,14 +73,25 @@ class Opened(Held):
         if self.stop is not None:
             self.stop()
         if self.permits:
-            at = self.at
-            self.permits = [(gate, _answered(gate, held, at, now)) for gate, held in self.permits]
-            self.give_back(self.late if error is None else error, now, self.first)
+            fault = self._answered(now)
+            self.give_back(self.late if error is None else error, now, self.first, fault)
 
+    def __del__(self) -> None:
+        """Give back what nobody could: no loop closes an async generator when it is itself closed."""
+        if self.permits:
+            self.ended(world.clock(), GeneratorExit())
 
-def _answered(gate: Any, permit: Any, at: float, now: float) -> Any:
-    tell = getattr(gate, "answered", None)
-    return permit if tell is None else tell(permit, at, now)
+    def _answered(self, now: float) -> BaseException | None:
+        """Tell the gates that want to know when the answer began; return what one of them raised."""
+        fault = None
+        for place, (gate, permit) in enumerate(self.permits):
+            tell = getattr(gate, "answered", None)
+            if tell is not None:
+                try:
+                    self.permits[place] = gate, tell(permit, self.at, now)
+                except BaseException as raised:  # noqa: BLE001 - as in `give_back`
+                    fault = raised
+        return fault
 
 
 class Limit(NamedTuple):
