@@ -94,7 +94,7 @@ def streaming(
         opened = opened_by(begin, fn, args, kwargs)
         if enters:
             opened.limits = []
-        opened.resumes = resuming is not None
+        opened.resumes = opened.resumes or resuming is not None
         while True:
             try:
                 try:

@@ -95,7 +95,8 @@ def llm(
         requests_per_minute: what your contract allows; None for no limit here.
         tokens_per_minute: the same for tokens.
         tokens: the tokens that a call will take, from its arguments; by default `estimate`.
-        used: the tokens that it has taken, from its result; by default `usage`.
+        used: the tokens that it has taken, from its result, or from a stream's last item; by default
+            `usage`.
         timeout: the total, waits for the rate limits and a stream to its end included, in seconds.
         attempt_timeout: the limit of each attempt, in seconds, and of a stream to its end; by default
             120 s, and the same as ``timeout`` where ``first`` or ``between`` end what is silent.
@@ -230,9 +231,13 @@ def _letters(value: Any) -> int:
 def usage(result: Any) -> float | None:
     """Return the tokens that an answer says it took; None where it doesn't say.
 
-    Knows the ``usage`` of OpenAI's and Anthropic's answers, as objects and as JSON.
+    Knows the ``usage`` of OpenAI's and Anthropic's answers, as objects and as JSON, and that of the last
+    items of streams, or what these hold: a ``response`` (OpenAI), a ``message`` (Anthropic).
     """
-    told = _part(result, "usage")
+    if _part(result, "type") == "message_start":
+        return None  # the answer is still to come
+    wholes = (result, _part(result, "response"), _part(result, "message"))
+    told = next((one for one in (_part(whole, "usage") for whole in wholes) if one), None)
     total = _part(told, "total_tokens")
     if isinstance(total, int | float):
         return float(total)
