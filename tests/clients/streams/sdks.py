@@ -155,6 +155,22 @@ class Model:
             return came, error
         return came, None
 
+    def forget(self, protected, closed):
+        """Take one item, refer to the stream no more, and wait for ``closed()``."""
+
+        async def forgetting():
+            async with self.at_work:
+                items = protected()
+                await anext(items)
+                del items
+                return await asyncio.to_thread(closed)
+
+        if self.asynchronous:
+            return asyncio.run(forgetting())
+        with self.at_work:
+            next(protected())
+            return closed()
+
     def _read(self, protected, came, most):
         with self.at_work, closing(protected()) as items:
             for item in items:

@@ -150,6 +150,15 @@ class TestAfterTheFirstItem:
         assert (came, error) == (["ke"], None)
         assert (failures(pipeline), in_flight(pipeline)) == (0, 0)
 
+    def test_a_consumer_who_forgets(self, model, serve):
+        """The same, as soon as nobody refers to the stream; OpenAI's own async one stays open then."""
+        pipeline = protection()
+        with serve(self.begun(model, STALL)) as server:
+            ask = model.events(pipeline, server.url)
+
+            assert model.forget(ask, lambda: server.left.acquire(timeout=PATIENT))
+        assert (failures(pipeline), in_flight(pipeline)) == (0, 0)
+
 
 class TestWhatTheFirstItemIs:
     """The SDKs count an event before any text: OpenAI's role, Anthropic's ``message_start``."""
