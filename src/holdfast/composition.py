@@ -187,12 +187,13 @@ def _kind(strategy: Any) -> str:
 
 
 def _inner_timeout_longer(strategies: tuple[Any, ...]) -> list[str]:
-    limits = [one.seconds for one in strategies if isinstance(one, Timeout)]
+    limits = [one for one in strategies if isinstance(one, Timeout)]
     for outer, inner in pairwise(limits):
-        if inner >= outer:
+        silences = inner.first or inner.between  # of a stream: they do fire
+        if inner.seconds >= outer.seconds and not silences:
             reason = (
-                f"the inner timeout of {inner:g} s never fires before the outer one of {outer:g} s: "
-                "make the inner one, which is per attempt, shorter"
+                f"the inner timeout of {inner.seconds:g} s never fires before the outer one of "
+                f"{outer.seconds:g} s: make the inner one, which is per attempt, shorter"
             )
             return [reason]
     return []

@@ -116,6 +116,7 @@ GOOD = {
     "a breaker alone": (CircuitBreaker(), Bulkhead(5)),
     "a bulkhead inside the retry": (Retry(3), CircuitBreaker(), Bulkhead(5)),
     "falling limits": (Timeout(9.0), Timeout(4.0), Timeout(1.0)),
+    "silences of a stream, in the same whole": (Timeout(9.0), Retry(3), Timeout(9.0, between=1.0)),
     "all that there is": (
         Fallback(None),
         Timeout(9.0),

@@ -1,6 +1,7 @@
 """`llm`: the pipeline for a language model's API."""
 
 import json
+from datetime import timedelta
 from importlib import metadata
 
 import httpx
@@ -10,6 +11,7 @@ from holdfast import (
     Bulkhead,
     CircuitBreaker,
     CircuitOpenError,
+    ConfigurationError,
     Fallback,
     RateLimitedError,
     RateLimiter,
@@ -197,6 +199,30 @@ class TestThePipeline:
         )
 
         assert bare.strategies == ()
+
+    def test_silences_of_a_stream(self):
+        """They are limited by the attempt's timeout, which lets a stream go on up to the total."""
+        pipeline = llm("model", timeout=600.0, first=60.0, between=timedelta(seconds=30))
+
+        assert pipeline.strategies[-1] == Timeout(600.0, first=60.0, between=30.0)
+        short = llm("model", attempt_timeout=90.0, first=20.0)
+        assert short.strategies[-1] == Timeout(90.0, first=20.0)
+        endless = llm("model", timeout=None, between=30.0)
+        assert endless.strategies[-1] == Timeout(120.0, between=30.0)
+        assert llm("model").strategies[-1] == Timeout(120.0)
+
+    @pytest.mark.parametrize("part", ["first", "between"])
+    @pytest.mark.parametrize("limit", [None, Timeout(60.0), Timeout.adaptive()])
+    def test_silences_need_a_limit_that_can_take_them(self, part, limit):
+        """None has no place for them, and what is a strategy already says so itself."""
+        with pytest.raises(ConfigurationError, match=f"{part}=5.0 .* needs an attempt_timeout"):
+            llm("model", attempt_timeout=limit, **{part: 5.0})
+
+    @pytest.mark.parametrize("given", [{"first": 0}, {"between": "1"}, {"first": 301.0}])
+    def test_silences_outside_their_range(self, given):
+        """They are durations, and no longer than the whole."""
+        with pytest.raises(ConfigurationError, match=next(iter(given))):
+            llm("model", **given)
 
     def test_a_limit_is_waited_for_as_long_as_the_server_asks(self, world):
         """A 429 with ``Retry-After: 20`` is followed by an attempt after 20 to 22 seconds."""

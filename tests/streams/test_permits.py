@@ -346,15 +346,17 @@ def test_a_source_that_raises_when_it_is_closed_gives_back_all_the_same(flow):
     assert ledger.out == set()
 
 
-def test_a_fallbacks_stream_holds_nothing(flow):
-    """It is an answer of our own: the gate outside has had a success, the one inside a failure."""
+def test_a_fallbacks_stream_is_held_as_any(flow):
+    """By the gate outside of it; the one inside has had a failure."""
     outer, inner = Ledger(), Ledger()
     source = flow.source([ConnectionError])
     stream = flow.begin(Pipeline("p", outer, Fallback([7, 8]), inner)(source.function))
     assert stream.next() == 7
     assert inner.words == ["enter", "failed"]
-    assert outer.words == ["enter", "succeeded"]
+    assert outer.words == ["enter"]
+    assert stream.next() == 8
     stream.close()
+    assert outer.words == ["enter", "abandoned"]
 
 
 def test_latency_is_the_time_to_the_first_item(timed):

@@ -108,6 +108,11 @@ class Overseen:
         elif note.board.take(note):
             self._gate.abandoned(note.permit, now)
 
+    def follows(self, note: Note, /) -> bool:
+        """Return whether the gate wants to see a stream's last item."""
+        tell = getattr(self._gate, "follows", None)
+        return tell is not None and tell(note.permit)
+
     def answered(self, note: Note, at: float, now: float, /) -> Note:
         """Tell the gate that a stream's answer began to come at ``at``."""
         tell = getattr(self._gate, "answered", None)

@@ -14,7 +14,7 @@ from holdfast._streams.opened import Limit, Limits, Opened
 from holdfast._streams.resuming import Resuming
 from holdfast._world import world
 from holdfast.errors import Misuse
-from holdfast.shapes import NO_RESULT, Arguments, Keywords, Site
+from holdfast.shapes import NO_RESULT, Arguments, Instead, Keywords, Site
 from holdfast.strategies.timeout import Timeout
 
 Function = Callable[..., Any]
@@ -75,14 +75,6 @@ def _whatever(_: BaseException | None) -> None:
     """Nobody waits for it."""
 
 
-async def instead(made: Any, fn: Any) -> Opened:
-    """Return a fallback's answer as a stream: what can be iterated over is one, a text is an item."""
-    if hasattr(type(made), "__aiter__"):
-        return await begun(made, fn)
-    whole = isinstance(made, Iterable) and not isinstance(made, str | bytes | dict)
-    return await begun(each(made if whole else [made]), fn)
-
-
 async def each(made: Iterable[Any]) -> AsyncIterator[Any]:
     """Yield what there is."""
     for one in made:
@@ -92,6 +84,16 @@ async def each(made: Iterable[Any]) -> AsyncIterator[Any]:
 class Limiting(Runtime):
     """A runtime of asynchronous code, for streams."""
 
+    async def answer(self, verdict: Instead) -> Opened:
+        """Return the answer as a stream: what can be iterated over is one, a text is an item."""
+        made = await self._runtime.answer(verdict)
+        if type(made) is Opened:
+            return made
+        if hasattr(type(made), "__aiter__"):
+            return await begun(made, verdict.make)
+        whole = isinstance(made, Iterable) and not isinstance(made, str | bytes | dict)
+        return await begun(each(made if whole else [made]), verdict.make)
+
     def _limited(self, timeout: Timeout, opening: Any, site: Site) -> Any:
         runtime, now = self._runtime, self._runtime.now
         items = runtime.items(timeout, site)
@@ -99,8 +101,7 @@ class Limiting(Runtime):
         async def step(args: Arguments, kwargs: Keywords) -> Any:
             until = now() + timeout.seconds
             opened = await opening(args, kwargs)
-            if type(opened) is Opened:
-                opened.limits.append(Limit(timeout, until, site, runtime, items))
+            opened.limits.append(Limit(timeout, until, site, runtime, items))
             return opened
 
         return step
@@ -116,7 +117,7 @@ def streaming(  # noqa: C901 - in one frame: a generator in another one would ta
 
     @dressed(fn)
     async def protected(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:  # noqa: C901 - as above
-        opened = await opened_by(begin, fn, args, kwargs)
+        opened = await begin(*args, **kwargs)
         if enters:
             opened.limits = []
         while (item := opened.first) is not NO_RESULT:
@@ -155,12 +156,6 @@ def streaming(  # noqa: C901 - in one frame: a generator in another one would ta
     return protected
 
 
-async def opened_by(begin: Function, fn: Function, args: Arguments, kwargs: Keywords) -> Opened:
-    """Return an opened stream, whoever answers."""
-    opened = await begin(*args, **kwargs)
-    return opened if type(opened) is Opened else await instead(opened, fn)
-
-
 async def resumed(
     resuming: Resuming,
     begin: Function,
@@ -180,7 +175,7 @@ async def resumed(
     await paused(runtime, verdict)
     scope = resuming.scope(opened)
     try:
-        rest = await opened_by(begin, resuming.fn, *changed)
+        rest = await begin(*changed[0], **changed[1])
     finally:
         scope.take_back()
     return resuming.carried(opened, rest), *changed

@@ -15,7 +15,7 @@ from holdfast._streams.opened import Limit, Limits, Opened
 from holdfast._streams.resuming import Resuming
 from holdfast._world import world
 from holdfast.errors import ConfigurationError, Misuse
-from holdfast.shapes import Arguments, Keywords, Site
+from holdfast.shapes import Arguments, Instead, Keywords, Site
 from holdfast.strategies.timeout import Timeout
 
 if TYPE_CHECKING:
@@ -61,12 +61,6 @@ def closed(source: Any, made: Any) -> None:
             close()
 
 
-def instead(made: Any, fn: Any) -> Opened:
-    """Return a fallback's answer as a stream: what can be iterated over is one, a text is an item."""
-    whole = isinstance(made, Iterable) and not isinstance(made, str | bytes | dict)
-    return begun(made if whole else [made], fn)
-
-
 class Limiting(Runtime):
     """A runtime of blocking code, for streams."""
 
@@ -82,6 +76,14 @@ class Limiting(Runtime):
         """Return a step that gives up on the first item in a time that is learnt."""
         return even_late(super().adaptive(timeout, inner, site))
 
+    def answer(self, verdict: Instead) -> Opened:
+        """Return the answer as a stream: what can be iterated over is one, a text is an item."""
+        made = self._runtime.answer(verdict)
+        if type(made) is Opened:
+            return made
+        whole = isinstance(made, Iterable) and not isinstance(made, str | bytes | dict)
+        return begun(made if whole else [made], verdict.make)
+
     def _limited(self, timeout: Timeout, opening: Any, site: Site) -> Any:
         runtime, now = self._runtime, self._runtime.now
         items, opening = runtime.items(timeout, site), even_late(opening)
@@ -89,8 +91,7 @@ class Limiting(Runtime):
         def step(args: Arguments, kwargs: Keywords) -> Any:
             until = now() + timeout.seconds
             opened = opening(args, kwargs)
-            if type(opened) is Opened:
-                opened.limits.append(Limit(timeout, until, site, runtime, items))
+            opened.limits.append(Limit(timeout, until, site, runtime, items))
             return opened
 
         return step
@@ -104,8 +105,6 @@ def even_late(opening: Any) -> Any:
             return opening(args, kwargs)
         except Late as late:
             opened = late.result
-            if type(opened) is not Opened:
-                raise
             opened.late = cut_by(late)
             return opened
 
@@ -122,10 +121,10 @@ def streaming(
 
     @dressed(fn)
     def protected(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        opened = opened_by(begin, fn, args, kwargs)
+        opened = begin(*args, **kwargs)
         if enters:
             opened.limits = []
-        opened.resumes = resuming is not None
+        opened.resumes = opened.resumes or resuming is not None
         while True:
             try:
                 try:
@@ -147,12 +146,6 @@ def streaming(
     return protected
 
 
-def opened_by(begin: Function, fn: Function, args: Arguments, kwargs: Keywords) -> Opened:
-    """Return an opened stream, whoever answers."""
-    opened = begin(*args, **kwargs)
-    return opened if type(opened) is Opened else instead(opened, fn)
-
-
 def resumed(
     resuming: Resuming,
     begin: Function,
@@ -172,7 +165,7 @@ def resumed(
     paused(runtime, verdict)
     scope = resuming.scope(opened)
     try:
-        rest = opened_by(begin, resuming.fn, *changed)
+        rest = begin(*changed[0], **changed[1])
     finally:
         scope.take_back()
     rest.resumes = True

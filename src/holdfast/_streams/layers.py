@@ -53,12 +53,9 @@ class Holding:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._gate, name)
 
-    def succeeded(self, permit: Any, now: float, result: Any, /) -> None:
-        """Have the stream keep the permit; a fallback's answer is none that would."""
-        if type(result) is Opened:
-            result.hold(self._gate, permit)
-        else:
-            self._gate.succeeded(permit, now, result)
+    def succeeded(self, permit: Any, _now: float, result: Opened, /) -> None:
+        """Have the stream keep the permit."""
+        result.hold(self._gate, permit)
 
     def behind(self, permit: Any) -> Any:
         """Return the gate that gave a permit."""
@@ -75,10 +72,8 @@ class Judging:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reaction, name)
 
-    def after_result(self, result: Any, history: History, /) -> Any:
+    def after_result(self, result: Opened, history: History, /) -> Any:
         """Ask about the first item; a stream that is given up for it is closed."""
-        if type(result) is not Opened:
-            return self._reaction.after_result(result, history)
         verdict = self._reaction.after_result(result.first, history)
         if verdict is not None:
             try:
@@ -97,21 +92,23 @@ class Racing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._hedge, name)
 
-    def fails_with(self, result: Any) -> bool:
+    def fails_with(self, result: Opened) -> bool:
         """Return whether the first item is a failure."""
-        return self._hedge.fails_with(result.first if type(result) is Opened else result)  # type: ignore[no-any-return]
+        return self._hedge.fails_with(result.first)  # type: ignore[no-any-return]
 
-    def discard(self, result: Any) -> None:
+    def discard(self, result: Opened) -> None:
         """Close what nobody gets."""
-        if type(result) is Opened:
-            try:
-                result.drop()
-            finally:
-                result.ended(result.at, GeneratorExit())  # no outcome
+        try:
+            result.drop()
+        finally:
+            result.ended(result.at, GeneratorExit())  # no outcome
 
 
 class Runtime:
-    """A runtime that limits the way to the first item, and leaves the rest to the stream."""
+    """A runtime that limits the way to the first item, and leaves the rest to the stream.
+
+    What answers in place of a stream is made one: a fallback's, or that of a gate.
+    """
 
     def __init__(self, runtime: Any) -> None:
         self._runtime = runtime

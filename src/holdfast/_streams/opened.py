@@ -56,7 +56,7 @@ class Opened(Held):
         self.stop: Callable[[], None] | None = None
         """Ends what watches over its items."""
         self.resumes: bool = False
-        """Whether it may go on after an error, so that its latest item must be known."""
+        """Whether its latest item must be known: it may go on after an error, or a gate looks at it."""
         self.last: Any = NO_RESULT
         """That item."""
         self.thrown: BaseException | None = None
@@ -66,6 +66,9 @@ class Opened(Held):
 
     def hold(self, gate: Gate, permit: Any) -> None:
         """Keep the permit of a gate until the end; they come from the innermost to the outermost."""
+        if _follows(gate, permit):
+            self.resumes = True  # its latest item must be known, as if it could go on
+            gate = ToTheEnd(gate, self)  # to those who give back it is one
         self.permits.insert(0, (gate, permit))
 
     def ended(self, now: float, error: BaseException | None = None) -> None:
@@ -92,6 +95,28 @@ class Opened(Held):
                 except BaseException as raised:  # noqa: BLE001 - as in `give_back`
                     fault = raised
         return fault
+
+
+class ToTheEnd:
+    """A gate that is shown the last item of a stream, where others are shown the first."""
+
+    __slots__ = ("_gate", "_opened")
+
+    def __init__(self, gate: Gate, opened: Opened) -> None:
+        self._gate = gate
+        self._opened = opened
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._gate, name)
+
+    def succeeded(self, permit: Any, now: float, _first: Any, /) -> None:
+        """Pass the last item on."""
+        self._gate.succeeded(permit, now, self._opened.last)
+
+
+def _follows(gate: Any, permit: Any) -> bool:
+    tell = getattr(gate, "follows", None)
+    return tell is not None and tell(permit)
 
 
 class Limit(NamedTuple):

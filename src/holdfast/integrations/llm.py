@@ -1,6 +1,6 @@
 """`llm`: the recommended pipeline for a language model's API.
 
-Such APIs differ from others in four ways, and the defaults follow them:
+Such APIs differ from others in five ways, and the defaults follow them:
 
 * **Limits are normal.**  Requests and tokens per minute are part of the contract, so a `RateLimiter`
   keeps to them beforehand, each attempt counted; tokens are estimated from the arguments and
@@ -10,6 +10,9 @@ Such APIs differ from others in four ways, and the defaults follow them:
   the breaker doesn't count it; an exhausted quota (``insufficient_quota``) is not tried again.
 * **Answers take minutes, connections do not**: a long total deadline, a long limit for each attempt,
   and a short time to connect (`client_timeout` for the client, since only it can tell the two apart).
+* **Answers are streamed**: an attempt lasts until the first item (`Pipeline.stream`), ``first`` and
+  ``between`` limit the silences.  Neither has a default: a model that reasons is silent for minutes,
+  before its first item or after it, and the SDKs swallow the pings that tell it from one that hangs.
 * **Answers cost money**, so there is no hedge.
 
 Works with any client whose errors carry a status (``openai``, ``anthropic``, ``httpx``, ...).  Switch
@@ -44,6 +47,9 @@ __all__ = ["CONNECT", "client_timeout", "estimate", "llm", "usage", "worth_retry
 CONNECT: Final = 3.0
 """Seconds for a connection: the first SYN and two more, which Linux sends after 1 s and 3 s."""
 
+ATTEMPT: Final = 120.0
+"""Seconds for an attempt."""
+
 CONFLICT: Final = 409
 """What OpenAI's and Anthropic's own clients also try again (a lock was not free)."""
 
@@ -68,7 +74,9 @@ def llm(
     tokens: Callable[..., float] | None = None,
     used: Callable[[Any], float | None] | None = None,
     timeout: float | timedelta | Timeout | None = 300.0,
-    attempt_timeout: float | timedelta | Timeout | AdaptiveTimeout | None = 120.0,
+    attempt_timeout: float | timedelta | Timeout | AdaptiveTimeout | Default | None = OURS,
+    first: float | timedelta | None = None,
+    between: float | timedelta | None = None,
     attempts: int | Retry | None = 6,
     concurrency: int | Bulkhead | None = 100,
     on: On | None = None,
@@ -87,9 +95,14 @@ def llm(
         requests_per_minute: what your contract allows; None for no limit here.
         tokens_per_minute: the same for tokens.
         tokens: the tokens that a call will take, from its arguments; by default `estimate`.
-        used: the tokens that it has taken, from its result; by default `usage`.
-        timeout: the total, waits for the rate limits included, in seconds.
-        attempt_timeout: the limit of each attempt, in seconds.
+        used: the tokens that it has taken, from its result, or from a stream's last item; by default
+            `usage`.
+        timeout: the total, waits for the rate limits and a stream to its end included, in seconds.
+        attempt_timeout: the limit of each attempt, in seconds, and of a stream to its end; by default
+            120 s, and the same as ``timeout`` where ``first`` or ``between`` end what is silent.
+        first: of a streamed answer, the limit to its first item, in seconds; None: no other than
+            ``attempt_timeout``.
+        between: of a streamed answer, the limit for each further item, in seconds; None: the same.
         attempts: how many in all; delays grow from 0.5 s to 60 s with full jitter, and a
             ``Retry-After`` of up to 120 s is obeyed.
         concurrency: how many calls may be in flight.
@@ -102,8 +115,10 @@ def llm(
         sync: how the timeouts treat blocking functions, see `Timeout`.
 
     Raises:
-        ConfigurationError: for a value outside its range.
+        ConfigurationError: for a value outside its range; for ``first`` or ``between`` beside an
+            ``attempt_timeout`` that is None or a strategy of yours.
     """
+    limit = _limit(attempt_timeout, timeout, first, between, sync)
     if isinstance(attempts, int) and not isinstance(attempts, bool):
         attempts = Retry(
             attempts,
@@ -112,7 +127,7 @@ def llm(
             budget=RetryBudget(0.2) if isinstance(budget, Default) else budget,
         )
     whole = presets.standard(
-        name, timeout=timeout, attempt_timeout=attempt_timeout, attempts=attempts,
+        name, timeout=timeout, attempt_timeout=limit, attempts=attempts,
         concurrency=concurrency, fallback=fallback, sync=sync, adaptive=None,
         breaker=CircuitBreaker(on=unhealthy) if isinstance(breaker, Default) else breaker,
     )  # fmt: skip
@@ -123,6 +138,27 @@ def llm(
     inside = [place for place, one in enumerate(layers) if isinstance(one, Bulkhead | Retry)]
     layers.insert(max(inside, default=-1) + 1, RateLimiter(*limits, max_wait=None))
     return Pipeline(name, *layers)
+
+
+def _limit(
+    given: Any, total: Any, first: Any, between: Any, sync: Literal["cut", "thread", "cooperative"]
+) -> Timeout | AdaptiveTimeout | None:
+    """Return the limit of an attempt, with those of a stream's items."""
+    parts = {"first": first, "between": between}
+    told = next((one for one in parts if parts[one] is not None), None)
+    if isinstance(given, Default):
+        seconds = total.seconds if isinstance(total, Timeout) else total
+        given = ATTEMPT if told is None or seconds is None else seconds
+    elif told is not None and (given is None or isinstance(given, Timeout | AdaptiveTimeout)):
+        raise _validate.refuse(
+            told,
+            parts[told],
+            f"it needs an attempt_timeout in seconds, which is {given!r}; a Timeout of your own has "
+            "both itself: Timeout(300.0, first=60.0, between=30.0)",
+        )
+    if given is None or isinstance(given, Timeout | AdaptiveTimeout):
+        return given
+    return Timeout(given, first=first, between=between, sync=sync)
 
 
 def _limits(
@@ -195,9 +231,13 @@ def _letters(value: Any) -> int:
 def usage(result: Any) -> float | None:
     """Return the tokens that an answer says it took; None where it doesn't say.
 
-    Knows the ``usage`` of OpenAI's and Anthropic's answers, as objects and as JSON.
+    Knows the ``usage`` of OpenAI's and Anthropic's answers, as objects and as JSON, and that of the last
+    items of streams, or what these hold: a ``response`` (OpenAI), a ``message`` (Anthropic).
     """
-    told = _part(result, "usage")
+    if _part(result, "type") == "message_start":
+        return None  # the answer is still to come
+    wholes = (result, _part(result, "response"), _part(result, "message"))
+    told = next((one for one in (_part(whole, "usage") for whole in wholes) if one), None)
     total = _part(told, "total_tokens")
     if isinstance(total, int | float):
         return float(total)

@@ -199,6 +199,11 @@ class Keyed(ByKey):
             ):
                 parent.trip(reason, now=now)
 
+    def follows(self, held: Any, /) -> bool:
+        """Return whether the key's strategy wants to see a stream's last item."""
+        tell = getattr(held[0].child, "follows", None)
+        return tell is not None and tell(held[1])
+
     def answered(self, held: Any, at: float, now: float, /) -> Any:
         """Tell the key's strategy, and the parent, that a stream's answer began to come at ``at``."""
         entry, permit, probe = held

@@ -167,6 +167,10 @@ class RateLimiter(Guard):
                 if actual is not None:
                     self._correct(permit, place, actual, now)
 
+    def follows(self, permit: Any, /) -> bool:
+        """Return whether it is a stream's last item that says what the call took."""
+        return type(permit) is Permit and any(rate.actual is not None for rate in self._rates)
+
     def failed(self, permit: Any, _now: float, _error: Exception, /) -> None:
         """Nothing comes back: the call was made."""
         if type(permit) is Permit and permit.waits:

@@ -39,8 +39,9 @@ class Rate(Value):
             all. What starts anew often, such as a process that crashes, begins with 0: else each
             start sends a burst more than the limit.
         cost: the tokens that a call takes: a number, or a callable of the call's arguments.
-        actual: a callable of the result that returns the tokens which the call has really taken;
-            the difference is taken later, or given back.  None from it corrects nothing.
+        actual: a callable of the result, of a stream's last item, that returns the tokens which the
+            call has really taken; the difference is taken later, or given back.  None from it corrects
+            nothing.
 
     Raises:
         ConfigurationError: for a value outside its range.
