@@ -501,19 +501,19 @@ def test_what_an_inner_limit_refuses_after_a_cut_is_discarded(silent, inner):
 
 def test_what_a_fallback_returns_after_a_cut_is_no_result(silent):
     """Its function was cut, as any may be; who shares the flight gets nothing of it."""
-    with silent.connection() as one:
 
-        def elsewhere(error):
+    def elsewhere(error):
+        with silent.connection() as one:
             one.recv(1)
             return "half of another answer"
 
-        def down():
-            raise ValueError
+    def down():
+        raise ValueError
 
-        layers = Timeout(LIMIT), Coalesce(lambda: 1), Fallback(elsewhere, on=ValueError)
-        shared = Pipeline("shared", *layers)(down)
-        others = [in_thread(shared) for _ in range(3)]
-        assert {type(ended(one)) for one in others} == {AttemptTimeout}
+    layers = Timeout(LIMIT), Coalesce(lambda: 1), Fallback(elsewhere, on=ValueError)
+    shared = Pipeline("shared", *layers)(down)
+    others = [in_thread(shared) for _ in range(3)]
+    assert {type(ended(one)) for one in others} == {AttemptTimeout}
 
 
 def test_detached_work_of_a_clean_up_keeps_its_results(silent):
@@ -557,7 +557,7 @@ def test_each_limit_warns_of_its_own_call():
     inner = Pipeline("inner", Timeout(5.0))(time.sleep)
 
     def work():
-        inner(0.5)
+        inner(1.0)
 
     outer = Pipeline("outer", Timeout(0.1))(work)
     with record() as events, warnings.catch_warnings(record=True) as warned:
