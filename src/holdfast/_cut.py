@@ -33,6 +33,28 @@ under_cut: dict[int, Any] = {}
 """By the identity of its thread, the overdue blocking call whose socket was shut down."""
 
 
+aside: dict[int, list[Any]] = {}
+"""By the identity of its thread, what blocks of ``detached()`` have set: no call around them is cut."""
+
+
+class Lost(BaseException):
+    """The end of a function in a worker's job that was cut: nobody waits for it, so it has no outcome.
+
+    It passes all layers as a cancellation from outside does in asyncio.
+    """
+
+
+def apart(own: Any, thread: int) -> bool:
+    """Return whether a thread is in a block of ``detached()`` that it has entered inside of a call."""
+    entries = aside.get(thread)
+    if not entries:
+        return False
+    innermost = entries[-1]
+    while own is not None and own is not innermost:
+        own = own[4]
+    return own is None
+
+
 class CutOff(BaseException):
     """The end of a function in a blocking call that was cut, on its way to the limit.
 
@@ -61,6 +83,10 @@ def cut_off(error: Exception | None, *refused: Any) -> None:
         return
     if late.over:  # it was interrupted where it would have told so
         under_cut.pop(get_ident(), None)
+        return
+    if late.is_job:
+        raise Lost from error
+    if apart(late.own, get_ident()):
         return
     late.refused = [*refused]
     pipeline, own = late.wheel.pipeline, late.own

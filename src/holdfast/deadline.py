@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -27,6 +28,7 @@ from holdfast._ambient import (
     live,
     restore,
 )
+from holdfast._cut import aside
 from holdfast._world import now
 from holdfast.errors import DeadlineExceeded
 
@@ -150,13 +152,18 @@ class detached:  # noqa: N801 - reads as an adjective: with detached()
     Works across ``await``, in sync and async code alike; use one object for one block.
     """
 
-    __slots__ = ("_scope",)
+    __slots__ = ("_entry", "_scope", "_thread")
 
     def __init__(self) -> None:
         self._scope = Scope()
+        self._thread: int = 0
+        self._entry: Ambient | None = None
 
     def __enter__(self) -> Self:
-        self._scope.set(Ambient(math.inf, math.inf, None, None, NOTHING))
+        self._entry = entry = Ambient(math.inf, math.inf, None, None, NOTHING)
+        self._thread = get_ident()
+        aside.setdefault(self._thread, []).append(entry)
+        self._scope.set(entry)
         return self
 
     def __exit__(
@@ -165,4 +172,8 @@ class detached:  # noqa: N801 - reads as an adjective: with detached()
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        entries, mine = aside.get(self._thread, []), self._entry
+        entries[:] = [one for one in entries if one is not mine]
+        if not entries:
+            aside.pop(self._thread, None)
         self._scope.take_back()

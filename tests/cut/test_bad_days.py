@@ -103,10 +103,12 @@ def test_a_thread_that_has_got_its_answer_is_not_cut(kernel):
 def test_a_thread_that_waits_for_another_socket_is_not_cut(kernel):
     """It has gone on to the next call, whose time isn't up."""
     (here, there), (next_here, next_there) = socket.socketpair(), socket.socketpair()
+    got = []
     with here, there, next_here, next_there:
-        thread = in_thread(lambda: (here.recv(1), next_here.recv(1)))
+        thread = in_thread(lambda: (got.append(here.recv(1)) or b"!", next_here.recv(1)))
         seen = looked_at(kernel, thread)
         there.send(b"!")
+        until(lambda: got)
         looked_at(kernel, thread).close()
         assert not cut(seen)
         next_there.send(b"!")
@@ -150,17 +152,20 @@ def test_a_poll_for_something_else_is_not_cut(kernel):
     """The list of what is polled lies at the same place, with another content."""
     (here, there), (next_here, next_there) = socket.socketpair(), socket.socketpair()
 
+    polled = []
+
     def poll():
         for one in here, next_here:
             poll = select.poll()
             poll.register(one, select.POLLIN)
-            poll.poll()
+            polled.append(poll.poll())
         return "done"
 
     with here, there, next_here, next_there:
         thread = in_thread(poll)
         seen = looked_at(kernel, thread)
         there.send(b"!")
+        until(lambda: polled)
         looked_at(kernel, thread).close()
         assert not cut(seen)
         next_there.send(b"!")
@@ -387,6 +392,156 @@ def test_garbage_is_not_collected_in_the_watcher():
     """)
     )
     assert told == ["cut", "[]"]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="they have other names there")
+def test_a_subinterpreter_ends_as_it_began():
+    """One that shares the GIL, as mod_wsgi's do, may not end while a thread of its own is left."""
+    told = run("""
+    try:
+        import _xxsubinterpreters as subinterpreters
+    except ImportError:
+        import _interpreters as subinterpreters
+
+    old = sys.version_info < (3, 13)
+    one = subinterpreters.create(isolated=False) if old else subinterpreters.create("legacy")
+    subinterpreters.run_string(one, f"import sys; sys.path[:0] = {sys.path!r}" + '''
+    from holdfast import Pipeline, Timeout
+    Pipeline("p", Timeout(5.0)).call(int)
+    '''.replace("    ", ""))
+    subinterpreters.destroy(one)
+    print("ended")
+    """)
+    assert told == ["ended"]
+
+
+def test_a_crowd_collects_nothing_in_the_watcher():
+    """A finaliser that waits for ever, there, would be the end of all cuts."""
+    told = run("""
+    import gc
+
+    stuck = threading.Event()
+
+    class Thing:
+        def __init__(self):
+            self.itself = self
+        def __del__(self):
+            where.append(threading.current_thread().name)
+            if where[-1].startswith("Dummy"):
+                stuck.wait()
+
+    def crowd():
+        threads = [threading.Thread(target=lambda: told.append(ask()), daemon=True) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + 3
+        for thread in threads:
+            thread.join(max(0, end - time.monotonic()))
+
+    told, where = [], []
+    crowd()
+    gc.collect()
+    gc.set_threshold(100)
+    Thing()
+    crowd()
+    crowd()
+    say(any(name.startswith("Dummy") for name in where))
+    say(len(told))
+    os._exit(0)
+    """)
+    assert told == ["False", "120"]
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_a_child_has_its_collector(blind):
+    """The watcher has it switched off while it looks; a child that is forked meanwhile gets it back."""
+    told = run(f"""
+    import gc
+
+    if {blind}:
+        from holdfast._runtimes.cutting.kernel import Kernel
+        from holdfast._runtimes.cutting.waiting import UNTOLD, Waiting
+        Kernel.look = lambda self, native: Waiting(why_not=UNTOLD)
+
+    def asking():
+        while True:
+            ask(0.01)
+
+    for _ in range(8):
+        threading.Thread(target=asking, daemon=True).start()
+    without = 0
+    for _ in range(100):
+        child = os.fork()
+        if not child:
+            os._exit(not gc.isenabled())
+        without += os.waitpid(child, 0)[1] != 0
+    say(without)
+    os._exit(0)
+    """)
+    assert told == ["0"]
+
+
+def test_a_child_keeps_no_cut_of_a_thread_that_it_has_not():
+    """A new thread may have the same identity; who forks in a clean-up leaves as it would have."""
+    told = run("""
+    from holdfast._cut import under_cut
+
+    pipeline = Pipeline("p", Timeout(0.1))
+
+    def recv(here):
+        try:
+            return here.recv(1)
+        finally:
+            reached.set()
+            if forks:
+                children.append(os.fork())
+            else:
+                go.wait(5)
+
+    def call():
+        here, there = socket.socketpair()
+        try:
+            pipeline.call(recv, here)
+        except Exception as error:
+            ends.append(type(error).__name__)
+
+    reached, go, forks, children, ends = threading.Event(), threading.Event(), False, [], []
+    thread = threading.Thread(target=call)
+    thread.start()
+    reached.wait()
+    time.sleep(0.01)
+    child = os.fork()
+    if not child:
+        os._exit(len(under_cut))
+    say(os.waitpid(child, 0)[1])
+    go.set()
+    thread.join()
+    forks = True
+    call()
+    if children == [0]:
+        os._exit(ends[-1] != "AttemptTimeout")
+    say(os.waitpid(children[0], 0)[1])
+    """)
+    assert told == ["0", "0"]
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_NETLINK"), reason="Linux has them")
+@pytest.mark.parametrize("kind", [socket.SOCK_RAW, socket.SOCK_DGRAM])
+def test_a_socket_that_nothing_shuts_down_is_told(kernel, kind):
+    """Shutting it down would do nothing, and its answer would be refused."""
+    with socket.socket(socket.AF_NETLINK, kind, 0) as one:
+        one.bind((0, 0))
+        one.settimeout(1.0)
+        thread = in_thread(one.recv, 1)
+
+        def seen():
+            waiting = kernel.look(thread.native_id)
+            waiting.close()
+            return "family" in waiting.why_not
+
+        until(seen)
+        with pytest.raises(TimeoutError):
+            raise ended(thread)
 
 
 def test_collections_that_free_thread_locals_freeze_no_process():

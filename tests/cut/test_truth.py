@@ -28,6 +28,7 @@ from holdfast import (
     Timeout,
     backoff,
     deadline,
+    detached,
     transient,
 )
 from holdfast._cut import under_cut
@@ -470,3 +471,100 @@ def test_another_thread_of_the_same_pipeline_is_not_touched(silent):
         assert threading.active_count() > 1
         there.send(b"!")
         assert ended(second) == b"!"
+
+
+# -- limits in limits ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inner", [0.1, 0.5])
+def test_an_outer_limit_refuses_what_an_inner_one_hands_over(inner):
+    """Each option holds for its own limit, wherever the others stand."""
+    refused = []
+    outer = Pipeline("outer", Timeout(0.2, late="raise", discard=refused.append))
+    work = Pipeline("inner", Timeout(inner))(lambda: time.sleep(0.6) or "late")
+    with pytest.raises(AttemptTimeout):
+        outer.call(work)
+    assert refused == ["late"]
+
+
+@pytest.mark.filterwarnings("ignore::holdfast.errors.CompositionWarning")
+@pytest.mark.parametrize("inner", [0.1, 0.3])
+def test_what_an_inner_limit_refuses_after_a_cut_is_discarded(silent, inner):
+    """It may be a connection; the outer limit's ``discard`` would never see it."""
+    refused = []
+    with silent.connection() as one, pytest.raises(AttemptTimeout):
+        Pipeline("limits", Timeout(LIMIT, discard=refused.append), Timeout(inner)).call(
+            lambda: (one.recv(1), "made all the same")[1]
+        )
+    assert refused == ["made all the same"]
+
+
+def test_what_a_fallback_returns_after_a_cut_is_no_result(silent):
+    """Its function was cut, as any may be; who shares the flight gets nothing of it."""
+
+    def elsewhere(error):
+        with silent.connection() as one:
+            one.recv(1)
+            return "half of another answer"
+
+    def down():
+        raise ValueError
+
+    layers = Timeout(LIMIT), Coalesce(lambda: 1), Fallback(elsewhere, on=ValueError)
+    shared = Pipeline("shared", *layers)(down)
+    others = [in_thread(shared) for _ in range(3)]
+    assert {type(ended(one)) for one in others} == {AttemptTimeout}
+
+
+def test_detached_work_of_a_clean_up_keeps_its_results(silent):
+    """It is no part of the call that was cut, however long that is over."""
+    audit = Pipeline("audit", Timeout(5.0))
+    slow, there = socket.socketpair()
+    told = []
+
+    def ask(one):
+        try:
+            return one.recv(1)
+        finally:
+            with detached():
+                told.append(audit.call(lambda: "written"))
+                told.append(audit.call(slow.recv, 1))
+
+    with slow, there, silent.connection() as one:
+        asking = in_thread(Pipeline("limited", Timeout(0.1)).call, ask, one)
+        until(lambda: told)
+        time.sleep(0.3)
+        there.send(b"!")
+        assert isinstance(ended(asking), AttemptTimeout)
+    assert told == ["written", b"!"]
+
+
+def test_a_limit_in_detached_work_is_kept(silent):
+    """It has a limit of its own."""
+
+    def ask():
+        with detached():
+            return Pipeline("own", Timeout(0.1)).call(one.recv, 1)
+
+    with silent.connection() as one, Stopwatch() as took, pytest.raises(AttemptTimeout):
+        Pipeline("around", Timeout(10.0)).call(ask)
+    assert took.seconds < SOON
+
+
+@reads_frames
+def test_each_limit_warns_of_its_own_call():
+    """With one pipeline in another, each names the line that called it, and tells its own call."""
+    inner = Pipeline("inner", Timeout(5.0))(time.sleep)
+
+    def work():
+        inner(1.0)
+
+    outer = Pipeline("outer", Timeout(0.1))(work)
+    with record() as events, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        outer()  # here
+        until(lambda: warned)
+    assert "# here" in linecache.getline(warned[0].filename, warned[0].lineno)
+    told = {one.pipeline: one for one in events if isinstance(one, Overrun)}
+    assert "work" in told["outer"].function
+    assert told["inner"].function == "time.sleep"

@@ -194,6 +194,7 @@ def test_a_socket_that_listens_goes_on_listening(timeout):
         taken.close()
         with socket.create_connection(server.getsockname()):
             server.accept()[0].close()
+        until(lambda: later)
         later[0].close()
 
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from holdfast._runtimes.cutting import elsewhere
 from holdfast._runtimes.cutting.eyes import Eyes
 from holdfast._world import has_gil
 from holdfast.doctor import Finding, Report, Verdict, cuts, examine, place, trials
@@ -62,7 +63,7 @@ def test_the_python_is_named():
 def test_a_subinterpreter_is_named(monkeypatch):
     """There nearly everything is different."""
     known = SimpleNamespace(get_current=lambda: (3, 2), get_main=lambda: (0, 1))
-    monkeypatch.setattr(place, "import_module", lambda name: known)
+    monkeypatch.setattr(elsewhere, "import_module", lambda name: known)
     assert place.python(Patient()).figures["interpreter"] == "the subinterpreter 3"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from holdfast._cut import NEARLY, hurried
+from holdfast._cut import NEARLY, cut_off, hurried, under_cut
 from holdfast._runtimes.abandon import Discard, abandon, ended_late, holders_of, told_where
 from holdfast._runtimes.caller import in_loop, warn_if_in_loop
 from holdfast._runtimes.errands import in_worker
@@ -309,7 +309,11 @@ class Threads:
             made = verdict.make(verdict.subject)
         except Exception as fault:
             in_context(fault, verdict.subject)
+            if under_cut:
+                cut_off(fault)
             raise
+        if under_cut:
+            cut_off(None, made)
         if not hasattr(type(made), "__await__"):
             return made
         close = getattr(made, "close", None)

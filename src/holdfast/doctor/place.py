@@ -10,7 +10,7 @@ import sys
 import threading
 from importlib import import_module
 
-from holdfast._runtimes.cutting.elsewhere import hindrance
+from holdfast._runtimes.cutting.elsewhere import hindrance, subinterpreter
 from holdfast._world import has_gil
 from holdfast.doctor.findings import Finding
 from holdfast.doctor.trials import Patient
@@ -123,15 +123,8 @@ def cookie(_: Patient) -> Finding:
 
 
 def _interpreter() -> str:
-    for name in ("_interpreters", "_xxsubinterpreters"):
-        try:
-            known = import_module(name)
-        except ImportError:
-            continue
-        mine, main = known.get_current(), known.get_main()
-        number = mine[0] if isinstance(mine, tuple) else mine
-        return "the main interpreter" if mine == main else f"the subinterpreter {int(number)}"
-    return "the main interpreter"
+    number = subinterpreter()
+    return f"the subinterpreter {number}" if number else "the main interpreter"
 
 
 def _read(path: str, size: int = 256) -> tuple[bytes, str, str]:

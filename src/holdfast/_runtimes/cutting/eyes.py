@@ -11,7 +11,7 @@ from functools import partial
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from holdfast._cut import under_cut
+from holdfast._cut import apart, under_cut
 from holdfast._runtimes.cutting.chain import Link, forged
 from holdfast._runtimes.cutting.frames import ELSEWHERE, IN_LOOP, codes, frame_of, owned, runs_loop
 from holdfast._runtimes.cutting.waiting import UNTOLD, Waiting
@@ -27,6 +27,8 @@ with suppress(ImportError):
     from holdfast._runtimes.cutting.by_frames import ByFrames
     from holdfast._runtimes.cutting.kernel import Kernel
     from holdfast._runtimes.cutting.sockets import Libc
+
+DETACHED = "it is in a block of detached()"
 
 AT_ONCE = 128
 """So many calls are cut in one go: it keeps the GIL for some milliseconds."""
@@ -73,9 +75,10 @@ class Eyes:
                 blind.append(waiting)
             reason = reasons.get(thread) or waiting.why_not
             for call in calls:
-                call.why_not = reason
-            if not reason:
-                chains.append(self._chain(waiting, calls))
+                call.why_not = reason or (DETACHED if apart(call.own, thread) else "")
+            ready = [call for call in calls if not call.why_not]
+            if ready:
+                chains.append(self._chain(waiting, ready))
         self._forge(chains)
         for waiting in seen.values():
             waiting.close()
@@ -110,9 +113,8 @@ class Eyes:
         alive = [partial(there, call.key) for call in calls]
         marked: list[Link] = [partial(call.marks.setdefault, "cut", "yes") for call in calls]
         own = [call for call in calls if not call.is_job]
-        if own:
-            innermost = max(own, key=lambda call: call.depth)
-            marked.append(partial(under_cut.setdefault, innermost.thread, innermost))
+        innermost = max(own or calls, key=lambda call: call.depth)
+        marked.append(partial(under_cut.setdefault, innermost.thread, innermost))
         return [*alive, *waiting.links, *marked, *waiting.shut]
 
 

@@ -20,6 +20,13 @@ IDENTITY = 8
 INFO, CONNECTING = getattr(socket, "TCP_INFO", 11), 2
 """The option with TCP's state in its first byte, and the state of a connection that is being made."""
 
+DOMAIN = getattr(socket, "SO_DOMAIN", 39 if sys.platform == "linux" else None)
+ENDED = {
+    int(getattr(socket, name, -1))
+    for name in ("AF_INET", "AF_INET6", "AF_UNIX", "AF_VSOCK", "AF_BLUETOOTH")
+}
+"""The option with a socket's family, and the families whose sockets ``shutdown`` ends."""
+
 UNNAMED = 2
 """The length of the address of a Unix socket without one; so are those of a ``socketpair``."""
 
@@ -105,6 +112,9 @@ class Sockets:
             return "it waits for no socket"
         if any(listens):
             return "it waits for others to connect"
+        family = self._option(fd, socket.SOL_SOCKET, DOMAIN, 4)
+        if family and int.from_bytes(family, sys.byteorder) not in ENDED:
+            return "its socket is of a family that can't be shut down"
         named = self._length_of_peers_name(fd)
         if named is None:
             state = self._option(fd, socket.IPPROTO_TCP, INFO, 1)

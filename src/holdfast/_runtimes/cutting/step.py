@@ -51,7 +51,9 @@ class Cutting:
         self.overdue = watcher.overdue
         self._site = site
         self._refuses: bool = timeout.late == "raise"
-        self._discard = timeout.discard
+        around = (getattr(one, "discard", None) for one in reversed(site.enclosing) if _limits(one))
+        self._discard = next(filter(None, (timeout.discard, *around)), None)
+        """Its own, or that of the next limit around it: what this one refuses, that one never sees."""
         self._mixed: Wheel | None = None
 
     def within(self, seconds: float, inner: Step) -> Step:
@@ -149,11 +151,19 @@ class Cutting:
             own[3] = RAN_OUT
             if at == own[0] != own[4][0]:
                 raise converted(self._site.pipeline, own[1]) from error
-        elif late is not None and late.cut and isinstance(error, Exception | Late):
+        elif late is not None and self._ends_with(late, error):
             own[3] = RAN_OUT
+            if isinstance(error, Late) and self._discard is not None:
+                told(self._discard, error.result)
             raise self._time_is_up(own, at, start) from error
         if isinstance(error, OF_LIMITS):
             hurried(error, self.now() - start, usual(self._site, at - start))
+
+    def _ends_with(self, late: Overdue, error: BaseException) -> bool:
+        """Return whether an overdue call has ended with its limit, whatever it has raised."""
+        if isinstance(error, Late):  # a limit further in hands it over
+            return late.cut or self._refuses
+        return late.cut and isinstance(error, Exception)
 
     def returned(self, own: Ambient, at: float, start: float, late: Overdue, result: Any) -> Any:
         """Say that a result has come too late; after a cut it may look good, and is not."""
@@ -193,6 +203,11 @@ class Cutting:
 
     def _is_rushed(self, own: Ambient, at: float, start: float) -> bool:
         return own[0] - start < NEARLY * usual(self._site, at - start)  # type: ignore[no-any-return]
+
+
+def _limits(strategy: Any) -> bool:
+    """Return whether a strategy is a timeout, fixed or learnt."""
+    return hasattr(strategy, "late") and hasattr(strategy, "discard")
 
 
 STEPS.update(one for one in Cutting.within.__code__.co_consts if isinstance(one, CodeType))

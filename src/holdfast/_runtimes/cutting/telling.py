@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from holdfast._ongoing import Call, Ongoing
-from holdfast._runtimes.cutting.frames import frame_of
+from holdfast._runtimes.cutting.frames import STEPS, frame_of
 from holdfast._runtimes.cutting.places import is_ours, stack, where
 from holdfast._runtimes.errands import in_worker
 from holdfast._world import has_gil, world
@@ -53,7 +53,7 @@ def _not_told(error: BaseException | None) -> None:
 
 
 def _event(one: Overdue, innermost: FrameType | None, place: str, now: float) -> dict[str, Any]:
-    call, attempt = _call_in(innermost)
+    call, attempt = _call_of(one, innermost)
     return {
         "pipeline": one.wheel.pipeline, "strategy": "timeout", "at": now, "seconds": one.own[1],
         "where": place, "reason": one.why_not, "attempt": attempt,
@@ -62,23 +62,28 @@ def _event(one: Overdue, innermost: FrameType | None, place: str, now: float) ->
     }  # fmt: skip
 
 
-def _call_in(innermost: FrameType | None) -> tuple[Call | None, int | None]:
+def _call_of(one: Overdue, innermost: FrameType | None) -> tuple[Call | None, int | None]:
     """Return the call under way, and its attempt, as far as the frames of our drivers have them."""
-    attempt: int | None = None
-    for frame in filter(is_ours, stack(innermost)):
-        held = frame.f_locals
-        mine = held.get("mine")
-        if isinstance(mine, Ongoing) and attempt is None:
-            attempt = mine.number
-        if isinstance(held.get("call"), Call):
-            return held["call"], attempt
-    return None, attempt
+    around = (frame.f_locals.get("call") for frame in filter(is_ours, _around(one, innermost)))
+    call = next((one for one in around if isinstance(one, Call)), None)
+    held = (frame.f_locals.get("mine") for frame in filter(is_ours, stack(innermost)))
+    attempts = (mine for mine in held if isinstance(mine, Ongoing))
+    return call, next((mine.number for mine in attempts if call in {None, mine.call}), None)
+
+
+def _around(one: Overdue, innermost: FrameType | None) -> list[FrameType]:
+    """Return the frames around a call from its own step on; all, if that can't be found."""
+    frames = list(stack(innermost))
+    for place, frame in enumerate(frames):
+        if frame.f_code in STEPS and frame.f_locals.get("own") is one.own:
+            return frames[place:]
+    return frames
 
 
 def _warning(one: Overdue, innermost: FrameType | None, place: str) -> tuple[Any, ...]:
     """Return what ``warn_explicit`` takes: the words, and the line that made the call."""
     inside, line = False, ("sys", 1, "sys", None)
-    for frame in stack(innermost):
+    for frame in _around(one, innermost):
         if is_ours(frame):
             inside = True
         elif inside:

@@ -6,6 +6,7 @@ them: a wheel is armed once for all the calls that pass through it until its tim
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from _thread import TIMEOUT_MAX, allocate_lock, get_ident, start_new_thread
@@ -18,6 +19,7 @@ from math import inf
 from typing import Any
 from weakref import ref
 
+from holdfast._cut import aside, under_cut
 from holdfast._runtimes.cutting import elsewhere
 from holdfast._runtimes.cutting.eyes import Eyes
 from holdfast._runtimes.cutting.overdue import Overdue
@@ -40,8 +42,10 @@ SOON, SELDOM = 0.005, 1.0
 """The shortest and the longest time from one look at an overdue call to the next, in seconds; ..."""
 SHARE = 0.1
 """... in between it is this share of what it is over, and after a cut of its limit ..."""
+REST = 5.0
+"""... and no less than so many times what the look at all of them took ..."""
 CLEANING = 0.05
-"""... but no less than this: clean-up may use the network once more."""
+"""... nor less than this: clean-up may use the network once more."""
 
 
 class Watcher:
@@ -60,6 +64,8 @@ class Watcher:
 
         What became of it stands in what it has set, whoever has taken it out of here.
         """
+        self._hushed = False
+        """Whether the collector was switched off here; see `_hush`."""
         self._begin()
         renew_after_fork(self)
 
@@ -84,8 +90,20 @@ class Watcher:
             self._eyes.close()
         self._begin()
         self._natives = {here: os.getpid()}  # `threading` goes on with the parent's
+        for known in under_cut, aside:
+            for thread in known.copy():
+                if thread != here:  # a new one may get its identity
+                    known.pop(thread, None)
+        if self._hushed:
+            self._hushed = False
+            gc.enable()
         for one in there.values():
-            if one.thread == here and not one.is_job:
+            if one.thread != here or one.is_job:
+                continue
+            if one.cut:  # it forks in its clean-up
+                self.overdue[one.key] = one
+                self.arm(one.wheel, self._now())
+            else:
                 one.own[OVERDUE] = None
                 one.wheel.due[one.key] = one.own
         for wheel in self._wheels:
@@ -117,8 +135,13 @@ class Watcher:
             self.forget(job)
 
     def forget(self, job: Job) -> None:
-        """A worker's job has ended."""
-        self.overdue.pop(id(job.course), None)
+        """A worker's job has ended; what its thread does next is another one's."""
+        one = self.overdue.pop(id(job.course), None)
+        if one is None:
+            return
+        thread = one.thread
+        if under_cut.get(thread) is one:
+            under_cut.pop(thread, None)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data: how many are watched, and what became of others."""
@@ -154,6 +177,7 @@ class Watcher:
     def _go_on(self) -> None:
         while True:
             self._until = -inf
+            self._hush()
             try:
                 until = self._turn()
             except Exception:
@@ -165,7 +189,21 @@ class Watcher:
             if self._inbox:
                 continue
             left = until - self._now()
-            self._bell.acquire(timeout=-1 if left > TIMEOUT_MAX else max(0.0, left))
+            patience = -1 if left > TIMEOUT_MAX else max(0.0, left)
+            if self._hushed:
+                self._hushed = False
+                gc.enable()  # nothing is allocated here any more: that might be what starts it
+            self._bell.acquire(True, patience)  # noqa: FBT003 - named arguments would be
+
+    def _hush(self) -> None:
+        """Switch the collector off, for as long as the watcher works.
+
+        It runs where something is allocated, and finalisers with it: one that blocks would be the end
+        of all cuts.
+        """
+        if gc.isenabled():
+            self._hushed = True
+            gc.disable()
 
     def _turn(self) -> float:
         """Do what is due; return when to come back."""
@@ -197,21 +235,22 @@ class Watcher:
     def _look(self, now: float) -> float:
         """Look at the calls that are overdue, and end those that can be; return when to look again."""
         threads: dict[int, list[Overdue]] = {}
-        for key, one in list(self.overdue.items()):
+        for key, one in self.overdue.copy().items():
             if one.over:
                 self.overdue.pop(key, None)
             elif one.look_at <= now:
                 threads.setdefault(one.thread, []).append(one)
         if threads:
             self._eyes.cut(threads, self._natives)
+        rest = REST * (self._now() - now)
         for one in chain.from_iterable(threads.values()):
             over = self._now() - one.own[0]
             pause = max(SOON, SHARE * over)
             if not one.why_not:
                 pause = max(CLEANING, SHARE * one.own[1])
-            one.look_at = now + min(pause, SELDOM)
+            one.look_at = now + max(rest, min(pause, SELDOM))
             self._note(one, over)
-        return min((one.look_at for one in list(self.overdue.values())), default=inf)
+        return min((one.look_at for one in self.overdue.copy().values()), default=inf)
 
     def _note(self, one: Overdue, over: float) -> None:
         """Tell once that a call can't be ended."""
