@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from holdfast import AttemptTimeout, Pipeline, Timeout
+from holdfast import AttemptTimeout, DeadlineTooShortError, Pipeline, Timeout
 from holdfast._cut import Late
 from holdfast._runtimes.cutting.watcher import Watcher, watcher
 from holdfast._runtimes.threads import Threads
@@ -177,13 +177,16 @@ def test_deadlines_that_overlap_leave_no_timers_behind(counted):
         one.start()
     short, until = limit(60.0, lambda: None), time.monotonic() + 0.6
     while time.monotonic() < until:
-        with deadline(0.005):
+        with (
+            suppress(DeadlineTooShortError),
+            deadline(0.005),
+        ):  # on a busy machine it may pass at once
             short()
     release.set()
     for one in threads:
         one.join()
     short()
-    assert len(made._timers) < 500
+    assert len(made._timers) < 200
 
 
 def test_a_pipeline_that_is_dropped_is_forgotten_before_its_limit(counted):
