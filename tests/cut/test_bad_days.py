@@ -453,7 +453,9 @@ def test_a_crowd_collects_nothing_in_the_watcher():
     assert told == ["False", "120"]
 
 
-@pytest.mark.skipif(not has_gil(), reason="a child may wait for the lock of a dict that a thread had")
+@pytest.mark.skipif(
+    not has_gil(), reason="a child may wait for the lock of a dict that a thread had"
+)
 @pytest.mark.parametrize("blind", [False, True])
 def test_a_child_has_its_collector(blind):
     """The watcher has it switched off while it looks; a child that is forked meanwhile gets it back."""
