@@ -13,7 +13,7 @@ from holdfast._streams.layers import Runtime
 from holdfast._streams.opened import Limit, Limits, Opened
 from holdfast._streams.resuming import Resuming
 from holdfast._world import world
-from holdfast.errors import Misuse
+from holdfast.errors import AttemptTimeout, Misuse
 from holdfast.shapes import NO_RESULT, Arguments, Instead, Keywords, Site
 from holdfast.strategies.timeout import Timeout
 
@@ -206,8 +206,11 @@ def drawing(opened: Opened) -> Callable[[How, Any], Awaitable[Any]]:
     limits, innermost = Limits(opened), opened.limits[0]
     step = innermost.runtime.adaptive(limits, item, innermost.site)
 
-    def slowly(how: How, what: Any) -> Any:
-        return step((how, what), {})
+    async def slowly(how: How, what: Any) -> Any:
+        try:
+            return await step((how, what), {})
+        except AttemptTimeout as error:
+            raise limits.named(error) from error.__cause__
 
     if innermost.items is None:
         return slowly

@@ -14,7 +14,7 @@ from holdfast._streams.layers import Runtime
 from holdfast._streams.opened import Limit, Limits, Opened
 from holdfast._streams.resuming import Resuming
 from holdfast._world import world
-from holdfast.errors import ConfigurationError, Misuse
+from holdfast.errors import AttemptTimeout, ConfigurationError, Misuse
 from holdfast.shapes import Arguments, Instead, Keywords, Site
 from holdfast.strategies.timeout import Timeout
 
@@ -234,7 +234,10 @@ def drawing(opened: Opened) -> Callable[[How, Any], Any]:
     step = innermost.runtime.adaptive(limits, item, innermost.site)
 
     def slowly(how: How, what: Any) -> Any:
-        return step((how, what), {})
+        try:
+            return step((how, what), {})
+        except AttemptTimeout as error:
+            raise limits.named(error) from error.__cause__
 
     if innermost.items is None:
         return slowly

@@ -10,6 +10,7 @@ from holdfast._held import Held
 from holdfast._runtimes.limits import exceeded, timed_out
 from holdfast._world import world
 from holdfast.deadline import current
+from holdfast.errors import AttemptTimeout
 from holdfast.shapes import NO_RESULT, Gate, Site
 from holdfast.strategies.timeout import Timeout
 
@@ -159,6 +160,13 @@ class Limits:
             raise exceeded(self.site.pipeline, outer, now)
         self.seconds = min(self.between, self.until - now)
         return self
+
+    def named(self, error: AttemptTimeout) -> AttemptTimeout:
+        """Return the error of an item, by the limit that was given, and not by what was left of it."""
+        if type(error) is AttemptTimeout and error.seconds == self.seconds < self.between:
+            pipeline = self.site.pipeline
+            return AttemptTimeout(pipeline=pipeline, strategy="timeout", seconds=self.whole)
+        return error
 
     def succeeded(self, _limit: Any, _took: float, _now: float) -> None:
         """Learn nothing."""
