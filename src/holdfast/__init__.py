@@ -55,6 +55,7 @@ if _typing.TYPE_CHECKING:
     from holdfast.strategies.hedge import knee as knee
     from holdfast.strategies.hedge import quantile as quantile
     from holdfast.strategies.keyed import Keyed as Keyed
+    from holdfast.strategies.rate import AdaptiveRateLimiter as AdaptiveRateLimiter
     from holdfast.strategies.rate import Rate as Rate
     from holdfast.strategies.rate import RateLimiter as RateLimiter
     from holdfast.strategies.retry import Retry as Retry
@@ -67,6 +68,7 @@ if _typing.TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaptiveRateLimiter",
     "AdaptiveTimeout",
     "AttemptTimeout",
     "BadResultError",
@@ -125,6 +127,7 @@ __all__ = [
 ]
 
 _LATER = {
+    "AdaptiveRateLimiter": "strategies.rate",
     "AdaptiveTimeout": "strategies.timeout",
     "Bulkhead": "strategies.bulkhead",
     "Chaos": "strategies.chaos",

@@ -242,6 +242,14 @@ class LimitChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateChanged(Event):
+    """An adaptive rate has moved, both in calls a second."""
+
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultInjected(Event):
     """Chaos has made a call slow by ``delay`` seconds, fail, or return what it did not."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from holdfast.strategies.concurrency import ConcurrencyLimiter
     from holdfast.strategies.keyed import Keyed
-    from holdfast.strategies.rate import Rate, RateLimiter
+    from holdfast.strategies.rate import AdaptiveRateLimiter, Rate, RateLimiter
     from holdfast.strategies.timeout import AdaptiveTimeout
 
 MOST: Final = 200
@@ -51,7 +51,7 @@ def standard(
     attempt_timeout: float | timedelta | Timeout | AdaptiveTimeout | None = 2.0,
     attempts: int | Retry | None = 4,
     concurrency: int | Bulkhead | None = 100,
-    rate: float | Rate | RateLimiter | None = None,
+    rate: float | Rate | RateLimiter | AdaptiveRateLimiter | None = None,
     on: On = transient,
     fallback: Any = OURS,
     budget: RetryBudget | Default | None = OURS,
@@ -73,7 +73,7 @@ def standard(
         attempts: how many in all; delays grow from 0.1 s to 6.5 s with steady jitter.
         concurrency: how many calls may be in flight.
         rate: how many calls a second may begin, each waiting for its turn for at most 1 s; or a
-            `Rate`, or a `RateLimiter`; there is none by default.
+            `Rate`, or a `RateLimiter`, an adaptive one too; there is none by default.
         on: which outcomes are failures, for the retry and for the breaker; `transient` ones by default,
             of which the breaker counts those that speak against the dependency: no throttling (429),
             no connection pool of our own that was exhausted.
@@ -156,12 +156,16 @@ def _keyed(key: Callable[..., Hashable], factory: Callable[[Any], Any]) -> Keyed
     return Keyed(key, factory)
 
 
-def _rate(rate: float | Rate | RateLimiter | None) -> RateLimiter | None:
+def _rate(
+    rate: float | Rate | RateLimiter | AdaptiveRateLimiter | None,
+) -> RateLimiter | AdaptiveRateLimiter | None:
     if rate is None:
         return None
-    from holdfast.strategies.rate import RateLimiter
+    from holdfast.strategies.rate import AdaptiveRateLimiter, RateLimiter
 
-    return rate if isinstance(rate, RateLimiter) else RateLimiter(rate, max_wait=MAX_WAIT)
+    if isinstance(rate, RateLimiter | AdaptiveRateLimiter):
+        return rate
+    return RateLimiter(rate, max_wait=MAX_WAIT)
 
 
 def _fallback(value: Any) -> Fallback | StaleFallback:

@@ -30,6 +30,9 @@ from holdfast.strategies.rate.rate import Actual, Cost, Rate, regiven, several, 
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from holdfast.classify import On
+    from holdfast.strategies.rate.adaptive import AdaptiveRateLimiter
+
 __all__ = ["PASSED", "Permit", "Rate", "RateLimiter"]
 
 PASSED = object()
@@ -124,6 +127,46 @@ class RateLimiter(Guard):
         self.resting: Any = None  # never; in a slot, where reading it is quick
         self._after_fork()
         super().__init__(name, shadow=shadow)
+
+    @classmethod
+    def adaptive(
+        cls,
+        *,
+        initial: float | None = None,
+        floor: float = 0.1,
+        ceiling: float = 1000.0,
+        max_wait: float | timedelta | None = None,
+        on: On | None = None,
+        shadow: bool = False,
+        name: str | None = None,
+    ) -> AdaptiveRateLimiter:
+        """Return a limiter that learns its rate: from refusals, and from what servers say.
+
+        These say it in ``RateLimit`` fields, ``x-ratelimit-*`` and ``anthropic-ratelimit-*``, of results
+        with ``headers`` and of errors with a response.  Place it within the retry: it learns from each
+        attempt.
+
+        Args:
+            initial: calls a second to begin with, which double in about a second while they are used,
+                until the first refusal; None for 10, or as near as the bounds allow.
+            floor: the lowest rate, greater than 0.
+            ceiling: the highest rate, whatever a server says.
+            max_wait: the longest wait for its turn, in seconds; 0 refuses at once, None waits as long
+                as the deadline allows.
+            on: which outcomes are refusals that ask for a lower rate; by default what
+                `holdfast.verdict` calls throttled, results such as a response with 429 included.
+            shadow: learn, and count and tell what would be refused or delayed, but let it pass.
+            name: for messages; by default the first pipeline's.
+
+        Raises:
+            ConfigurationError: for a value outside its range.
+        """
+        from holdfast.strategies.rate.adaptive import AdaptiveRateLimiter
+
+        return AdaptiveRateLimiter(
+            initial=initial, floor=floor, ceiling=ceiling, max_wait=max_wait, on=on, shadow=shadow,
+            name=name,
+        )  # fmt: skip
 
     def _after_fork(self) -> None:
         """Start afresh: who waits lives in the parent process, and so do its calls."""
