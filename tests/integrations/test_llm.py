@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from holdfast import (
+    AdaptiveRateLimiter,
     Bulkhead,
     CircuitBreaker,
     CircuitOpenError,
@@ -242,6 +243,16 @@ class TestThePipeline:
         assert world.elapsed() == 0.0
         world.run(protected, "prompt")
         assert world.elapsed() == pytest.approx(1.0)
+
+    def test_the_rate_is_learnt_where_that_is_asked_for(self, world):
+        """After a 429 the next calls come more slowly; by default nothing is learnt."""
+        pipeline = llm("model", adaptive_rate=True)
+        gate = pipeline[AdaptiveRateLimiter]
+        dependency = world.dependency(Fail(Refused(429)), Ok("kelp"))
+        assert world.call(pipeline, dependency, "prompt") == "kelp"
+        assert gate.snapshot()["cuts"] == 1
+        assert llm("model", adaptive_rate=gate)[AdaptiveRateLimiter] is gate
+        assert AdaptiveRateLimiter not in map(type, llm("model").strategies)
 
     def test_tokens_are_corrected_by_the_answer(self, world):
         """An answer that took more than estimated makes the next call wait."""

@@ -32,7 +32,7 @@ from holdfast.pipeline import Pipeline
 from holdfast.presets import OURS, Default
 from holdfast.strategies.breaker import CircuitBreaker
 from holdfast.strategies.bulkhead import Bulkhead
-from holdfast.strategies.rate import Rate, RateLimiter
+from holdfast.strategies.rate import AdaptiveRateLimiter, Rate, RateLimiter
 from holdfast.strategies.retry import Retry, RetryBudget, backoff
 from holdfast.strategies.timeout import AdaptiveTimeout, Timeout
 from holdfast.verdict import REJECTED, judge, leaves
@@ -84,6 +84,7 @@ def llm(
     budget: RetryBudget | Default | None = OURS,
     breaker: CircuitBreaker | Default | None = OURS,
     sync: Literal["cut", "thread", "cooperative"] = "cut",
+    adaptive_rate: bool | AdaptiveRateLimiter = False,
 ) -> Pipeline:
     """Return the recommended pipeline for calls of one language model.
 
@@ -113,6 +114,8 @@ def llm(
         breaker: by default one of its own, which opens after 5 failures of the server in a row (no
             429 among them) for 5 s, growing to 60 s.
         sync: how the timeouts treat blocking functions, see `Timeout`.
+        adaptive_rate: whether to learn the rate of requests from 429s and from what the answers' header
+            fields say (`RateLimiter.adaptive`), within the limits above; or one of your own, to share.
 
     Raises:
         ConfigurationError: for a value outside its range; for ``first`` or ``between`` beside an
@@ -132,12 +135,19 @@ def llm(
         breaker=CircuitBreaker(on=unhealthy) if isinstance(breaker, Default) else breaker,
     )  # fmt: skip
     limits = _limits(requests_per_minute, tokens_per_minute, tokens or estimate, used or usage)
-    if not limits:
+    gates: list[RateLimiter | AdaptiveRateLimiter] = []
+    if limits:
+        gates.append(RateLimiter(*limits, max_wait=None))
+    if isinstance(adaptive_rate, AdaptiveRateLimiter):
+        gates.append(adaptive_rate)
+    elif _validate.flag("adaptive_rate", adaptive_rate):
+        gates.append(RateLimiter.adaptive())
+    if not gates:
         return whole
     layers = list(whole.strategies)
     inside = [place for place, one in enumerate(layers) if isinstance(one, Bulkhead | Retry)]
-    layers.insert(max(inside, default=-1) + 1, RateLimiter(*limits, max_wait=None))
-    return Pipeline(name, *layers)
+    place = max(inside, default=-1) + 1
+    return Pipeline(name, *layers[:place], *gates, *layers[place:])
 
 
 def _limit(

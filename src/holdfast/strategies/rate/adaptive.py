@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import threading
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from holdfast import _validate
 from holdfast._value import defaults, spell
 from holdfast._world import now as current_instant
-from holdfast.classify import Condition, On, condition
+from holdfast.classify import On, condition
 from holdfast.deadline import current as current_deadline
 from holdfast.errors import RateLimitedError
 from holdfast.shapes import NO_RESULT, NOWHERE, Arguments, Keywords, Site, Wait
@@ -26,9 +26,10 @@ from holdfast.strategies.identity import Guard
 from holdfast.strategies.options import Option, Shown
 from holdfast.strategies.rate.learnt import RateSearch
 from holdfast.strategies.rate.line import ROUNDING, Line, Place
-from holdfast.strategies.rate.told import Told
-from holdfast.verdict import THROTTLED, hint, judge, kind_of, status_of
-from holdfast.verdict.quotas import Quota, quotas
+from holdfast.strategies.rate.throttled import throttled
+from holdfast.strategies.rate.told import Told, hear, in_force
+from holdfast.verdict import hint, status_of
+from holdfast.verdict.quotas import quotas
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -39,7 +40,7 @@ INITIAL = 10.0
 MOVED = 0.1
 """A rate that has moved by less than this part of it is not worth an event."""
 
-FINE_STEP = 0.01
+FINE = 0.01
 """Nor is less than this worth telling the line."""
 
 LONGEST_HINT = 300.0
@@ -47,19 +48,6 @@ LONGEST_HINT = 300.0
 
 REMEMBERED = 60.0
 """Seconds after a refusal for which a `Keyed` must not forget what was learnt."""
-
-
-def is_throttled(error: Exception) -> bool:
-    """Return whether the dependency asks for fewer requests."""
-    return kind_of(error) is THROTTLED
-
-
-def says_throttled(result: Any) -> bool:
-    """Return whether a result is an answer that asks for fewer requests."""
-    return judge(result).kind is THROTTLED
-
-
-throttled: Final = Condition((), (is_throttled,), (says_throttled,), name="throttled")
 
 
 class Permit(Place):
@@ -129,8 +117,7 @@ class AdaptiveRateLimiter(Guard):
     def _after_fork(self) -> None:
         """Start afresh: who waits lives in the parent process, and its quota is not ours to know."""
         self._lock = threading.RLock()
-        self._forked_at = current_instant()
-        """Who came in before that came into the parent's limiter."""
+        self._forked_at = current_instant()  # who came in before is the parent's
         initial = INITIAL if self._initial is None else self._initial
         self._search = RateSearch(initial, self._floor, self._ceiling)
         initial = self._search.rate
@@ -223,13 +210,11 @@ class AdaptiveRateLimiter(Guard):
 
     def _learn(self, sent: float, now: float, outcome: Any, *, refused: bool) -> None:
         said = () if outcome is None else quotas(outcome)
-        back = hint(outcome) if refused else None
+        back = min(hint(outcome) or 0.0, LONGEST_HINT) if refused else None
         with self._lock:
-            self._hear_locked(now, said)
+            hear(self._search, self._told, now, said)
             if refused:
                 self._told.doubt(now)
-                if back is not None:
-                    back = min(back, LONGEST_HINT)
                 if self._search.throttled(now, sent, back):
                     self._cut_at = now
             else:
@@ -238,16 +223,11 @@ class AdaptiveRateLimiter(Guard):
         if after != before:
             self._tell("RateChanged", at=now, before=before, after=after)
 
-    def _hear_locked(self, now: float, said: tuple[Quota, ...]) -> None:
-        self._told.hear(now, said)
-        if said and self._told.even < inf and not self._told.doubted(now):
-            self._search.settle(now, self._told.even)
-
     def _repace_locked(self, now: float) -> tuple[float, float]:
         """Let the line go at the rate of now; return what was told last, and what is to be told."""
         rate, resume = self._rate_locked(now)
         pace, before = self._paced
-        if abs(rate - pace) >= FINE_STEP * pace or resume != before:
+        if abs(rate - pace) >= FINE * pace or resume != before:
             self._paced = rate, resume
             self._line.pace(rate, resume, now)
         published = self._published
@@ -256,14 +236,7 @@ class AdaptiveRateLimiter(Guard):
         return published, self._published
 
     def _rate_locked(self, now: float) -> tuple[float, float]:
-        search, told = self._search, self._told
-        rate, resume = search.pace, search.resume
-        if told.speaks(now):
-            within = min(self._ceiling, max(self._floor, told.rate))
-            searches = told.rate == inf or told.doubted(now) or search.blocked
-            rate = min(rate, within) if searches else within
-            resume = max(resume, told.resume)
-        return rate, resume
+        return in_force(self._search, self._told, now)
 
     def _adopt(self, twin: AdaptiveRateLimiter, changed: frozenset[str]) -> None:
         super()._adopt(twin, changed)

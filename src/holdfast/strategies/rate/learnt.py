@@ -25,7 +25,7 @@ BELOW = 0.97
 """What a cut goes to, as a part of what was accepted."""
 
 LEAST = 0.4
-"""What is left of the rate at least by a cut that goes by less than a span."""
+"""The part of the rate that a cut leaves at least: what was accepted may be little for want of calls."""
 
 HOLD = 2.0
 """Seconds after a cut until the plateau is reached again."""
@@ -153,7 +153,7 @@ class RateSearch:
     def _cut(self, now: float, sent: float) -> None:
         found = self._found(sent)
         self._cycle = self._accepted, self._since
-        self.plateau = self._within(min(found, self.rate))
+        self.plateau = self._within(min(self.rate, max(found, LEAST * self.rate)))
         self.rate = self._within(self.plateau * BELOW)
         self.cuts += 1
         self._since, self._cut_at, self._at = sent, now, now
@@ -174,11 +174,11 @@ class RateSearch:
             calls, since = self._cycle
             whole = (calls + self._accepted) / (sent - since)
             if abs(average - whole) > CHANCE * whole:
-                return max(average, LEAST * self.rate)
+                return average
             self._saves = RETRIED
             return whole
         if passed < self._span():
-            return max(average, LEAST * self.rate)
+            return average
         self._hasty = not self._saves or not average <= latest <= GROWN * average
         self._saves = max(0, self._saves - 1)
         return latest if self._hasty else average

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+from holdfast.strategies.rate.learnt import RateSearch
 from holdfast.verdict.quotas import Quota
 
 COARSE = 1.0
@@ -77,3 +78,21 @@ class Told:
     def doubted(self, now: float) -> bool:
         """Return whether it is a ceiling only."""
         return now < self._doubted
+
+
+def hear(search: RateSearch, told: Told, now: float, said: Sequence[Quota]) -> None:
+    """Learn what an answer said; the search goes on from there when the server says no more."""
+    told.hear(now, said)
+    if said and told.even < inf and not told.doubted(now):
+        search.settle(now, told.even)
+
+
+def in_force(search: RateSearch, told: Told, now: float) -> tuple[float, float]:
+    """Return the calls a second that may start, and before when none should."""
+    rate, resume = search.pace, search.resume
+    if told.speaks(now):
+        within = min(search.ceiling, max(search.floor, told.rate))
+        searches = told.rate == inf or told.doubted(now) or search.blocked
+        rate = min(rate, within) if searches else within
+        resume = max(resume, told.resume)
+    return rate, resume
