@@ -65,6 +65,8 @@ def quotas(outcome: Any) -> tuple[Quota, ...]:
 
 def of_headers(headers: Any, clock: Callable[[], float] | None = None) -> tuple[Quota, ...]:
     """Return what header fields say; of several dialects the first in the module's order."""
+    if not _mentioned(headers):
+        return ()
     now = clock or hints.wall
     said = header(headers, "RateLimit")
     if said is not None:
@@ -78,6 +80,15 @@ def of_headers(headers: Any, clock: Callable[[], float] | None = None) -> tuple[
         if seconds is not None:
             return (Quota(remaining, seconds, _number(header(headers, names[0])), None, refills),)
     return ()
+
+
+def _mentioned(headers: Any) -> bool:
+    """Return whether any field has such a name: one look at all in place of many for each."""
+    try:
+        pairs = headers.items() if hasattr(headers, "items") else headers
+        return any("ratelimit" in str(name).lower() for name, _ in pairs)
+    except Exception:  # noqa: BLE001 - whatever pretends to be a mapping
+        return False
 
 
 DIALECTS: Final = (

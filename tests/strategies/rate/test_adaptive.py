@@ -124,6 +124,19 @@ def test_a_turn_later_than_max_wait_is_refused():
     assert (one.detected, one.enforced) == (1, 1)
 
 
+def test_who_waits_is_refused_where_the_rate_is_cut_too_far():
+    """When it wakes, if its turn would come much later than ``max_wait`` after all."""
+    one = limiter(initial=10, max_wait=0.5)
+    enter(one)
+    wait = enter(one)
+    throttle(one, NOW, TooMany(retry_after=20.0))
+    error = one.woken(wait.permit, NOW + 0.1)
+    assert isinstance(error, RateLimitedError)
+    assert error.retry_after == pytest.approx(20.0, abs=0.2)
+    one.abandoned(wait.permit, NOW + 0.1)
+    assert (one.waiting, one.enforced) == (0, 1)
+
+
 def test_who_leaves_the_line_gives_its_place_back():
     """Whoever is behind moves up."""
     one = limiter(initial=10)

@@ -8,6 +8,7 @@ from hypothesis import strategies as some
 
 from holdfast.strategies.rate.learnt import BELOW, GROWTH, LONGEST_REST, RateSearch
 from holdfast.strategies.rate.line import BURST, Line, Place
+from holdfast.strategies.rate.line import GRACE as HANGING
 from holdfast.strategies.rate.told import DOUBT, GRACE, SILENT, Told
 from holdfast.verdict.quotas import Quota
 
@@ -191,6 +192,19 @@ def test_all_who_stay_get_their_turn_in_order(stays):
     for number, place in enumerate(left, 1):
         assert line.begin(place, now + number) == 0.0
     assert len(line) == 0
+
+
+def test_who_never_wakes_is_taken_for_gone():
+    """Its thread is dead; if it comes after all, it is the first."""
+    line, now = Line(10.0), 1000.0
+    assert line.passes(now)
+    hung, late = Place(), Place()
+    line.join(hung, now)
+    assert not line.passes(now + 1.0)
+    assert line.passes(now + 1.0 + HANGING)
+    line.join(late, now + 1.0 + HANGING)
+    assert line.begin(hung, now + 1.1 + HANGING) == 0.0
+    assert line.begin(late, now + 1.2 + HANGING) == 0.0
 
 
 def test_nothing_starts_before_a_pause_is_over():

@@ -43,8 +43,8 @@ MOVED = 0.1
 FINE = 0.01
 """Nor is less than this worth telling the line."""
 
-LONGEST_HINT = 300.0
-"""Seconds of a ``Retry-After`` that are believed: one bad answer must not stop everything for a day."""
+SLACK = 0.1
+"""Seconds that one who waits already may wait beyond `max_wait`, where the rate was cut meanwhile."""
 
 REMEMBERED = 60.0
 """Seconds after a refusal for which a `Keyed` must not forget what was learnt."""
@@ -152,7 +152,7 @@ class AdaptiveRateLimiter(Guard):
             permit.sent = now
             whole = self._line.until(permit, now) if wait > 0.0 else 0.0
         patience = self._max_wait
-        if wait <= 0.0 or patience is None or now - permit.arrived + whole <= patience + MOVED:
+        if wait <= 0.0 or patience is None or now - permit.arrived + whole <= patience + SLACK:
             return wait or None
         if self._shadow:
             return None
@@ -188,7 +188,8 @@ class AdaptiveRateLimiter(Guard):
     def abandoned(self, permit: Any, _now: float, /) -> None:
         """Leave the line, if the call was cancelled before it started."""
         if type(permit) is Permit and permit.waits:
-            self._line.leave(permit)
+            with self._lock:
+                self._line.leave(permit)
 
     def expired(self, _permit: Any, _now: float, /) -> None:
         """Nobody queues without knowing when."""
@@ -210,7 +211,7 @@ class AdaptiveRateLimiter(Guard):
 
     def _learn(self, sent: float, now: float, outcome: Any, *, refused: bool) -> None:
         said = () if outcome is None else quotas(outcome)
-        back = min(hint(outcome) or 0.0, LONGEST_HINT) if refused else None
+        back = hint(outcome) if refused else None
         with self._lock:
             hear(self._search, self._told, now, said)
             if refused:

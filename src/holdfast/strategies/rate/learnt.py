@@ -71,6 +71,9 @@ LONG = 1.5
 USUAL, STRETCH = 6.0, 20.0
 """Seconds between two cuts; where a window makes them longer, the curve is stretched, at most so far."""
 
+LONGEST_HINT = 300.0
+"""Seconds of a ``Retry-After`` that are believed: one bad answer must not stop everything for a day."""
+
 STEP = 0.25
 """The most seconds between two outcomes that count as time in which the rate was used."""
 
@@ -137,7 +140,7 @@ class RateSearch:
         if self._since == -inf:
             self._since = sent
         if hint is not None and hint > 0.0:
-            self.resume = max(self.resume, now + hint)
+            self.resume = max(self.resume, now + min(hint, LONGEST_HINT))
         if sent < self._cut_at:
             return False
         if not self._accepted and self.cuts:

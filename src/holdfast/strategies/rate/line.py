@@ -19,6 +19,9 @@ ROUNDING = 1e-8
 LATE = 0.005
 """Seconds after its turn at which nobody waits any more for a call to wake."""
 
+GRACE = 5.0
+"""Seconds after which it is taken for one that has left; should it wake, it is the first."""
+
 SLICE = 0.5
 """The longest sleep, in seconds: the rate may have risen meanwhile."""
 
@@ -67,7 +70,7 @@ class Line:
     def passes(self, now: float) -> bool:
         """Take a token for a call that can start at once; else return False."""
         self._flow(now)
-        self._settle()
+        self._settle(now)
         if self._places or now < self._at or self._tokens < 1.0 - self._rate * ROUNDING:
             return False
         self._tokens -= 1.0
@@ -76,7 +79,7 @@ class Line:
     def wait(self, now: float) -> float:
         """Return the seconds after which one that came now could start."""
         self._flow(now)
-        self._settle()
+        self._settle(now)
         return self._until(len(self._places), now)
 
     def join(self, place: Place, now: float) -> float:
@@ -103,7 +106,7 @@ class Line:
     def until(self, place: Place, now: float) -> float:
         """Return the seconds until one in line may start, at the rate of the moment."""
         self._flow(now)
-        self._settle()
+        self._settle(now)
         places, late = self._places, 0
         for other in places:
             if other is place or other.told >= now - LATE:
@@ -129,12 +132,11 @@ class Line:
             self._tokens = max(self._tokens, min(burst, self._tokens + passed * self._rate))
             self._at = now
 
-    def _settle(self) -> None:
-        """Close up: those who have left are ahead of nobody."""
+    def _settle(self, now: float) -> None:
+        """Close up: those who have left, or hang, are ahead of nobody."""
         places = self._places
-        while places and not places[0].waits:
-            places.popleft()
-            self._gone -= 1
+        while places and (not places[0].waits or places[0].told < now - GRACE):
+            self._gone -= not places.popleft().waits
         if self._gone > 0 and places:
             self._gone = 0
             self._places = deque(place for place in places if place.waits)
