@@ -54,6 +54,8 @@ class Quota(NamedTuple):
 
 def quotas(outcome: Any) -> tuple[Quota, ...]:
     """Return what a result, or an exception with a response, says of quotas; most say nothing."""
+    if type(outcome).__module__ == "builtins" and not isinstance(outcome, BaseException):
+        return ()  # most results: data that has been read already
     told = within(outcome) if isinstance(outcome, BaseException) else (outcome,)
     for one in told:
         if hints.carries(one):

@@ -15,7 +15,7 @@ def is_throttled(error: Exception) -> bool:
 
 def says_throttled(result: Any) -> bool:
     """Return whether a result is an answer that asks for fewer requests."""
-    return judge(result).kind is THROTTLED
+    return type(result).__module__ != "builtins" and judge(result).kind is THROTTLED
 
 
 throttled: Final = Condition((), (is_throttled,), (says_throttled,), name="throttled")
