@@ -22,19 +22,9 @@ class Opened(Held):
     """What is left of an attempt that has given its first item: the rest, and what it holds."""
 
     __slots__ = (
-        "at",
-        "close",
-        "drop",
-        "first",
-        "last",
-        "late",
-        "limits",
-        "resumes",
-        "source",
-        "stop",
-        "thrown",
-        "value",
-    )
+        "at", "close", "drop", "first", "last", "late", "limits", "resumes", "source", "stop",
+        "thrown", "value",
+    )  # fmt: skip
 
     def __init__(
         self, source: Any, close: Callable[[], Any], drop: Callable[[], object] | None = None
