@@ -4,7 +4,7 @@ import asyncio
 import gc
 import socket
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 
 import pytest
@@ -18,6 +18,7 @@ from holdfast import (
     Retry,
     Timeout,
     backoff,
+    deadline,
 )
 from tests.cut.conftest import until
 
@@ -78,8 +79,11 @@ def test_the_end_of_a_stream_in_a_call_that_was_cut_is_no_end(layers):
     assert reached == ["told"]
 
 
-def test_an_end_that_our_own_limit_has_caused_is_no_end():
-    """An async generator that swallows its cancellation looks complete."""
+@pytest.mark.parametrize(
+    "around", [nullcontext, partial(deadline, 30.0)], ids=["alone", "deadline"]
+)
+def test_an_end_that_our_own_limit_has_caused_is_no_end(around):
+    """An async generator that swallows its cancellation looks complete; however it is drawn."""
 
     @Pipeline("p", Timeout(30.0, between=0.01))
     async def swallows():
@@ -90,8 +94,9 @@ def test_an_end_that_our_own_limit_has_caused_is_no_end():
             return
 
     async def main():
-        async for item in swallows():
-            assert item == 1
+        with around():
+            async for item in swallows():
+                assert item == 1
 
     with pytest.raises(AttemptTimeout):
         asyncio.run(main())

@@ -66,7 +66,9 @@ async def alone(  # noqa: PLR0917 - it is all that a step knows
         del task, timer  # it keeps its exception, whose traceback keeps this frame
         if ours:
             tell(site.pipeline, own[1], now())
-            if isinstance(error, asyncio.CancelledError):
+            if isinstance(
+                error, asyncio.CancelledError | StopAsyncIteration
+            ):  # even a stream's end
                 raise told(site.pipeline, own, start, seconds, outer, expected) from error
             cut_short(error, told(site.pipeline, own, start, seconds, outer, expected))
         elif (
