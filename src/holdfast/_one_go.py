@@ -28,8 +28,8 @@ def in_one_go(steps: Iterator[Any]) -> list[Any]:
 
     Whoever switches the collector on or off in that very step, in another thread, is not heeded.
     """
-    if not (COLLECTS_ANYWHERE and gc.isenabled()):
-        return list(steps)
+    if not (COLLECTS_ANYWHERE and gc.isenabled() and gc.get_threshold()[0]):
+        return list(steps)  # nothing starts it, in the watcher for instance
     try:
         return list(chain(map(call, (gc.disable,)), steps, map(call, (gc.enable,))))[1:-1]
     except Exception:

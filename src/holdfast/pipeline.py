@@ -9,10 +9,10 @@ One file because it is one class: all that people do with a pipeline, in the ord
 from __future__ import annotations
 
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from holdfast import _register, _validate
 from holdfast._compile import applier, is_strategy, no_strategy, protect, protected_stream
@@ -31,6 +31,24 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
+T = TypeVar("T")
+
+
+class Streaming(Protocol):
+    """What ``pipeline.stream(resume=...)`` is: it takes the function."""
+
+    @overload
+    def __call__(
+        self, fn: Callable[P, AsyncIterable[T]], /
+    ) -> Callable[P, AsyncGenerator[T, Any]]: ...
+
+    @overload
+    def __call__(
+        self, fn: Callable[P, Awaitable[AsyncIterable[T]]], /
+    ) -> Callable[P, AsyncGenerator[T, Any]]: ...
+
+    @overload
+    def __call__(self, fn: Callable[P, Iterable[T]], /) -> Callable[P, Generator[T, Any, Any]]: ...
 
 
 class Pipeline(Sent):
@@ -104,12 +122,22 @@ class Pipeline(Sent):
         return protected
 
     @overload
-    def stream(self, fn: Callable[P, R], /, *, resume: Resume | None = None) -> Callable[P, R]: ...
+    def stream(
+        self, fn: Callable[P, AsyncIterable[T]], /, *, resume: Resume | None = None
+    ) -> Callable[P, AsyncGenerator[T, Any]]: ...
 
     @overload
     def stream(
-        self, fn: None = None, /, *, resume: Resume | None = None
-    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+        self, fn: Callable[P, Awaitable[AsyncIterable[T]]], /, *, resume: Resume | None = None
+    ) -> Callable[P, AsyncGenerator[T, Any]]: ...
+
+    @overload
+    def stream(
+        self, fn: Callable[P, Iterable[T]], /, *, resume: Resume | None = None
+    ) -> Callable[P, Generator[T, Any, Any]]: ...
+
+    @overload
+    def stream(self, fn: None = None, /, *, resume: Resume | None = None) -> Streaming: ...
 
     def stream(self, fn: Any = None, /, *, resume: Resume | None = None) -> Any:
         """Return a function that streams, protected: one that yields, or that returns an iterator.

@@ -453,12 +453,35 @@ def test_a_crowd_collects_nothing_in_the_watcher():
     assert told == ["False", "120"]
 
 
+def test_a_program_that_switches_its_collector_off_has_it_off():
+    """And on again when it says so, whatever the watcher does meanwhile."""
+    told = run("""
+    import gc
+
+    def asking():
+        while True:
+            ask(0.01)
+
+    for _ in range(8):
+        threading.Thread(target=asking, daemon=True).start()
+    wrong, until = 0, time.monotonic() + 1
+    while time.monotonic() < until:
+        for switch, on in (gc.disable, False), (gc.enable, True):
+            switch()
+            time.sleep(0.001)
+            wrong += gc.isenabled() is not on
+    say(wrong)
+    os._exit(0)
+    """)
+    assert told == ["0"]
+
+
 @pytest.mark.skipif(
     not has_gil(), reason="a child may wait for the lock of a dict that a thread had"
 )
 @pytest.mark.parametrize("blind", [False, True])
 def test_a_child_has_its_collector(blind):
-    """The watcher has it switched off while it looks; a child that is forked meanwhile gets it back."""
+    """Nothing starts it while the watcher looks; a child that is forked meanwhile gets it back."""
     told = run(f"""
     import gc
 
@@ -477,7 +500,7 @@ def test_a_child_has_its_collector(blind):
     for _ in range(100):
         child = os.fork()
         if not child:
-            os._exit(not gc.isenabled())
+            os._exit(not (gc.isenabled() and gc.get_threshold()[0]))
         without += os.waitpid(child, 0)[1] != 0
     say(without)
     os._exit(0)

@@ -563,8 +563,9 @@ def test_each_limit_warns_of_its_own_call():
     with record() as events, warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         outer()  # here
-        until(lambda: warned)
-    assert "# here" in linecache.getline(warned[0].filename, warned[0].lineno)
+        until(lambda: len(warned) == 2)
+    (one,) = [one for one in warned if "'outer'" in str(one.message)]
+    assert "# here" in linecache.getline(one.filename, one.lineno)
     told = {one.pipeline: one for one in events if isinstance(one, Overrun)}
     assert "work" in told["outer"].function
     assert told["inner"].function == "time.sleep"

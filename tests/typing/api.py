@@ -2,7 +2,15 @@
 
 import functools
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+)
 from datetime import timedelta
 from typing import Any, Literal, assert_type
 
@@ -317,3 +325,41 @@ with VirtualClock() as clock, seeded(1), record() as events:
     assert_type(clock.now(), float)
     assert_type(events, Recording)
     assert_type(events.of(RetryScheduled), list[RetryScheduled])
+
+
+feed = Pipeline("feed", Retry(3))
+
+
+@feed.stream
+async def rows(day: str) -> AsyncIterator[int]:
+    """An async function that returns a stream."""
+    return later(day)
+
+
+def rest(last: int, day: str) -> dict[str, str]:
+    """Return the arguments for the rest."""
+    return {"day": day[last:]}
+
+
+@feed.stream(resume=rest)
+async def later(day: str) -> AsyncIterator[int]:
+    """One that yields."""
+    yield len(day)
+
+
+@feed.stream
+def lines(day: str) -> list[str]:
+    """A plain function that returns something to iterate over."""
+    return [day]
+
+
+@feed
+def tell(day: str) -> Iterator[str]:
+    """A generator function."""
+    yield day
+
+
+assert_type(rows("monday"), AsyncGenerator[int, Any])
+assert_type(later("monday"), AsyncGenerator[int, Any])
+assert_type(lines("monday"), Generator[str, Any, Any])
+assert_type(tell("monday"), Iterator[str])

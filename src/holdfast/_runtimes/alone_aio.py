@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from holdfast.shapes import Arguments, Keywords, Site
 
 
+ENDED = asyncio.CancelledError, StopAsyncIteration
+"""What a call that we have cancelled ends with, a stream's item included."""
+
+
 async def alone(  # noqa: PLR0917 - it is all that a step knows
     inner: Step,
     args: Arguments,
@@ -66,7 +70,7 @@ async def alone(  # noqa: PLR0917 - it is all that a step knows
         del task, timer  # it keeps its exception, whose traceback keeps this frame
         if ours:
             tell(site.pipeline, own[1], now())
-            if isinstance(error, asyncio.CancelledError):
+            if isinstance(error, ENDED):
                 raise told(site.pipeline, own, start, seconds, outer, expected) from error
             cut_short(error, told(site.pipeline, own, start, seconds, outer, expected))
         elif (

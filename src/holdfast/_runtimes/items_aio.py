@@ -24,10 +24,10 @@ Draw = Callable[[How, Any], Awaitable[Any]]
 class Bell:
     """The timer of one stream, in its loop."""
 
-    __slots__ = ("_handle", "_loop", "_now", "_pipeline", "at", "fired", "rings", "seconds", "task")
+    __slots__ = ("_handle", "_now", "_pipeline", "at", "fired", "loop", "rings", "seconds", "task")
 
     def __init__(self, now: Callable[[], float], pipeline: str) -> None:
-        self._loop = running_loop()
+        self.loop = running_loop()
         self._pipeline = pipeline
         self._now = now
         self._handle: asyncio.TimerHandle | None = None
@@ -46,7 +46,7 @@ class Bell:
         """Ring at the instant ``at``."""
         self.stop()
         self.rings = at
-        self._handle = self._loop.call_later(max(0.0, at - self._now()), self._ring)
+        self._handle = self.loop.call_later(max(0.0, at - self._now()), self._ring)
 
     def _ring(self) -> None:
         self._handle, self.rings = None, inf
@@ -77,14 +77,16 @@ def drawing(
     Not after ``until``, which is the end of ``whole`` seconds.  Where more is around it, or nothing is
     left, it is drawn ``slowly``.
     """
-    bell, current_task = Bell(now, pipeline), asyncio.current_task
+    bell = Bell(now, pipeline)
+    get_loop, current_task = asyncio.get_running_loop, asyncio.current_task
 
     async def draw(how: How, what: Any) -> Any:
         start = now()
         at, seconds = start + between, between
         if at > until:
             at, seconds = until, whole
-        task = current_task()
+        loop = get_loop()
+        task = current_task(loop) if loop is bell.loop else None
         if ambient.get() is not NOTHING or start >= until or task is None or bell.task is not None:
             task = None  # it keeps its exception, whose traceback keeps this frame
             return await slowly(how, what)
@@ -107,7 +109,7 @@ def drawing(
             ours, task = fired is not None and alone(task, before, fired, error), None  # as above
             if ours:
                 own[3] = RAN_OUT
-                if isinstance(error, asyncio.CancelledError):
+                if isinstance(error, asyncio.CancelledError | StopAsyncIteration):  # even the end
                     raise timed_out(pipeline, seconds, now()) from error
                 cut_short(error, timed_out(pipeline, seconds, now()))
             raise

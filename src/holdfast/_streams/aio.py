@@ -10,11 +10,12 @@ from holdfast import _validate
 from holdfast._drivers.aio import paused
 from holdfast._drivers.dressing import dressed
 from holdfast._streams.layers import Runtime
-from holdfast._streams.opened import Limit, Limits, Opened
+from holdfast._streams.opened import Limit, Limits, Opened, noted, thrown_end
 from holdfast._streams.resuming import Resuming
 from holdfast._world import world
 from holdfast.errors import AttemptTimeout, Misuse
 from holdfast.shapes import NO_RESULT, Arguments, Instead, Keywords, Site
+from holdfast.strategies.aside import on_a_fresh_stack
 from holdfast.strategies.timeout import Timeout
 
 Function = Callable[..., Any]
@@ -45,8 +46,11 @@ async def begun(made: Any, fn: Any) -> Opened:
         opened.first = await anext(source)
     except StopAsyncIteration:
         opened.source = None
-    except BaseException:
-        await close()
+    except BaseException as error:
+        try:
+            await close()
+        except Exception as fault:  # noqa: BLE001 - whatever it is
+            noted(error, fault)
         raise
     opened.at = world.clock()
     return opened
@@ -55,6 +59,8 @@ async def begun(made: Any, fn: Any) -> Opened:
 async def closed(source: Any, made: Any) -> None:
     """Close an iterator, and what it came from."""
     for one in (source,) if source is made else (source, made):
+        if getattr(one, "ag_running", False):
+            continue  # the loop closes it already, as it does at its own end
         close = getattr(one, "aclose", None) or getattr(one, "close", None)
         if close is not None:
             ending = close()
@@ -116,7 +122,7 @@ def streaming(  # noqa: C901 - in one frame: a generator in another one would ta
     """
 
     @dressed(fn)
-    async def protected(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:  # noqa: C901 - as above
+    async def protected(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:  # noqa: C901, PLR0912 - as above
         opened = await begin(*args, **kwargs)
         if enters:
             opened.limits = []
@@ -140,7 +146,10 @@ def streaming(  # noqa: C901 - in one frame: a generator in another one would ta
                 except StopAsyncIteration:
                     break
                 except BaseException as error:
-                    await left(opened, error)
+                    try:
+                        await left(opened, error)
+                    except RecursionError:
+                        on_a_fresh_stack(given_back, (opened, error))
                     if isinstance(error, Misuse):
                         raise error.shown(str(error)) from error.__cause__
                     raise
@@ -151,7 +160,10 @@ def streaming(  # noqa: C901 - in one frame: a generator in another one would ta
                 if rest is None:
                     raise
                 opened, args, kwargs = rest
-        opened.ended(world.clock())
+        try:
+            opened.ended(world.clock())
+        except RecursionError:
+            on_a_fresh_stack(given_back, (opened, None))
 
     return protected
 
@@ -188,6 +200,8 @@ def ways(source: Any) -> tuple[How, How]:
         return await (anext(source) if what is None else source.asend(what))
 
     async def throw(error: BaseException) -> Any:
+        if isinstance(error, StopAsyncIteration):  # it would look like the end
+            raise RuntimeError(thrown_end(error)) from error  # noqa: TRY004 - as Python itself
         raise error
 
     return getattr(source, "asend", send), getattr(source, "athrow", throw)
@@ -197,8 +211,17 @@ async def left(opened: Opened, error: BaseException) -> None:
     """End a stream before its time."""
     try:
         await opened.close()
+    except RecursionError:
+        raise
+    except Exception as fault:  # noqa: BLE001 - whatever it is
+        noted(error, fault)
     finally:
         opened.ended(world.clock(), error)
+
+
+def given_back(opened: Opened, error: BaseException | None) -> None:
+    """Give back what a stream holds; where there is stack for it, but no loop to close it."""
+    opened.ended(world.clock(), error)
 
 
 def drawing(opened: Opened) -> Callable[[How, Any], Awaitable[Any]]:

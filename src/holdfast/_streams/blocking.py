@@ -11,11 +11,12 @@ from holdfast._cut import CutOff, Late, cut_by, cut_off, under_cut
 from holdfast._drivers.blocking import paused
 from holdfast._drivers.dressing import dressed
 from holdfast._streams.layers import Runtime
-from holdfast._streams.opened import Limit, Limits, Opened
+from holdfast._streams.opened import Limit, Limits, Opened, noted, thrown_end
 from holdfast._streams.resuming import Resuming
 from holdfast._world import world
 from holdfast.errors import AttemptTimeout, ConfigurationError, Misuse
 from holdfast.shapes import Arguments, Instead, Keywords, Site
+from holdfast.strategies.aside import on_a_fresh_stack
 from holdfast.strategies.timeout import Timeout
 
 if TYPE_CHECKING:
@@ -46,8 +47,11 @@ def begun(made: Any, fn: Any) -> Opened:
         opened.first = next(source)
     except StopIteration as end:
         opened.source, opened.value = None, end.value
-    except BaseException:
-        opened.close()
+    except BaseException as error:
+        try:
+            opened.close()
+        except Exception as fault:  # noqa: BLE001 - whatever it is
+            noted(error, fault)
         raise
     opened.at = world.clock()
     return opened
@@ -111,7 +115,7 @@ def even_late(opening: Any) -> Any:
     return step
 
 
-def streaming(
+def streaming(  # noqa: C901 - every way out, in the frame that is left
     fn: Function, begin: Function, resuming: Resuming | None = None, *, enters: bool = False
 ) -> Function:
     """Return the generator function that stands in for ``fn``; ``begin`` opens, protected.
@@ -130,7 +134,10 @@ def streaming(
                 try:
                     value = yield from items(opened)
                 except BaseException as error:
-                    left(opened, error)
+                    try:
+                        left(opened, error)
+                    except RecursionError:
+                        on_a_fresh_stack(left, (opened, error))
                     raise
             except Exception as error:
                 if resuming is None or opened.thrown is error:
@@ -140,7 +147,10 @@ def streaming(
                     raise
                 opened, args, kwargs = rest
             else:
-                opened.ended(world.clock())
+                try:
+                    opened.ended(world.clock())
+                except RecursionError:
+                    on_a_fresh_stack(exhausted, (opened,))
                 return value
 
     return protected
@@ -172,7 +182,25 @@ def resumed(
     return resuming.carried(opened, rest), *changed
 
 
-def items(opened: Opened) -> Generator[Any, Any, Any]:  # noqa: C901 - as the language has it (PEP 380)
+def items(opened: Opened) -> Generator[Any, Any, Any]:
+    """Yield the items; in a call around it that was cut nothing is believed, least of all the end."""
+    try:
+        try:
+            value = yield from drawn(opened)
+        except Exception as error:
+            if under_cut:
+                cut_off(error)
+            raise
+        if under_cut:
+            cut_off(None, value)
+        return value
+    except CutOff as end:
+        raise end.error from end.__cause__
+    except Misuse as misuse:
+        raise misuse.shown(str(misuse)) from misuse.__cause__
+
+
+def drawn(opened: Opened) -> Generator[Any, Any, Any]:
     """Yield the first item and all others; what the consumer sends or throws goes to the source."""
     source = opened.source
     if source is None:
@@ -200,10 +228,6 @@ def items(opened: Opened) -> Generator[Any, Any, Any]:  # noqa: C901 - as the la
             return end.value
         except Late as late:
             opened.late, item = cut_by(late), late.result
-        except CutOff as end:
-            raise end.error from end.__cause__
-        except Misuse as misuse:
-            raise misuse.shown(str(misuse)) from misuse.__cause__
 
 
 def ways(source: Any) -> tuple[How, How]:
@@ -215,6 +239,8 @@ def ways(source: Any) -> tuple[How, How]:
         return next(source) if what is None else source.send(what)
 
     def throw(error: BaseException) -> Any:
+        if isinstance(error, StopIteration):  # it would look like the end
+            raise RuntimeError(thrown_end(error)) from error  # noqa: TRY004 - as Python itself
         raise error
 
     return send, getattr(source, "throw", throw)
@@ -224,8 +250,17 @@ def left(opened: Opened, error: BaseException) -> None:
     """End a stream before its time."""
     try:
         opened.close()
+    except RecursionError:
+        raise
+    except Exception as fault:  # noqa: BLE001 - whatever it is
+        noted(error, fault)
     finally:
         opened.ended(world.clock(), error)
+
+
+def exhausted(opened: Opened) -> None:
+    """End a stream that has come to its end."""
+    opened.ended(world.clock())
 
 
 def drawing(opened: Opened) -> Callable[[How, Any], Any]:

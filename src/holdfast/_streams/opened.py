@@ -22,19 +22,9 @@ class Opened(Held):
     """What is left of an attempt that has given its first item: the rest, and what it holds."""
 
     __slots__ = (
-        "at",
-        "close",
-        "drop",
-        "first",
-        "last",
-        "late",
-        "limits",
-        "resumes",
-        "source",
-        "stop",
-        "thrown",
-        "value",
-    )
+        "at", "close", "drop", "first", "last", "late", "limits", "resumes", "source", "stop",
+        "thrown", "value",
+    )  # fmt: skip
 
     def __init__(
         self, source: Any, close: Callable[[], Any], drop: Callable[[], object] | None = None
@@ -77,12 +67,13 @@ class Opened(Held):
         if self.stop is not None:
             self.stop()
         if self.permits:
+            reach(DEPTH)
             fault = self._answered(now)
             self.give_back(self.late if error is None else error, now, self.first, fault)
 
     def __del__(self) -> None:
         """Give back what nobody could: no loop closes an async generator when it is itself closed."""
-        if self.permits:
+        if getattr(self, "permits", None):  # it may have been interrupted while it was made
             self.ended(world.clock(), GeneratorExit())
 
     def _answered(self, now: float) -> BaseException | None:
@@ -96,6 +87,35 @@ class Opened(Held):
                 except BaseException as raised:  # noqa: BLE001 - as in `give_back`
                     fault = raised
         return fault
+
+
+DEPTH = 40
+"""So many frames gates may need to take their permits back."""
+
+
+def reach(depth: int) -> None:
+    """Make sure that the stack has room for so many frames more: a stream may end deeper than it began.
+
+    Raises:
+        RecursionError: before anything is given back.
+    """
+    if depth:
+        reach(depth - 1)
+
+
+def noted(error: BaseException, fault: Exception) -> None:
+    """Have the error that ended a stream tell that closing it failed, too: it stays the news.
+
+    Who leaves has no other news.
+    """
+    if isinstance(error, GeneratorExit):
+        raise fault
+    error.add_note(f"closing the stream failed, too: {fault!r}")
+
+
+def thrown_end(error: BaseException) -> str:
+    """Return what to say of an exception that means the end, and was thrown into a stream."""
+    return f"{type(error).__name__} was thrown into a stream"
 
 
 class ToTheEnd:

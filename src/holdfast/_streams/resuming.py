@@ -41,6 +41,11 @@ class Resuming:
         self.fn = fn
         self._resume = resume
         self._signature = inspect.signature(fn)
+        several = (
+            one.name for one in self._signature.parameters.values() if one.kind is one.VAR_KEYWORD
+        )
+        self._more: str | None = next(several, None)
+        """The name of what takes any keyword, if something does."""
 
     def verdict(
         self, error: Exception, now: float, args: Arguments, kwargs: Keywords, opened: Opened
@@ -63,6 +68,9 @@ class Resuming:
             return None
         bound = self._signature.bind(*args, **kwargs)
         for name, value in changes.items():
+            if name not in self._signature.parameters and self._more is not None:
+                bound.arguments[self._more] = {**bound.arguments.get(self._more, {}), name: value}
+                continue
             if name not in self._signature.parameters:
                 raise ConfigurationError(
                     f"resume={self._resume!r} returned {name!r}, which is no argument of {self.fn!r}"

@@ -39,17 +39,8 @@ class Place(Ticket):
     """A call's place, from its arrival to its end: first in the queue perhaps, then inside."""
 
     __slots__ = (
-        "answered",
-        "arrived",
-        "began",
-        "due",
-        "hurried",
-        "of",
-        "out",
-        "rank",
-        "until",
-        "weight",
-    )
+        "answered", "arrived", "began", "due", "hurried", "of", "out", "rank", "until", "weight",
+    )  # fmt: skip
     of: object
     """The lock that guards it: another one in a forked child, where it does not count."""
 

@@ -64,8 +64,8 @@ class Watcher:
 
         What became of it stands in what it has set, whoever has taken it out of here.
         """
-        self._hushed = False
-        """Whether the collector was switched off here; see `_hush`."""
+        self._hushed: tuple[int, ...] | None = None
+        """What starts the collector elsewhere, while nothing does; see `_hush`."""
         self._begin()
         renew_after_fork(self)
 
@@ -94,9 +94,7 @@ class Watcher:
             for thread in known.copy():
                 if thread != here:  # a new one may get its identity
                     known.pop(thread, None)
-        if self._hushed:
-            self._hushed = False
-            gc.enable()
+        self._unhush()
         for one in there.values():
             if one.thread != here or one.is_job:
                 continue
@@ -190,20 +188,26 @@ class Watcher:
                 continue
             left = until - self._now()
             patience = -1 if left > TIMEOUT_MAX else max(0.0, left)
-            if self._hushed:
-                self._hushed = False
-                gc.enable()  # nothing is allocated here any more: that might be what starts it
+            self._unhush()
+            # nothing is allocated here any more: that might be what starts it
             self._bell.acquire(True, patience)  # noqa: FBT003 - named arguments would be
 
     def _hush(self) -> None:
-        """Switch the collector off, for as long as the watcher works.
+        """Let the collector not start by itself, for as long as the watcher works.
 
         It runs where something is allocated, and finalisers with it: one that blocks would be the end
-        of all cuts.
+        of all cuts.  Not by `gc.disable`, which programs do themselves, and undo.
         """
-        if gc.isenabled():
-            self._hushed = True
-            gc.disable()
+        thresholds = gc.get_threshold()
+        if thresholds[0]:
+            self._hushed = thresholds
+            gc.set_threshold(0, *thresholds[1:])
+
+    def _unhush(self) -> None:
+        """Let it start again, unless somebody has changed that meanwhile."""
+        thresholds, self._hushed = self._hushed, None
+        if thresholds is not None and not gc.get_threshold()[0]:
+            gc.set_threshold(*thresholds)
 
     def _turn(self) -> float:
         """Do what is due; return when to come back."""

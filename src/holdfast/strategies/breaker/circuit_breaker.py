@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from holdfast import _validate
 from holdfast._value import Value
@@ -286,7 +286,7 @@ class CircuitBreaker(Guard):
         else:
             self._settle(permit, now, error, failed=failed)
 
-    answered = staticmethod(answered)  # of a stream
+    answered: ClassVar[Callable[..., Any]] = staticmethod(answered)  # of a stream
 
     def abandoned(self, permit: Any, _now: float, /) -> None:
         """Give a probe's place back; anything else leaves no trace."""
