@@ -39,6 +39,7 @@ from holdfast.strategies import options
 from holdfast.strategies.options import Configurable, Option
 
 MADE = {
+    "adaptive rate limiter": RateLimiter.adaptive,
     "adaptive timeout": Timeout.adaptive,
     "budget": RetryBudget,
     "bulkhead": lambda: Bulkhead(2, queue=1),
@@ -57,6 +58,7 @@ PROTOCOL = {"resting", "timed", "kind"}
 """What the drivers read and a strategy sets as it goes; no options."""
 
 CHANGES = {
+    "adaptive rate limiter": {"floor": 0.5, "ceiling": 90.0, "max_wait": 2.0, "shadow": True},
     "adaptive timeout": {"ceiling": 2.0, "floor": 0.1, "margin": 3.0, "quantile": 0.9,
                          "min_samples": 5, "window": 30.0},
     "budget": {"ratio": 0.2, "capacity": 5.0},
